@@ -1,0 +1,50 @@
+# The few commands of this project; CI calls the same ones.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install run down clean test lint types format lock
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed  ## create .venv from the locked, hashed requirements
+
+.venv/installed: requirements-dev.txt local/uv.txt
+	$(PYTHON) -c 'import sys; sys.exit("make needs Python 3.11 or newer: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/uv.txt
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements-dev.txt local/uv.txt
+	@touch $@
+
+run: install  ## PostgreSQL, Elasticsearch and Airflow for real, with 17,472 films (ONCE=1: stop after the first run)
+	@$(BIN)/python -m local run $(if $(ONCE),--once)
+
+down: install  ## stop what `make run` or `python -m local up` left running
+	@$(BIN)/python -m local down
+
+clean: install  ## stop everything and remove its data (.local/); .venv stays
+	@$(BIN)/python -m local clean
+
+test: install lint types  ## lint, types, and the tests on real servers
+	$(BIN)/python -m pytest
+
+lint: install  ## style of Python and SQL, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --disable-progress-bar include/sql local
+	$(BIN)/codespell
+
+types: install  ## mypy, strict
+	$(BIN)/mypy
+
+format: install  ## let ruff and sqlfluff format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix include/sql local
+
+lock: install  ## compile the requirement locks anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.txt --custom-compile-command 'make lock'
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --overrides requirements-overrides.txt requirements-dev.in -o requirements-dev.txt --custom-compile-command 'make lock'
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url local/uv.in -o local/uv.txt --custom-compile-command 'make lock'
