@@ -1,0 +1,1 @@
+"""The real stack on this machine, without docker: servers, Airflow, a film catalogue."""
