@@ -1,0 +1,17 @@
+-- New links of films to genres, one keyset page: a row comparison, because thousands of rows may share one
+-- stamp. A row whose stamp is NULL, infinite or in the year 1 or before is not here.
+-- Parameters: after_stamp, after_id (exclusive), upto_stamp, upto_id (inclusive),
+-- page_size (NULL: all).
+-- Order: created, id.
+-- Returns: id, stamp (text in the column's own type, six fractional digits),
+-- xmin (the row version's transaction), film (the linked film).
+SELECT
+    id::text AS id,
+    to_char(created, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS stamp,
+    xmin::text AS xmin,
+    film_work_id::text AS film
+FROM content.genre_film_work
+WHERE (created, id) > (%(after_stamp)s, %(after_id)s)
+    AND (created, id) <= (%(upto_stamp)s, %(upto_id)s)
+ORDER BY genre_film_work.created, genre_film_work.id
+LIMIT %(page_size)s

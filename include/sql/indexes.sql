@@ -1,0 +1,12 @@
+-- The column lists of the usable B-tree indexes of schema content.
+-- Returns: table_name, columns (text[], in index order).
+SELECT
+    pg_class.relname AS table_name,
+    array_agg(pg_attribute.attname::text ORDER BY key.position) AS columns
+FROM pg_index
+JOIN pg_class ON pg_index.indrelid = pg_class.oid
+JOIN pg_namespace ON pg_class.relnamespace = pg_namespace.oid
+CROSS JOIN LATERAL unnest(pg_index.indkey::smallint[]) WITH ORDINALITY AS key (number, position)
+JOIN pg_attribute ON pg_attribute.attrelid = pg_class.oid AND pg_attribute.attnum = key.number
+WHERE pg_namespace.nspname = 'content' AND pg_index.indisvalid AND pg_index.indpred IS NULL
+GROUP BY pg_class.relname, pg_index.indexrelid

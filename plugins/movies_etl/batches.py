@@ -1,0 +1,148 @@
+"""Which films a stream loads, in which order, and where its cursor stands after each page."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from movies_etl.cursors import Cursor, FanOut, LinkPosition, RowPosition, SentRow
+from movies_etl.source import Row, Source
+from movies_etl.streams import Feed, Stream
+
+MOST_REMEMBERED = 1000
+"""Rows above the horizon that a cursor remembers as fanned out."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Films to be loaded together.
+
+    :param films: their ids, a page at most.
+    :param reached: where the cursor stands once these films and all before are settled.
+    :param compare: leave out films of which the index has the same text.
+    :param once: leave out films that this run has read already: enough for changes below the
+        horizon, whatever else changed.
+    """
+
+    films: list[str]
+    reached: Cursor | None = None
+    compare: bool = True
+    once: bool = False
+
+
+def batches(
+    stream: Stream, cursor: Cursor, source: Source, horizon: str, page_size: int
+) -> Iterator[Batch]:
+    """Page through everything that a stream has to load now.
+
+    Settled changes come first and move the cursor; then rows that no position in time reaches;
+    then the tail, which is sent at once but read again by the next run. The last batch carries
+    the cursor of a stream that came to its end.
+
+    :param horizon: the run's; ISO 8601.
+    """
+    reader = _Reader(stream, source, horizon, page_size, compare=cursor.horizon is not None)
+    reader.remembered = {(row.id, row.xmin) for row in cursor.tail}
+    for feed in stream.feeds:
+        cursor = yield from reader.settled(feed, cursor)
+    yield from reader.undated()
+    for feed in stream.feeds:
+        yield from reader.tail(feed)
+    yield Batch([], cursor.moved(horizon=horizon, tail=tuple(reader.above[:MOST_REMEMBERED])))
+
+
+class _Reader:
+    """Reads one stream for one run."""
+
+    def __init__(
+        self, stream: Stream, source: Source, horizon: str, page_size: int, *, compare: bool
+    ) -> None:
+        self._stream = stream
+        self._source = source
+        self._horizon = horizon
+        self._page_size = page_size
+        self._compare = compare
+        self.remembered: set[tuple[str, str]] = set()
+        self.above: list[SentRow] = []
+
+    def settled(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
+        """Page through a feed up to the horizon; the cursor follows."""
+        if feed is not self._stream.rows:
+            return (yield from self._settled_links(feed, cursor))
+        if self._stream.films is None:
+            return (yield from self._settled_films(feed, cursor))
+        return (yield from self._settled_fan_out(feed, cursor))
+
+    def _settled_films(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
+        upto = self._source.below(feed, self._horizon)
+        while rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
+            cursor = cursor.moved(rows=self._row_position(feed, rows[-1]))
+            yield Batch(_films(rows), cursor, compare=self._compare)
+        return cursor
+
+    def _settled_links(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
+        upto = self._source.below(feed, self._horizon)
+        while rows := self._source.changed(feed, cursor.links, upto, self._page_size):
+            last = self._source.position(feed, rows[-1])
+            cursor = cursor.moved(links=LinkPosition.at(last))
+            yield Batch(_films(rows), cursor, compare=self._compare, once=True)
+        return cursor
+
+    def _settled_fan_out(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
+        upto = self._source.below(feed, self._horizon)
+        while True:
+            if page := cursor.fan_out:
+                rows = self._source.changed(feed, page.start, page.end, None)
+            elif rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
+                end = self._row_position(feed, rows[-1])
+                page = FanOut(start=cursor.rows, end=end, after_film=None)
+            else:
+                return cursor
+            rows = [row for row in rows if (row.id, row.xmin) not in self.remembered]
+            for films in self._fan_out(rows, page.after_film):
+                page = page.model_copy(update={"after_film": films[-1]})
+                yield Batch(films, cursor.moved(fan_out=page), compare=self._compare, once=True)
+            cursor = cursor.moved(rows=page.end, fan_out=None)
+            yield Batch([], cursor)
+
+    def undated(self) -> Iterator[Batch]:
+        """Page through the rows that no position in time reaches."""
+        after = None
+        while rows := self._source.undated(self._stream, after, self._page_size):
+            yield from self._above(rows, compare=self._compare)
+            after = rows[-1].id
+
+    def tail(self, feed: Feed) -> Iterator[Batch]:
+        """Page through the rows at or above the horizon; the cursor stays."""
+        after = self._source.below(feed, self._horizon)
+        while rows := self._source.changed(feed, after, None, self._page_size):
+            yield from self._above(rows, compare=True)
+            if len(rows) < self._page_size:
+                return  # what was written since belongs to the next run
+            after = self._source.position(feed, rows[-1])
+
+    def _above(self, rows: list[Row], *, compare: bool) -> Iterator[Batch]:
+        """Load the films of rows that move no cursor."""
+        films = _films(rows)
+        if films:
+            yield Batch(films, compare=compare)
+            return
+        fresh = [row for row in rows if (row.id, row.xmin) not in self.remembered]
+        self.above += (SentRow(id=row.id, xmin=row.xmin) for row in rows)
+        for linked in self._fan_out(fresh, None):
+            yield Batch(linked, compare=compare)
+
+    def _fan_out(self, rows: list[Row], after: str | None) -> Iterator[list[str]]:
+        if not rows:
+            return
+        while films := self._source.linked_films(self._stream, rows, after, self._page_size):
+            yield films
+            after = films[-1]
+
+    def _row_position(self, feed: Feed, row: Row) -> RowPosition:
+        return RowPosition.at(self._source.position(feed, row))
+
+
+def _films(rows: list[Row]) -> list[str]:
+    """Return the films that rows are or link, each once."""
+    return list(dict.fromkeys(row.film for row in rows if row.film is not None))

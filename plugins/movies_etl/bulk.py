@@ -1,0 +1,252 @@
+"""Bytes to bulk requests: their size, how many are in flight, the outcome of every item.
+
+Documents become bodies of about ``body_bytes``; a body is sent by one of the executor's threads
+while the next is built. Outcomes are handed back in the order in which bodies were filled, and
+with them the marks that were set between documents: a mark comes back only when every document
+before it is settled, so it may be saved as a cursor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import elasticsearch
+
+from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.index import OVERLOADED, Index, explained
+from movies_etl.patience import retrying
+
+MarkT = TypeVar("MarkT")
+
+_NEWER_IS_THERE = 409
+_TOO_LARGE = 413
+
+
+class Item(NamedTuple):
+    """One document on its way.
+
+    :param film: the film's id, and the document's.
+    :param version: external version: microseconds of the database's clock.
+    :param source: the document as JSON without a raw newline.
+    """
+
+    film: str
+    version: int
+    source: bytes
+
+
+class Refusal(NamedTuple):
+    """A document that Elasticsearch will not take, whenever it is sent.
+
+    :param reason: Elasticsearch's own words.
+    """
+
+    item: Item
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """What became of the items of one body.
+
+    :param indexed: films whose document is in the index.
+    :param conflicts: items for which the index has a newer version: settled, too.
+    :param refused: items that were refused for good.
+    """
+
+    indexed: list[str] = field(default_factory=list)
+    conflicts: list[Item] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Shipment:
+    """A body on its way, and where its outcome will be."""
+
+    body: list[Item]
+    answer: Future[Outcome]
+
+
+class Send(Protocol):
+    """Sends items until each is settled; raises when the index stays unavailable."""
+
+    def __call__(self, items: Sequence[Item]) -> Outcome:
+        """Return the outcome of every item."""
+
+
+class Sender:
+    """Sends bodies to one index and waits politely for a lost or overloaded Elasticsearch.
+
+    :param index: the concrete index; a request never creates one.
+    :param patience: seconds that one body is tried for, with full jitter between the tries.
+    """
+
+    def __init__(self, index: Index, patience: float) -> None:
+        self._index = index
+        self._client = index.client.options(max_retries=0)
+        self._patience = patience
+
+    def __call__(self, items: Sequence[Item]) -> Outcome:
+        """Send items until each is settled.
+
+        :raises IndexUnavailableError: Elasticsearch stayed away for longer than the patience.
+        :raises ConfigurationError: it refuses the request: login, rights, a missing index.
+        """
+        outcome = Outcome()
+        waiting = list(items)
+        for attempt in retrying(self._patience):
+            with attempt:
+                waiting = self._send(waiting, outcome)
+                if waiting:
+                    raise IndexUnavailableError(
+                        f"Elasticsearch (connection movies_elasticsearch) is too busy for "
+                        f"{len(waiting)} of {len(items)} documents. It is waited for "
+                        f"MOVIES_ETL_PATIENCE ({self._patience:.0f} s); then the task is retried "
+                        "from the last loaded page."
+                    )
+        return outcome
+
+    def _send(self, items: list[Item], outcome: Outcome) -> list[Item]:
+        """Send one request; return the items to be sent again."""
+        try:
+            with explained():
+                answer = self._client.bulk(
+                    index=self._index.name,
+                    operations=b"".join(_lines(items)),  # type: ignore[arg-type]
+                    filter_path="items.*.status,items.*.error.type,items.*.error.reason,"
+                    "items.*.error.caused_by",
+                )
+        except ConfigurationError as error:
+            if _status(error) == _TOO_LARGE and len(items) > 1:
+                half = len(items) // 2
+                return self._send(items[:half], outcome) + self._send(items[half:], outcome)
+            if _status(error) == _TOO_LARGE:
+                outcome.refused.append(Refusal(items[0], "the document is too large to be sent"))
+                return []
+            raise
+        return _sort_out(items, [result["index"] for result in answer["items"]], outcome)
+
+
+def _lines(items: Iterable[Item]) -> Iterator[bytes]:
+    for item in items:
+        yield (
+            f'{{"index":{{"_id":{json.dumps(item.film)},"version":{item.version},'
+            '"version_type":"external_gte"}}\n'
+        ).encode()
+        yield item.source
+        yield b"\n"
+
+
+def _status(error: ConfigurationError) -> int | None:
+    cause = error.__cause__
+    return cause.meta.status if isinstance(cause, elasticsearch.ApiError) else None
+
+
+def _sort_out(
+    items: Sequence[Item], results: Sequence[dict[str, Any]], outcome: Outcome
+) -> list[Item]:
+    """Add each item's result to the outcome; return the items to be sent again."""
+    later = []
+    for item, result in zip(items, results, strict=True):
+        status = result["status"]
+        if status < 300:
+            outcome.indexed.append(item.film)
+        elif status == _NEWER_IS_THERE:
+            outcome.conflicts.append(item)
+        elif status in OVERLOADED:
+            later.append(item)
+        elif result["error"]["type"] == "index_not_found_exception":
+            raise ConfigurationError(
+                f"The index vanished while it was written to: {result['error']['reason']}. The "
+                "next run looks for alias movies again."
+            )
+        else:
+            outcome.refused.append(Refusal(item, _reason(result["error"])))
+    return later
+
+
+def _reason(error: dict[str, Any]) -> str:
+    cause = error.get("caused_by") or {}
+    return ": ".join(filter(None, (error["reason"], cause.get("reason"))))
+
+
+class Loader(Generic[MarkT]):
+    """Gathers documents into bodies and keeps a few of them in flight.
+
+    :param send: sends the items of a body until each is settled.
+    :param executor: where bodies are sent from, one thread a request in flight.
+    :param body_bytes: size at which a body is sent.
+    :param in_flight: bodies that may wait for their answer before the caller has to.
+    """
+
+    def __init__(self, send: Send, executor: Executor, *, body_bytes: int, in_flight: int) -> None:
+        self._send = send
+        self._executor = executor
+        self._body_bytes = body_bytes
+        self._in_flight = in_flight
+        self._body: list[Item] = []
+        self._size = 0
+        self._marks_in_body: list[MarkT] = []
+        self._queue: deque[_Shipment | MarkT] = deque()
+        self._sent = 0
+        self._pending: Counter[str] = Counter()
+
+    def is_pending(self, film: str) -> bool:
+        """Whether a document of this film is on its way: what the index has says nothing then."""
+        return self._pending[film] > 0
+
+    def add(self, item: Item) -> None:
+        """Take a document; sends the body when it is full."""
+        self._body.append(item)
+        self._pending[item.film] += 1
+        self._size += len(item.source) + len(item.film) + 90
+        if self._size >= self._body_bytes:
+            self.ship()
+
+    def mark(self, mark: MarkT) -> None:
+        """Ask for this value back once every document that was added before is settled."""
+        if self._body:
+            self._marks_in_body.append(mark)
+        else:
+            self._queue.append(mark)
+
+    def ship(self) -> None:
+        """Send what was gathered, full or not."""
+        if not self._body:
+            return
+        body, self._body, self._size = self._body, [], 0
+        self._queue.append(_Shipment(body, self._executor.submit(self._send, body)))
+        self._queue.extend(self._marks_in_body)
+        self._marks_in_body.clear()
+        self._sent += 1
+
+    def settled(
+        self, settle: Callable[[Outcome], None], *, everything: bool = False
+    ) -> MarkT | None:
+        """Hand over the outcomes that are there, in order; return the last mark they reach.
+
+        Waits for the oldest body while too many are in flight.
+
+        :param settle: takes the outcome of one body.
+        :param everything: send what was gathered and wait for all of it.
+        """
+        if everything:
+            self.ship()
+        reached: MarkT | None = None
+        while self._queue:
+            head = self._queue[0]
+            if isinstance(head, _Shipment):
+                if not (everything or self._sent > self._in_flight or head.answer.done()):
+                    break
+                settle(head.answer.result())
+                self._sent -= 1
+                self._pending -= Counter(item.film for item in head.body)
+            else:
+                reached = head
+            self._queue.popleft()
+        return reached

@@ -1,0 +1,133 @@
+"""Documents that were refused: kept apart so that one bad film stops nobody.
+
+A film has at most one letter. It says what was refused, why, and how often; it goes away when the
+film is indexed later. Letters are read and written in real time, by the films' ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from elasticsearch import Elasticsearch
+
+from movies_etl.errors import IndexUnavailableError
+from movies_etl.index import explained
+
+INDEX = "movies-dead-letters"
+MOST = 10_000
+"""Letters that are looked at in one run; more than that is an outage, not a few bad films."""
+
+_TEXT = {"type": "text", "index": False}
+_MAPPINGS: dict[str, Any] = {
+    "dynamic": "strict",
+    "properties": {
+        "film": {"type": "keyword"},
+        "stage": {"type": "keyword"},
+        "reason": {"type": "text"},
+        "document": _TEXT,
+        "first_seen": {"type": "date_nanos"},
+        "last_seen": {"type": "date_nanos"},
+        "attempts": {"type": "integer"},
+    },
+}
+
+
+class Letter(NamedTuple):
+    """A refused document.
+
+    :param film: the film's id.
+    :param stage: ``validation`` (pydantic refused it) or ``indexing`` (Elasticsearch did).
+    :param reason: why, in one line.
+    :param document: the document's text.
+    """
+
+    film: str
+    stage: str
+    reason: str
+    document: str
+
+
+class DeadLetters:
+    """The index of letters.
+
+    :param client: of the Elasticsearch that has the index ``movies`` too.
+    """
+
+    def __init__(self, client: Elasticsearch) -> None:
+        self._client = client
+
+    def create(self) -> None:
+        """Create the index if there is none."""
+        with explained():
+            if not self._client.indices.exists(index=INDEX):
+                self._client.indices.create(
+                    index=INDEX,
+                    settings={"number_of_shards": 1, "auto_expand_replicas": "0-1"},
+                    mappings=_MAPPINGS,
+                )
+
+    def films(self) -> set[str]:
+        """Return the films that have a letter."""
+        with explained():
+            answer = self._client.search(
+                index=INDEX,
+                size=MOST,
+                source=False,
+                sort="film",
+                filter_path="hits.hits._id",
+            )
+        return {hit["_id"] for hit in answer.get("hits", {}).get("hits", ())}
+
+    def park(self, letters: Sequence[Letter], now: str) -> None:
+        """Store letters; a film that has one already keeps its first time and counts the attempt.
+
+        :param now: the database's time, ISO 8601.
+        """
+        if not letters:
+            return
+        with explained():
+            before = self._client.mget(
+                index=INDEX,
+                ids=[_key(letter.film) for letter in letters],
+                source_includes=["first_seen", "attempts"],
+            )
+        operations: list[dict[str, Any]] = []
+        for letter, found in zip(letters, before["docs"], strict=True):
+            earlier = found.get("_source", {})
+            operations += (
+                {"index": {"_id": _key(letter.film)}},
+                {
+                    **letter._asdict(),
+                    "first_seen": earlier.get("first_seen", now),
+                    "last_seen": now,
+                    "attempts": earlier.get("attempts", 0) + 1,
+                },
+            )
+        self._write(operations)
+
+    def resolve(self, films: Collection[str]) -> None:
+        """Remove the letters of films that were indexed."""
+        self._write([{"delete": {"_id": _key(film)}} for film in films])
+
+    def _write(self, operations: Iterable[dict[str, Any]]) -> None:
+        operations = list(operations)
+        if not operations:
+            return
+        with explained():
+            answer = self._client.bulk(index=INDEX, operations=operations, refresh=True)
+        for item in answer["items"]:
+            (result,) = item.values()
+            if result["status"] >= 300 and result["status"] != 404:
+                raise IndexUnavailableError(
+                    f"A dead letter of film {result['_id']} could not be written to {INDEX}: "
+                    f"{result['error'].get('reason')}. The cursor stays before the film."
+                )
+
+
+def _key(film: str) -> str:
+    """Return the letter's id: the film's, or a digest of one that Elasticsearch does not take."""
+    if 0 < len(film.encode()) <= 512:
+        return film
+    return f"sha256:{hashlib.sha256(film.encode()).hexdigest()}"

@@ -1,0 +1,56 @@
+"""What is written: one ``Movie`` a film, validated before it is sent.
+
+The text of a document is assembled by PostgreSQL (``include/sql/documents.sql``) and sent as it
+is; these models say whether it may be. They are strict and change nothing, so the validated text
+and the sent text are the same.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+Id = Annotated[str, Field(min_length=1, max_length=512)]
+"""Elasticsearch takes ids of 1 to 512 bytes."""
+
+
+class Person(BaseModel):
+    """A director, actor or writer of one film."""
+
+    model_config = _STRICT
+
+    id: Id
+    name: str
+
+
+class Movie(BaseModel):
+    """A document of the index ``movies``."""
+
+    model_config = _STRICT
+
+    id: Id
+    imdb_rating: Annotated[float, Field(allow_inf_nan=False)] | None
+    genres: list[str]
+    title: str
+    description: str | None
+    directors_names: list[str]
+    actors_names: list[str]
+    writers_names: list[str]
+    directors: list[Person]
+    actors: list[Person]
+    writers: list[Person]
+    checksum: int
+
+
+def complaint(error: ValidationError) -> str:
+    """Say in one line what is wrong with a document: field, problem and value."""
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        f" (got {str(problem['input'])[:80]!r})"
+        for problem in error.errors(include_url=False)[:3]
+    ]
+    more = error.error_count() - len(problems)
+    return "; ".join(problems) + (f"; and {more} more" if more > 0 else "")

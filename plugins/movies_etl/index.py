@@ -1,0 +1,226 @@
+"""Elasticsearch: the index behind the alias, and what it holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.patience import retrying
+
+ALIAS = "movies"
+TEMPLATE = "movies"
+OVERLOADED = frozenset({429, 502, 503, 504})
+"""HTTP statuses that say: later."""
+
+
+class Stored(NamedTuple):
+    """What the index has of a film.
+
+    :param version: its external version; 0 when the film is not there.
+    :param checksum: of the document's text; None when the film is not there.
+    """
+
+    version: int
+    checksum: int | None
+
+
+ABSENT = Stored(0, None)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn the client's errors into this program's, with the connection and the next step."""
+    try:
+        yield
+    except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException) as error:
+        raise ConfigurationError(
+            f"Elasticsearch refused the login of connection movies_elasticsearch: {error}. Mend "
+            "its login and password or api_key, or the role's rights on movies*."
+        ) from error
+    except elasticsearch.UnsupportedProductError as error:
+        raise ConfigurationError(
+            f"The server of connection movies_elasticsearch is not Elasticsearch: {error}."
+        ) from error
+    except elasticsearch.SSLError as error:
+        raise ConfigurationError(
+            f"TLS to connection movies_elasticsearch failed: {error}. Mend its schema (http or "
+            "https) or its extras ca_certs, ssl_assert_fingerprint, verify_certs."
+        ) from error
+    except elasticsearch.ApiError as error:
+        if error.meta.status in OVERLOADED:
+            raise IndexUnavailableError(
+                f"Elasticsearch (connection movies_elasticsearch) is overloaded: {error}."
+            ) from error
+        raise ConfigurationError(
+            f"Elasticsearch (connection movies_elasticsearch) refused a request: {error}."
+        ) from error
+    except elasticsearch.TransportError as error:
+        raise IndexUnavailableError(
+            f"Elasticsearch (connection movies_elasticsearch) cannot be reached: {error}. Check "
+            "that it runs and that the connection's host, port and schema are right."
+        ) from error
+
+
+class Index:
+    """One concrete index.
+
+    :param client: of an Elasticsearch of the supported major version.
+    :param name: the concrete index, never the alias: it must not move under a running task.
+    :param patience: seconds that a look-up waits for a lost or overloaded Elasticsearch.
+    :raises ConfigurationError: (every method) Elasticsearch refuses the request.
+    :raises IndexUnavailableError: (every method) Elasticsearch cannot be reached or is overloaded.
+    """
+
+    def __init__(self, client: Elasticsearch, name: str, patience: float = 0.0) -> None:
+        self.client = client
+        self.name = name
+        self.patience = patience
+
+    def stored(self, films: Sequence[str]) -> dict[str, Stored]:
+        """Return version and checksum of films in real time: what a search sees is older."""
+        if not films:
+            return {}
+        return retrying(self.patience)(self._stored, films)
+
+    def _stored(self, films: Sequence[str]) -> dict[str, Stored]:
+        with explained():
+            answer = self.client.mget(
+                index=self.name,
+                ids=list(films),
+                source_includes=["checksum"],
+                realtime=True,
+                filter_path="docs._id,docs._version,docs._source,docs.error",
+            )
+        stored = {}
+        for document in answer["docs"]:
+            if "error" in document:
+                raise IndexUnavailableError(
+                    f"Elasticsearch could not look up film {document['_id']} in {self.name}: "
+                    f"{document['error'].get('reason', document['error'])}."
+                )
+            if "_version" in document:
+                source = document.get("_source", {})
+                stored[document["_id"]] = Stored(document["_version"], source.get("checksum"))
+        return stored
+
+    def refresh(self) -> None:
+        """Make every confirmed document visible to searches."""
+        retrying(self.patience)(self._refresh)
+
+    def _refresh(self) -> None:
+        with explained():
+            self.client.indices.refresh(index=self.name)
+
+    def documents(self) -> int:
+        """Count the documents, those included that no search sees yet."""
+        self.refresh()
+        with explained():
+            return int(self.client.count(index=self.name)["count"])
+
+    def uuid(self) -> str:
+        """Return the index's uuid: a recreated index of the same name has another."""
+        with explained():
+            settings = self.client.indices.get_settings(index=self.name, name="index.uuid")
+        return str(settings[self.name]["settings"]["index"]["uuid"])
+
+
+def check_server(client: Elasticsearch) -> None:
+    """Refuse a server of another major version than the client's.
+
+    :raises ConfigurationError: another major version, or not Elasticsearch.
+    """
+    with explained():
+        found = str(client.info()["version"]["number"])
+    major, ours = int(found.split(".", maxsplit=1)[0]), elasticsearch.__version__[0]
+    if major != ours:
+        raise ConfigurationError(
+            f"The server of connection movies_elasticsearch is Elasticsearch {found}; this "
+            f"program speaks to version {ours}. Point the connection to such a server, or install "
+            f"the client of the server's major version (elasticsearch>={major},<{major + 1})."
+        )
+
+
+def definition(include_dir: Path) -> dict[str, Any]:
+    """Read the index's settings and mapping."""
+    text = (include_dir / "elasticsearch" / "movies.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def live(client: Elasticsearch) -> Index | None:
+    """Return the index behind the alias; None when there is neither alias nor index.
+
+    :raises ConfigurationError: the alias has several indexes, or its name is taken by an index.
+    """
+    with explained():
+        names = sorted(client.indices.get(index=ALIAS, ignore_unavailable=True))
+    if not names:
+        return None
+    if names == [ALIAS]:
+        raise ConfigurationError(
+            f"{ALIAS} is an index, not an alias (connection movies_elasticsearch). Delete it, or "
+            f"copy it to another name: the program makes {ALIAS} an alias of an index of its own."
+        )
+    if len(names) > 1:
+        raise ConfigurationError(
+            f"Alias {ALIAS} points to {', '.join(names)} (connection movies_elasticsearch). "
+            "Remove it from all but one."
+        )
+    return Index(client, names[0])
+
+
+def forbid_automatic_creation(client: Elasticsearch) -> None:
+    """Keep a late request from bringing back a deleted index with a guessed mapping."""
+    with explained():
+        if client.indices.exists_index_template(name=TEMPLATE):
+            return
+        client.indices.put_index_template(
+            name=TEMPLATE,
+            index_patterns=[f"{ALIAS}*"],
+            priority=500,
+            allow_auto_create=False,
+            meta={"description": "Movies ETL creates its indexes itself"},
+        )
+
+
+def create(client: Elasticsearch, name: str, described: Mapping[str, Any]) -> Index:
+    """Create an index and its alias in one request, so that neither is there without the other.
+
+    :param name: ``movies-%Y%m%d%H%M%S``.
+    :param described: settings and mappings.
+    """
+    with explained():
+        client.indices.create(
+            index=name,
+            settings=described["settings"],
+            mappings=described["mappings"],
+            aliases={ALIAS: {}},
+            wait_for_active_shards=1,
+        )
+    return Index(client, name)
+
+
+def check_mapping(index: Index, described: Mapping[str, Any]) -> None:
+    """Refuse an index whose fields are not this program's.
+
+    :raises ConfigurationError: names the first field that is missing or of another type.
+    """
+    with explained():
+        answer = index.client.indices.get_mapping(index=index.name)
+    found = answer[index.name]["mappings"].get("properties", {})
+    for field, wanted in described["mappings"]["properties"].items():
+        kind = found.get(field, {}).get("type")
+        if kind != wanted["type"]:
+            has = f"is {kind}" if kind else "is missing"
+            raise ConfigurationError(
+                f"Index {index.name} behind alias {ALIAS} was not made by this version of the "
+                f"program: field {field} {has}, {wanted['type']} is needed. Take the alias away "
+                "from it: the next run creates an index and loads everything."
+            )

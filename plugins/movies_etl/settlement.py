@@ -1,0 +1,122 @@
+"""What becomes of documents: counted, looked at when the index had a newer one, parked when refused.
+
+A document is settled when it is in the index, when the index has a newer one, or when it lies
+among the dead letters. Only then may a cursor pass its film.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from movies_etl.bulk import Item, Outcome
+from movies_etl.dead_letters import DeadLetters, Letter
+from movies_etl.errors import ConfigurationError, RefusedDocumentsError
+from movies_etl.index import Index
+from movies_etl.source import Source
+
+log = logging.getLogger(__name__)
+
+FUSE = 20
+"""Refused documents, with none accepted, that mean a wrong mapping rather than bad films."""
+
+
+@dataclass
+class Counters:
+    """What one task did.
+
+    :param read: films looked at.
+    :param indexed: documents that Elasticsearch took.
+    :param unchanged: films left out because the index has their document already.
+    :param conflicts: documents for which the index had a newer one.
+    :param refused: documents parked as dead letters.
+    :param pages: pages of films.
+    :param seconds: from the first statement to the last cursor.
+    """
+
+    read: int = 0
+    indexed: int = 0
+    unchanged: int = 0
+    conflicts: int = 0
+    refused: int = 0
+    pages: int = 0
+    seconds: float = 0.0
+
+
+class Settlement:
+    """Settles the documents of one task.
+
+    :param source: for the database's clock.
+    :param index: the run's concrete index.
+    :param letters: where refused documents go.
+    :param ahead: microseconds that a version may be later than the database's clock.
+    """
+
+    def __init__(self, source: Source, index: Index, letters: DeadLetters, ahead: int) -> None:
+        self.counters = Counters()
+        self._source = source
+        self._index = index
+        self._letters = letters
+        self._ahead = ahead
+        self._refused_by_index = 0
+        self.films_with_letter = letters.films()
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take the outcome of one bulk request.
+
+        :raises RefusedDocumentsError: many documents were refused and none accepted.
+        :raises ConfigurationError: the index has a document from the future.
+        """
+        self.counters.indexed += len(outcome.indexed)
+        self.counters.conflicts += len(outcome.conflicts)
+        self._check_fuse(outcome)
+        self._check_versions(outcome.conflicts)
+        self.resolve(outcome.indexed)
+        self.park(
+            [
+                Letter(item.film, "indexing", reason, item.source.decode())
+                for item, reason in outcome.refused
+            ]
+        )
+
+    def _check_fuse(self, outcome: Outcome) -> None:
+        self._refused_by_index += len(outcome.refused)
+        if self._refused_by_index >= FUSE and outcome.refused and not self.counters.indexed:
+            first = outcome.refused[0]
+            raise RefusedDocumentsError(
+                f"Elasticsearch refused {self._refused_by_index} documents and accepted none; "
+                f"film {first.item.film}: {first.reason}. The mapping of {self._index.name} does "
+                "not fit the documents; the cursor did not move."
+            )
+
+    def _check_versions(self, conflicts: Sequence[Item]) -> None:
+        """Accept that the index has something newer, but not something from the future."""
+        if not conflicts:
+            return
+        latest = self._source.version() + self._ahead
+        for film, stored in self._index.stored([item.film for item in conflicts]).items():
+            if stored.version > latest:
+                raise ConfigurationError(
+                    f"Film {film} has version {stored.version} in {self._index.name}, later than "
+                    f"the database's clock ({latest}): another program writes to the index, or "
+                    "the clock was set back and the cursors were deleted. Take alias movies away "
+                    "from the index: the next run creates one and loads everything."
+                )
+
+    def park(self, letters: Sequence[Letter]) -> None:
+        """Keep refused documents as dead letters."""
+        if not letters:
+            return
+        for film, stage, reason, _document in letters:
+            log.warning("Film %s is kept as a dead letter (%s): %s", film, stage, reason)
+        self.counters.refused += len(letters)
+        self._letters.park(letters, self._source.clock(0).now)
+        self.films_with_letter |= {letter.film for letter in letters}
+
+    def resolve(self, films: Collection[str]) -> None:
+        """Remove the dead letters of films whose document is in the index."""
+        if resolved := self.films_with_letter.intersection(films):
+            self._letters.resolve(resolved)
+            self.films_with_letter -= resolved
+            log.info("Dead letters resolved: %s", ", ".join(sorted(resolved)))

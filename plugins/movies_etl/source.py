@@ -1,0 +1,226 @@
+"""PostgreSQL: pages of changed rows, the films they touch, and whole documents for films."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import psycopg
+
+from movies_etl import horizon
+from movies_etl.cursors import Database, Position
+from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.schema import Columns
+from movies_etl.streams import Feed, Stream
+
+NIL = "00000000-0000-0000-0000-000000000000"
+BEGINNING = Position(stamp="0001-01-01T00:00:00.000000+00:00", id=NIL)
+"""Below every row of a feed: what is stamped so early is read as undated."""
+
+
+class Row(NamedTuple):
+    """A changed row.
+
+    :param stamp: its time as text in the column's own type, without zone; None when undated.
+    :param xmin: the transaction that wrote this version of it.
+    :param film: the film that it is or links; None where films are found by a query.
+    """
+
+    id: str
+    stamp: str | None
+    xmin: str
+    film: str | None
+
+
+class Document(NamedTuple):
+    """A film's document as JSON text."""
+
+    film: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the database's clock said, and the horizon measured by it (ISO 8601, UTC)."""
+
+    now: str
+    horizon: str
+
+
+@cache
+def _query(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+class Source:
+    """The catalogue, read over one connection in autocommit: each statement has its own snapshot.
+
+    :param connection: an open connection to the primary.
+    :param include_dir: the folder that holds ``sql/``.
+    :param zone: the zone of columns without time zone.
+    :raises ConfigurationError: (every method) the database refuses the query.
+    :raises SourceUnavailableError: (every method) the connection was lost.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], include_dir: Path, *, zone: str = "UTC"
+    ) -> None:
+        self._connection = connection
+        self._sql = include_dir / "sql"
+        self._zone = zone
+        self._without_zone: tuple[str, ...] = ()
+        self._first_id = NIL
+
+    def prepared(self) -> Self:
+        """Put the session in order and learn the catalogue's column types.
+
+        :raises ConfigurationError: a table, column or right is missing; names all that are.
+        """
+        for statement in _query(self._sql / "session.sql").split(b";"):
+            self._connection.execute(statement)
+        columns = self.columns()
+        if complaints := columns.complaints():
+            raise ConfigurationError(
+                f"Database {self._connection.info.dbname} (connection movies_postgres) does not "
+                f"fit: {'; '.join(complaints)}. Point the connection to the film catalogue, or "
+                "give it these columns (a view is not enough: rows must have xmin)."
+            )
+        self._without_zone = columns.without_zone
+        self._first_id = "" if columns.id_is_text else NIL
+        return self
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def columns(self) -> Columns:
+        """Return the columns of schema ``content``."""
+        return Columns(self._rows("columns.sql"))
+
+    def indexes(self) -> list[tuple[str, list[str]]]:
+        """Return table and columns of each usable index of schema ``content``."""
+        return [(table, columns) for table, columns in self._rows("indexes.sql")]
+
+    def database(self) -> Database:
+        """Return which database this is."""
+        ((name, _version),) = self._rows("identity.sql")
+        try:
+            ((system_identifier,),) = self._connection.execute(
+                _query(self._sql / "system_identifier.sql")
+            ).fetchall()
+        except psycopg.errors.InsufficientPrivilege:
+            system_identifier = None
+        return Database(name=name, system_identifier=system_identifier)
+
+    def server_version(self) -> int:
+        """Return PostgreSQL's version as a number, for example 180006."""
+        ((_name, version),) = self._rows("identity.sql")
+        return int(version)
+
+    def clock(self, margin: float) -> Clock:
+        """Read the clock and measure the horizon.
+
+        :param margin: seconds that the horizon stays behind the clock.
+        """
+        ((now, measured),) = self._rows("horizon.sql", margin=margin)
+        return Clock(now, measured)
+
+    def version(self) -> int:
+        """Read the clock in microseconds: the version of what is read after it."""
+        ((version,),) = self._rows("clock.sql")
+        return int(version)
+
+    def films(self) -> int:
+        """Count the films."""
+        ((films,),) = self._rows("counts.sql")
+        return int(films)
+
+    def below(self, feed: Feed, moment: str) -> Position:
+        """Return the position that ends all rows of a feed with a stamp below a moment.
+
+        :param moment: ISO 8601 with zone; brought into the column's own type.
+        """
+        if feed.table in self._without_zone:
+            moment = horizon.on_the_wall(horizon.parse(moment), self._zone)
+        return Position(stamp=moment, id=NIL)
+
+    def position(self, feed: Feed, row: Row) -> Position:
+        """Return a row's position as cursors keep it, with the zone."""
+        if row.stamp is None:
+            msg = f"row {row.id} of content.{feed.table} has no place in time"
+            raise ValueError(msg)
+        if feed.table in self._without_zone and self._zone != "UTC":
+            return Position(stamp=horizon.wall_stamp(row.stamp, self._zone), id=row.id)
+        return Position(stamp=f"{row.stamp}+00:00", id=row.id)
+
+    def changed(
+        self, feed: Feed, after: Position | None, upto: Position | None, limit: int | None
+    ) -> list[Row]:
+        """Read a page of a feed in keyset order.
+
+        :param after: the last row before the page; None is the beginning.
+        :param upto: the last position that may be on it; None is the end.
+        :param limit: rows a page; None reads all between the bounds.
+        """
+        after = after or BEGINNING
+        return [
+            Row(*row)
+            for row in self._rows(
+                feed.page,
+                after_stamp=after.stamp,
+                after_id=after.id,
+                upto_stamp=upto.stamp if upto else "infinity",
+                upto_id=upto.id if upto else NIL,
+                page_size=limit,
+            )
+        ]
+
+    def undated(self, stream: Stream, after: str | None, limit: int) -> list[Row]:
+        """Read a page of the rows that no position in time reaches, in the order of their ids."""
+        after = self._first_id if after is None else after
+        return [Row(*row) for row in self._rows(stream.undated, after_id=after, page_size=limit)]
+
+    def last(self, feed: Feed, upto: Position) -> Position | None:
+        """Return the last row of a feed at or below a position; None when there is none."""
+        for row_id, stamp in self._rows(feed.last, upto_stamp=upto.stamp, upto_id=upto.id):
+            return self.position(feed, Row(row_id, stamp, "", None))
+        return None
+
+    def linked_films(
+        self, stream: Stream, rows: Iterable[Row], after: str | None, limit: int
+    ) -> list[str]:
+        """Return a page of the films that changed rows of a stream are linked to, by film id."""
+        if stream.films is None:
+            msg = f"rows of {stream.name} are films themselves"
+            raise ValueError(msg)
+        ids = [row.id for row in rows]
+        after = self._first_id if after is None else after
+        return [
+            film for (film,) in self._rows(stream.films, ids=ids, after_film=after, page_size=limit)
+        ]
+
+    def documents(self, films: Sequence[str]) -> tuple[int, list[Document]]:
+        """Build whole documents from the present state of these films, in one snapshot.
+
+        :returns: their version, read before the snapshot, and the documents of those that exist.
+        """
+        version = self.version()
+        return version, [Document(*row) for row in self._rows("documents.sql", ids=list(films))]
+
+    def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(_query(self._sql / file), parameters).fetchall()
+        except psycopg.OperationalError as error:
+            raise SourceUnavailableError(
+                f"PostgreSQL (connection movies_postgres) was lost or gave up at {file}: "
+                f"{str(error).strip()}. The cursor stands at the last loaded page; the retry goes "
+                "on from there."
+            ) from error
+        except psycopg.Error as error:
+            raise ConfigurationError(
+                f"PostgreSQL (connection movies_postgres) refused {file}: {str(error).strip()}. "
+                "Mend the catalogue, the role's rights or the value that it names."
+            ) from error

@@ -1,0 +1,98 @@
+"""Real servers, started once for the run, and a fresh catalogue and index for each test."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch as Client
+
+from local.elasticsearch import Elasticsearch
+from local.postgres import Postgres
+from tests.site import Site
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / ".local" / "test"
+TEMPLATE = "content_template"
+
+# Before anything imports Airflow: an installation of its own, for nothing but the tests.
+os.environ |= {
+    "AIRFLOW_HOME": str(DATA / "airflow"),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{DATA / 'airflow' / 'airflow.db'}",
+}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL with a template database that has schema content and its indexes."""
+    server = Postgres(DATA / "postgres", port=free_port())
+    server.start()
+    try:
+        server.dropdb(TEMPLATE)
+        server.createdb(TEMPLATE)
+        with psycopg.connect(server.dsn(TEMPLATE), autocommit=True) as connection:
+            for file in (
+                ROOT / "local" / "schema.sql",
+                *sorted((ROOT / "include/sql/setup").glob("*.sql")),
+            ):
+                for statement in file.read_text().split(";"):
+                    if statement.strip():
+                        connection.execute(statement)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_node() -> Iterator[Elasticsearch]:
+    """A node of Elasticsearch 8.19."""
+    node = Elasticsearch(DATA / "elasticsearch", port=free_port(), heap="768m")
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def client(elasticsearch_node: Elasticsearch) -> Iterator[Client]:
+    """A client of a node without indexes or templates."""
+    with Client(elasticsearch_node.url, request_timeout=30) as client:
+        for index in client.indices.get(index="movies*", expand_wildcards="all"):
+            client.indices.delete(index=index)
+        client.options(ignore_status=404).indices.delete_index_template(name="movies")
+        yield client
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """The DSN of a fresh database with an empty catalogue."""
+    name = "movies"
+    postgres.dropdb(name)
+    postgres.createdb(name, template=TEMPLATE)
+    yield postgres.dsn(name)
+    postgres.dropdb(name)
+
+
+@pytest.fixture
+def site(database: str, client: Client) -> Iterator[Site]:
+    """A film site with an empty catalogue, no index, and no cursors."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        site = Site(database, connection, client)
+        yield site
+        site.close()
