@@ -16,11 +16,13 @@ from elasticsearch.helpers import scan
 from movies_etl.cursors import Cursor
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.index import Index
+from movies_etl.init import open_window
 from movies_etl.settings import Settings
 from movies_etl.source import Source
+from movies_etl.starts import Reload
 from movies_etl.streams import STREAMS, Stream
 from movies_etl.sync import Counters, Parts, Requests, sync
-from movies_etl.window import Reload, Window, open_window
+from movies_etl.window import Window
 from psycopg import sql
 
 LONG_AGO = "2020-01-01 00:00:00+00"

@@ -16,12 +16,13 @@ from movies_etl.airflow_hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.airflow_state import VariableCursorStore, save_horizon
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.index import Index
+from movies_etl.init import open_window
 from movies_etl.patience import retrying
 from movies_etl.settings import Settings, load_settings
 from movies_etl.source import Source
 from movies_etl.streams import FILM_WORK, Stream
 from movies_etl.sync import Parts, Requests, sync
-from movies_etl.window import Window, open_window
+from movies_etl.window import Window
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What becomes of documents: counted, looked at when the index had a newer one, parked when refused.
+"""What becomes of documents: counted, doubted when the index had a newer one, parked if refused.
 
 A document is settled when it is in the index, when the index has a newer one, or when it lies
 among the dead letters. Only then may a cursor pass its film.

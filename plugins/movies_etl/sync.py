@@ -177,7 +177,8 @@ class _Task:
             films = [film for film in films if not self._is_read_in_this_run(film, stored)]
         if films:
             version, documents = self._parts.source.documents(films)
-            self._version = version + self._window.version_offset
+            # A clock that steps back in the middle of a run must not lower a later reading.
+            self._version = max(self._version, version + self._window.version_offset)
             self._queue(documents, stored if batch.compare else {})
         self.counters.read += len(batch.films)
         self.counters.unchanged += len(batch.films) - len(films)

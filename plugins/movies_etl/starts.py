@@ -1,0 +1,97 @@
+"""Where streams begin: before the first load, when asked to load again, when a cursor is void."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Literal
+
+from movies_etl.cursors import Cursor, CursorStore, LinkPosition, Position, RowPosition
+from movies_etl.source import BEGINNING, Source
+from movies_etl.streams import FILM_WORK, GENRE, PERSON, STREAMS, Feed
+from movies_etl.window import Window
+
+log = logging.getLogger(__name__)
+
+Reload = Literal["none", "all", "film_work", "genre", "person"]
+
+
+class Starts:
+    """Puts the cursors in order at the beginning of a run.
+
+    :param window: the run's: a cursor counts only for its index and its database.
+    """
+
+    def __init__(self, window: Window, source: Source, cursors: CursorStore) -> None:
+        self._window = window
+        self._source = source
+        self._cursors = cursors
+
+    def put_in_order(
+        self, held: Mapping[str, Cursor | None], reload: Reload, *, emptied: bool
+    ) -> None:
+        """Write a start for each stream whose cursor does not count.
+
+        :param held: the cursor of each stream, as kept.
+        :param reload: the stream to be loaded again, or all.
+        :param emptied: the index has lost its documents.
+        """
+        films = held[FILM_WORK.name]
+        if reason := self._reason_to_start_over(films, reload, emptied=emptied):
+            log.log(logging.WARNING if films else logging.INFO, "Everything is loaded: %s", reason)
+            self._start_over()
+            return
+        for stream in STREAMS:
+            if stream.name == reload:
+                log.info("%s is loaded again", stream.name)
+                self._cursors.save(stream.name, self._beginning())
+            elif reason := self._void(held[stream.name]):
+                log.warning("%s starts at the beginning: %s", stream.name, reason)
+                # What the index has is compared: unlike in a reload, nobody says that it is wrong.
+                compared = self._beginning().moved(horizon=BEGINNING.stamp)
+                self._cursors.save(stream.name, compared)
+
+    def _reason_to_start_over(
+        self, films: Cursor | None, reload: Reload, *, emptied: bool
+    ) -> str | None:
+        if reload == "all":
+            return "reload is all"
+        if emptied:
+            return f"index {self._window.index} was emptied"
+        return self._void(films)
+
+    def _void(self, cursor: Cursor | None) -> str | None:
+        """Say why a cursor does not count, None when it does."""
+        if cursor is None:
+            return "there is no cursor"
+        if cursor.index != self._window.uuid:
+            return f"the cursor belongs to another index than {self._window.index}"
+        if not cursor.database.same_as(self._window.database):
+            return f"the cursor belongs to another database ({cursor.database.name})"
+        return None
+
+    def _beginning(self) -> Cursor:
+        return Cursor(index=self._window.uuid, database=self._window.database)
+
+    def _start_over(self) -> None:
+        """Write the cursors before everything is loaded.
+
+        What genres and persons were before the M2M start is contained in the films as they are
+        loaded, so their streams start at their last settled rows. The film cursor comes last:
+        while it is missing or void, the starts are written again.
+        """
+        for stream in (GENRE, PERSON):
+            rows = self._last(stream.rows)
+            links = self._last(stream.links) if stream.links else None
+            self._cursors.save(
+                stream.name,
+                self._beginning().moved(
+                    rows=rows and RowPosition.at(rows),
+                    links=links and LinkPosition.at(links),
+                    horizon=self._window.horizon,
+                ),
+            )
+        self._cursors.save(FILM_WORK.name, self._beginning())
+
+    def _last(self, feed: Feed) -> Position | None:
+        return self._source.last(feed, self._source.below(feed, self._window.horizon))
