@@ -16,7 +16,8 @@ from local.postgres import Postgres
 from tests.site import Site
 
 ROOT = Path(__file__).parents[1]
-DATA = ROOT / ".local" / "test"
+DATA = Path(os.environ.get("MOVIES_TEST_DATA", ROOT / ".local" / "test"))
+"""Where servers keep their data: another folder for each of several runs at once."""
 TEMPLATE = "content_template"
 
 # Before anything imports Airflow: an installation of its own, for nothing but the tests.
