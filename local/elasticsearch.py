@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
@@ -76,6 +77,7 @@ class Elasticsearch:
         self._report = report
         self._process_file = self.home / "node.json"
         self._child: subprocess.Popen[bytes] | None = None
+        self._cancelled = threading.Event()
 
     @property
     def url(self) -> str:
@@ -101,17 +103,29 @@ class Elasticsearch:
     def start(self, *, seconds: float = 120) -> None:
         """Start the node and wait until it answers and its shards are there; harmless when running.
 
+        A node of this folder on another port is stopped first.
+
         :param seconds: patience for the node itself, without the first start's downloads.
 
         Raises ElasticsearchError, JarsError or BuildError.
         """
+        if self.running and json.loads(self._process_file.read_text())["port"] != self.port:
+            self.stop()
         if not self.running:
-            self._launch(build(self.cache, self._report))
+            program = build(self.cache, self._report)
+            if self._cancelled.is_set():
+                raise self._failure("the start was cancelled")
+            self._launch(program)
         try:
             wait_until(self._ready, seconds=seconds, what="Elasticsearch answers")
         except TimeoutError as error:
             self.stop()
             raise self._failure(str(error)) from error
+
+    def cancel(self) -> None:
+        """Make a `start` in another thread end as soon as it can, with ElasticsearchError."""
+        self._cancelled.set()
+        self.stop()
 
     def stop(self, *, seconds: float = 30) -> None:
         """End the node, hard after the seconds; harmless when it is not running."""
@@ -152,7 +166,8 @@ class Elasticsearch:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal is not for the node
             )
-        known = {"pid": self._child.pid, "born": birth(self._child.pid)}
+        pid = self._child.pid
+        known = {"pid": pid, "born": birth(pid), "port": self.port}
         self._process_file.write_text(json.dumps(known))
 
     def _ready(self) -> bool:

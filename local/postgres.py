@@ -8,6 +8,7 @@ folder that is not ours has its owner or mode changed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pwd
@@ -113,12 +114,14 @@ class Postgres:
     def start(self) -> None:
         """Set up the cluster when there is none, and start the server; harmless when running.
 
-        After a crash it first ends what is left of the old server and its stale lock file.
-        Raises PostgresError.
+        A server of this folder on another port is stopped first. After a crash it first ends what
+        is left of the old server and its stale lock file. Raises PostgresError.
         """
-        if self.running:
-            return
         place = self._place
+        if self.running:
+            if (place.cluster / "postmaster.pid").read_text().split("\n")[3] == str(self.port):
+                return
+            self.stop()
         self._make_folder(place)
         if not (place.cluster / "PG_VERSION").exists():
             self._initialise(place)
@@ -138,7 +141,7 @@ class Postgres:
             cluster = self._place.cluster
             self._run("pg_ctl", "stop", "-w", "-t", "60", "-s", "-m", mode, "-D", cluster)
 
-    def createdb(self, name: str, template: str = "template1") -> bool:
+    def createdb(self, name: str, *, owner: str = SUPERUSER, template: str = "template1") -> bool:
         """Create a database; return False when it is already there."""
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             found = connection.execute(
@@ -146,11 +149,19 @@ class Postgres:
             ).fetchone()
             if found is None:
                 connection.execute(
-                    sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                        sql.Identifier(name), sql.Identifier(template)
+                    sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+                        *map(sql.Identifier, (name, owner, template))
                     )
                 )
             return found is None
+
+    def createuser(self, name: str) -> None:
+        """Create a role that may log in; harmless when it is already there."""
+        with (
+            contextlib.suppress(psycopg.errors.DuplicateObject),
+            psycopg.connect(self.dsn(), autocommit=True) as connection,
+        ):
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
 
     def dropdb(self, name: str) -> None:
         """Drop a database with its sessions; harmless when there is none of this name."""

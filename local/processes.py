@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -88,3 +89,21 @@ def kill(pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+
+
+def terminate(group: int) -> None:
+    """SIGTERM to a process group; one that is gone already does not matter."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGTERM)
+
+
+def session(leader: int) -> list[int]:
+    """Return the live processes of the session that this process leads or led."""
+    found = []
+    for pid in psutil.pids():
+        try:
+            if os.getsid(pid) == leader and birth(pid) is not None:
+                found.append(int(pid))
+        except OSError:
+            continue
+    return found

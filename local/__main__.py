@@ -1,0 +1,270 @@
+"""The command line of the local stack: `python -m local --help`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+import psycopg
+
+from local.airflow import PROGRAM, AirflowError
+from local.edits import edit
+from local.elasticsearch import ElasticsearchError
+from local.elasticsearch_build import BuildError
+from local.elasticsearch_jars import JarsError
+from local.postgres import PostgresError
+from local.rest import RestError, UnreachableError
+from local.search import ALIAS
+from local.stack import DATABASE, Stack
+from local.state import PortError
+from local.summary import addresses, films_in_database, found, summary
+from local.watch import RunError, finished_runs, first_run, line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from local.airflow_api import AirflowApi, Run
+
+_ERRORS = (
+    *(AirflowError, BuildError, ElasticsearchError, JarsError, PortError, PostgresError),
+    *(RestError, RunError, UnreachableError, LookupError, TimeoutError, ImportError, OSError),
+    psycopg.Error,
+)
+
+
+class Progress:
+    """Prints lines with the seconds since it was made; threads may share it."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._alone = threading.Lock()
+
+    def __call__(self, text: str) -> None:
+        """Print one line at once, also into a pipe."""
+        with self._alone:
+            print(f"{time.monotonic() - self._began:6.1f} s  {text}", flush=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start everything, wait for the first run, tell of it, and follow the later ones."""
+    report = Progress()
+    stack = Stack(report)
+    signal.signal(signal.SIGTERM, _interrupt)
+    others = stack.runner() is not None or (stack.up and stack.state.kept == "up")
+    code = 1
+    try:
+        if others:
+            report("already up" + (f", by process {stack.runner()}" if stack.runner() else ""))
+        else:
+            stack.keep("run")
+        code = _run(stack, report, once=arguments.once)
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        if others:
+            report("left running: `python -m local down` stops it")
+        else:
+            _stop(stack, report)
+    return code
+
+
+def _run(stack: Stack, report: Progress, *, once: bool) -> int:
+    since = datetime.now(UTC)
+    if not stack.up:
+        stack.start()
+    api = stack.api()
+    first = first_run(api, stack.airflow.check, report, since)
+    text, equal = summary(stack, first)
+    print(text, flush=True)
+    if once:
+        return 0 if equal else 1
+    print("stop           Ctrl-C\n", flush=True)
+    _follow(stack, api, first)
+    return 0
+
+
+def _follow(stack: Stack, api: AirflowApi, first: Run) -> None:
+    """Print a line for each run that ends, and for each part that is lost, until interrupted."""
+    lost: set[str] = set()
+    for ended in finished_runs(api, first):
+        if ended is not None:
+            print(line(api, ended), flush=True)
+        for part, runs in stack.parts.items():
+            if not runs and part not in lost:
+                print(f"{part} is gone: `python -m local up` starts it again", flush=True)
+        lost = {part for part, runs in stack.parts.items() if not runs}
+
+
+def _stop(stack: Stack, report: Progress) -> None:
+    """Stop everything; a second Ctrl-C kills instead of waiting."""
+    report("stopping")
+    try:
+        stack.stop()
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        report("hurrying")
+        stack.stop(patience=0)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def up(_: argparse.Namespace) -> int:
+    """Start everything and return when the DAG has run once."""
+    report = Progress()
+    stack = Stack(report)
+    since = datetime.now(UTC)
+    if stack.up:
+        report("already up")
+    else:
+        if stack.runner() is None:
+            stack.keep("up")
+        stack.start()
+        first_run(stack.api(), stack.airflow.check, report, since)
+    print("\n".join(addresses(stack)))
+    return 0
+
+
+def down(_: argparse.Namespace) -> int:
+    """Stop everything."""
+    stack = Stack(Progress())
+    stack.end_runner()
+    stack.stop()
+    return 0
+
+
+def clean(_: argparse.Namespace) -> int:
+    """Stop everything and remove its data."""
+    stack = Stack(Progress())
+    stack.end_runner()
+    stack.remove()
+    return 0
+
+
+def status(_: argparse.Namespace) -> int:
+    """Tell what runs; exit 1 when something does not."""
+    stack = Stack(Progress())
+    for part, runs in stack.parts.items():
+        print(f"{part:<14} {'up' if runs else 'down'}")
+    if not stack.up:
+        print("start          make run, or .venv/bin/python -m local up")
+        return 1
+    print(f"films          {films_in_database(stack.dsn):,} in PostgreSQL")
+    print("\n".join(addresses(stack)))
+    return 0
+
+
+def search_index(arguments: argparse.Namespace) -> int:
+    """Print the films that match."""
+    stack = _needed()
+    print("\n".join(found(stack, " ".join(arguments.words), size=arguments.size)))
+    return 0
+
+
+def edit_catalogue(arguments: argparse.Namespace) -> int:
+    """Make a few edits and say how to see them."""
+    for done in edit(_needed().dsn, arguments.seed):
+        print(f"{done.text}\n    .venv/bin/python -m local search {shlex.quote(done.words)}")
+    print("the next run of movies_sync, within a minute, brings them into the index")
+    return 0
+
+
+def psql(arguments: argparse.Namespace) -> int:
+    """Become psql on the catalogue."""
+    stack = _needed()
+    program = stack.postgres.program("psql")
+    os.execv(program, ["psql", "-d", stack.dsn, *_rest(arguments)])  # noqa: S606
+
+
+def airflow(arguments: argparse.Namespace) -> int:
+    """Become the airflow command, connected to the local Airflow."""
+    environment = _needed().settings.environment()
+    os.execve(PROGRAM, ["airflow", *_rest(arguments)], environment)  # noqa: S606
+
+
+def env(_: argparse.Namespace) -> int:
+    """Print the environment of the local Airflow as shell commands."""
+    for name, value in Stack(Progress()).settings.variables().items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _rest(arguments: argparse.Namespace) -> list[str]:
+    rest: list[str] = arguments.arguments
+    return rest[1:] if rest[:1] == ["--"] else rest
+
+
+def _needed() -> Stack:
+    """Return the stack; raise LookupError when its servers do not run."""
+    stack = Stack(Progress())
+    if not (stack.postgres.running and stack.elasticsearch.running):
+        msg = "the local stack is down: `make run` or `.venv/bin/python -m local up` starts it"
+        raise LookupError(msg)
+    return stack
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    whole = argparse.ArgumentParser(
+        prog="python -m local",
+        description="PostgreSQL, Elasticsearch and Airflow for real on this machine, with 17,472 "
+        f"films. Everything is kept in .local/; the database and the alias are called {ALIAS}.",
+        epilog="Ports: MOVIES_LOCAL_POSTGRES_PORT, MOVIES_LOCAL_ELASTICSEARCH_PORT and "
+        "MOVIES_LOCAL_AIRFLOW_PORT; else a default, or the next free one.",
+    )
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(
+        name: str, function: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        return command
+
+    add("run", run, "start everything, show the first run, stay until Ctrl-C").add_argument(
+        "--once", action="store_true", help="stop everything after the first run"
+    )
+    add("up", up, "start everything and leave it running")
+    add("down", down, "stop everything")
+    add("status", status, "what runs, and where")
+    words = add("search", search_index, "search the index")
+    words.add_argument("words", nargs="+", metavar="WORDS", help="English or Russian")
+    words.add_argument("--size", type=int, default=10, help="films to print (default 10)")
+    add("edit", edit_catalogue, "change a few films, as an editor would").add_argument(
+        "--seed", type=int, help="make the same edits again"
+    )
+    add("psql", psql, f"psql on the database {DATABASE}").add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments of psql"
+    )
+    add("airflow", airflow, "any airflow command, such as: airflow dags list").add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments of airflow"
+    )
+    add("env", env, 'settings for a shell: eval "$(.venv/bin/python -m local env)"')
+    add("clean", clean, "stop everything and remove all its data")
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit code."""
+    chosen = parser().parse_args(arguments)
+    try:
+        code: int = chosen.function(chosen)
+    except _ERRORS as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""The whole local stack: which parts, where, on which ports, in which order they start and stop."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from local import catalogue
+from local.airflow import Airflow
+from local.airflow_api import AirflowApi
+from local.airflow_settings import AirflowSettings
+from local.elasticsearch import Elasticsearch
+from local.files import CHECKOUT
+from local.postgres import Postgres
+from local.processes import wait_until
+from local.state import DEFAULT_PORTS, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+DATABASE = "movies"
+READER = "movies_etl"
+_READER_GRANTS = (
+    f"GRANT pg_read_all_stats TO {READER}",
+    f"GRANT USAGE ON SCHEMA content TO {READER}",
+    f"GRANT SELECT ON ALL TABLES IN SCHEMA content TO {READER}",
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA content GRANT SELECT ON TABLES TO {READER}",
+)
+
+
+class Stack:
+    """PostgreSQL, Elasticsearch and Airflow of one checkout, with their data in `.local/`.
+
+    :param report: told what has been reached, one short line each.
+    :param checkout: folder of the project.
+    """
+
+    def __init__(self, report: Callable[[str], None], checkout: Path = CHECKOUT) -> None:
+        self._report = report
+        self._checkout = checkout
+        self.folder = checkout / ".local"
+        self._state_file = self.folder / "stack.json"
+        self.state = State.read(self._state_file)
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make the parts with the ports of the state."""
+        ports = DEFAULT_PORTS | self.state.ports
+        self.postgres = Postgres(self.folder / "postgres", port=ports["postgres"])
+        self.elasticsearch = Elasticsearch(
+            self.folder / "elasticsearch",
+            port=ports["elasticsearch"],
+            cache=self.folder / "cache",
+            report=self._report,
+        )
+        self.settings = AirflowSettings(
+            home=self.folder / "airflow",
+            port=ports["airflow"],
+            database=f"postgresql+psycopg2://airflow@127.0.0.1:{ports['postgres']}/airflow",
+            checkout=self._checkout,
+            connections={
+                "movies_postgres": {
+                    "conn_type": "postgres",
+                    "host": "127.0.0.1",
+                    "port": ports["postgres"],
+                    "login": READER,
+                    "schema": DATABASE,
+                },
+                "movies_elasticsearch": {
+                    "conn_type": "elasticsearch",
+                    "host": "127.0.0.1",
+                    "port": ports["elasticsearch"],
+                    "schema": "http",
+                },
+            },
+        )
+        self.airflow = Airflow(self.settings, self.state)
+
+    @property
+    def parts(self) -> dict[str, bool]:
+        """Which part runs."""
+        return {
+            "PostgreSQL": self.postgres.running,
+            "Elasticsearch": self.elasticsearch.running,
+            "Airflow": self.airflow.running,
+        }
+
+    @property
+    def up(self) -> bool:
+        """Whether everything runs."""
+        return all(self.parts.values())
+
+    @property
+    def dsn(self) -> str:
+        """The catalogue's database, as superuser."""
+        return self.postgres.dsn(DATABASE)
+
+    def api(self) -> AirflowApi:
+        """Return Airflow's REST API."""
+        return AirflowApi(self.settings.url, self.settings.password())
+
+    def keep(self, how: str) -> None:
+        """Remember who keeps the stack up: "run", this process until its end, or "up"."""
+        self.state.kept = how
+        if how == "run":
+            self.state.note("run", os.getpid())
+        self.state.write(self._state_file)
+
+    def runner(self) -> int | None:
+        """Return the process that will stop the stack at its end, None when there is none."""
+        known = self.state.alive("run") if self.state.kept == "run" else None
+        return None if known is None or known.pid == os.getpid() else known.pid
+
+    def start(self) -> None:
+        """Start what does not run, load the catalogue once, and return when the parts are started.
+
+        Airflow then still needs some seconds until it works. Raises the parts' own errors, and
+        PortError.
+        """
+        with self._alone():
+            self._choose_ports()
+            pool = ThreadPoolExecutor(3)
+            try:
+                index = pool.submit(self._start_elasticsearch)
+                fresh = self._start_postgres()
+                films = pool.submit(self._load)
+                migrated = pool.submit(self._migrate, fresh=fresh)
+                _finish(films, migrated, index)
+            except BaseException:
+                self.elasticsearch.cancel()
+                self.postgres.stop("fast")  # ends what the threads are doing there
+                pool.shutdown()
+                raise
+            pool.shutdown()
+            self.airflow.start()
+            self.state.write(self._state_file)
+
+    def stop(self, *, patience: float = 20) -> None:
+        """Stop everything, Airflow first; harmless when nothing runs.
+
+        :param patience: seconds for a running task to finish; 0 kills at once.
+        """
+        with self._alone():
+            self._stop(patience)
+
+    def end_runner(self) -> None:
+        """Ask a `run` in another terminal to stop everything, and wait for that."""
+        runner = self.runner()
+        if runner is not None:
+            self._report(f"stopping the `run` of process {runner}")
+            os.kill(runner, signal.SIGTERM)
+            wait_until(lambda: self.runner() is None, seconds=90, what=f"process {runner} ends")
+            self.state = State.read(self._state_file)
+            self._connect()
+
+    def remove(self) -> None:
+        """Stop everything and remove all data, jars and logs: `.local/`."""
+        self.stop(patience=0)
+        self.postgres.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self, patience: float) -> None:
+        running = [name for name, runs in self.parts.items() if runs]
+        self.airflow.stop(patience=patience)
+        self.elasticsearch.stop(seconds=30 if patience else 0)
+        self.postgres.stop("fast" if patience else "immediate")
+        self.state.processes.clear()
+        self.state.write(self._state_file)
+        if running:
+            self._report(f"stopped {', '.join(reversed(running))}")
+
+    def _choose_ports(self) -> None:
+        runs = {
+            "postgres": self.postgres.running,
+            "elasticsearch": self.elasticsearch.running,
+            "airflow": any(self.state.alive(part) for part in self.state.processes),
+        }
+        for part, running in runs.items():
+            if not running or part not in self.state.ports:
+                self.state.choose_port(part)
+        self.state.write(self._state_file)
+        self._connect()
+
+    def _start_elasticsearch(self) -> None:
+        if not self.elasticsearch.running:
+            self.elasticsearch.start()
+            self._report(f"Elasticsearch is up: {self.elasticsearch.url}")
+
+    def _start_postgres(self) -> bool:
+        """Start PostgreSQL; return whether Airflow's database has just been created."""
+        if not self.postgres.running:
+            self.postgres.start()
+            self._report(f"PostgreSQL is up: 127.0.0.1:{self.postgres.port}")
+        for role in ("airflow", READER):
+            self.postgres.createuser(role)
+        self.postgres.createdb(DATABASE)
+        return self.postgres.createdb("airflow", owner="airflow")
+
+    def _load(self) -> None:
+        loaded = catalogue.prepare(self.dsn)
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for grant in _READER_GRANTS:
+                connection.execute(grant.encode())
+        if loaded:
+            self._report(f"{loaded:,} films loaded into PostgreSQL")
+
+    def _migrate(self, *, fresh: bool) -> None:
+        self.airflow.migrate(fresh=fresh)
+        if fresh:
+            self._report("Airflow's database is ready")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let only one process at a time start or stop parts."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _finish(*jobs: Future[None]) -> None:
+    for job in jobs:
+        job.result()
