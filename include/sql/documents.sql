@@ -4,6 +4,8 @@
 -- "C" collation, so equal content gives equal bytes. checksum is the first 64
 -- bits of md5 over that text. Persons and genres without a name have nothing
 -- to show and are left out; roles other than the three take no part.
+-- A list is made a role first and then put beside the others: cheaper than six
+-- aggregates over one group, each with a filter and an order of its own.
 -- Parameters: ids (film ids).
 -- Returns: id, document (JSON text), one row a film that exists, in no order.
 WITH film AS (
@@ -17,7 +19,7 @@ cast_member AS (
         link.film_work_id,
         link.role::text AS role,
         person.full_name COLLATE "C" AS name,
-        person.id::text COLLATE "C" AS id
+        person.id
     FROM content.person_film_work AS link
     JOIN content.person ON person.id = link.person_id
     WHERE link.film_work_id = ANY(%(ids)s)
@@ -25,27 +27,28 @@ cast_member AS (
         AND person.full_name IS NOT NULL
 ),
 
-quoted AS (
+by_role AS (
     SELECT
         film_work_id,
         role,
-        name,
-        id,
-        to_json(name)::text AS name_json,
-        '{"id":' || to_json(id)::text || ',"name":' || to_json(name)::text || '}' AS person_json
+        string_agg(to_json(name)::text, ',' ORDER BY name, id) AS names,
+        string_agg(
+            '{"id":' || to_json(id)::text || ',"name":' || to_json(name)::text || '}', ',' ORDER BY name, id
+        ) AS persons
     FROM cast_member
+    GROUP BY film_work_id, role
 ),
 
 people AS (
     SELECT
         film_work_id,
-        string_agg(name_json, ',' ORDER BY name, id) FILTER (WHERE role = 'director') AS directors_names,
-        string_agg(name_json, ',' ORDER BY name, id) FILTER (WHERE role = 'actor') AS actors_names,
-        string_agg(name_json, ',' ORDER BY name, id) FILTER (WHERE role = 'writer') AS writers_names,
-        string_agg(person_json, ',' ORDER BY name, id) FILTER (WHERE role = 'director') AS directors,
-        string_agg(person_json, ',' ORDER BY name, id) FILTER (WHERE role = 'actor') AS actors,
-        string_agg(person_json, ',' ORDER BY name, id) FILTER (WHERE role = 'writer') AS writers
-    FROM quoted
+        max(names) FILTER (WHERE role = 'director') AS directors_names,
+        max(names) FILTER (WHERE role = 'actor') AS actors_names,
+        max(names) FILTER (WHERE role = 'writer') AS writers_names,
+        max(persons) FILTER (WHERE role = 'director') AS directors,
+        max(persons) FILTER (WHERE role = 'actor') AS actors,
+        max(persons) FILTER (WHERE role = 'writer') AS writers
+    FROM by_role
     GROUP BY film_work_id
 ),
 
