@@ -8,13 +8,12 @@ import shutil
 import signal
 import subprocess
 import threading
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
 from local.elasticsearch_build import Program, build
 from local.files import CACHE
 from local.processes import birth, wait_until
+from local.rest import RestError, UnreachableError, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,9 +174,8 @@ class Elasticsearch:
             raise self._failure("the node ended")
         health = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=1s"
         try:
-            with urllib.request.urlopen(health, timeout=5) as answer:  # noqa: S310 - http, ours
-                return bool(json.load(answer)["status"] in {"yellow", "green"})
-        except (urllib.error.URLError, OSError, ValueError):
+            return call("GET", health, seconds=5)["status"] in {"yellow", "green"}
+        except (RestError, UnreachableError):
             return False
 
     def _failure(self, what: str) -> ElasticsearchError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 
 
@@ -39,6 +40,6 @@ def call(
         with error:
             said = error.read().decode(errors="replace")[:2000]
         raise RestError(error.code, f"{method} {url}: {error.code} {said}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise UnreachableError(f"{method} {url}: {error}") from error
     return json.loads(text) if text else None

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from local.processes import birth, free_port, is_free, session
 
-DEFAULT_PORTS = {"postgres": 54320, "elasticsearch": 59200, "airflow": 58080}
+# Below the range that outgoing connections take their ports from (32768 and up on Linux): a client
+# that polls a port in that range while nobody listens can end up connected to itself.
+DEFAULT_PORTS = {"postgres": 25432, "elasticsearch": 29200, "airflow": 28080}
 
 
 class PortError(ValueError):
