@@ -13,6 +13,7 @@ from elasticsearch import Elasticsearch as Client
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
+from tests.catalogue import Catalogue
 from tests.site import Site
 
 ROOT = Path(__file__).parents[1]
@@ -91,9 +92,32 @@ def database(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
+def catalogue(database: str) -> Iterator[Catalogue]:
+    """An empty catalogue, for what needs no Elasticsearch."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        catalogue = Catalogue(database, connection)
+        yield catalogue
+        catalogue.close()
+
+
+@pytest.fixture
 def site(database: str, client: Client) -> Iterator[Site]:
     """A film site with an empty catalogue, no index, and no cursors."""
     with psycopg.connect(database, autocommit=True) as connection:
         site = Site(database, connection, client)
         yield site
         site.close()
+
+
+@pytest.fixture
+def small(site: Site) -> Site:
+    """A site with a few films that share persons and genres, not loaded yet."""
+    site.add_small_catalogue()
+    return site
+
+
+@pytest.fixture
+def loaded(small: Site) -> Site:
+    """The small site after its first run."""
+    small.run()
+    return small

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4
 
 import psycopg
 from elasticsearch import Elasticsearch
@@ -23,9 +22,8 @@ from movies_etl.starts import Reload
 from movies_etl.streams import STREAMS, Stream
 from movies_etl.sync import Counters, Parts, Requests, sync
 from movies_etl.window import Window
-from psycopg import sql
 
-LONG_AGO = "2020-01-01 00:00:00+00"
+from tests.catalogue import Catalogue
 
 
 @dataclass
@@ -44,66 +42,44 @@ class MemoryCursors:
         self.saves.append((stream, cursor))
 
 
-class Site:
+class WatchedSource(Source):
+    """A source that counts its queries by file, for tests of what is not read again."""
+
+    queries: Counter[str]
+
+    def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
+        self.queries[file] += 1
+        return super()._rows(file, **parameters)
+
+
+class Site(Catalogue):
     """Writes to the catalogue as a site does, and runs the sync as the DAG does."""
 
     def __init__(
         self, dsn: str, connection: psycopg.Connection[Any], client: Elasticsearch
     ) -> None:
-        self.dsn = dsn
-        self.connection = connection
+        super().__init__(dsn, connection)
         self.client = client
         self.cursors = MemoryCursors()
         self.settings = Settings(horizon_margin=0, patience=10)
-        self._reader = psycopg.connect(dsn, autocommit=True)
+        self.queries: Counter[str] = Counter()
 
-    def close(self) -> None:
+    def configure(self, **changes: object) -> None:
+        """Change settings of the program."""
+        self.settings = Settings(**(self.settings.model_dump() | changes))
+
+    def reconnect(self) -> None:
+        """Give the program a session that begins with the database's present defaults."""
         self._reader.close()
-
-    # -- the catalogue ---------------------------------------------------------------------------
-
-    def execute(self, query: str, *parameters: object) -> psycopg.Cursor[Any]:
-        return self.connection.execute(query, parameters)
-
-    def _insert(self, table: str, row: Mapping[str, object]) -> None:
-        self.connection.execute(
-            sql.SQL("INSERT INTO content.{} ({}) VALUES ({})").format(
-                sql.Identifier(table),
-                sql.SQL(", ").join(map(sql.Identifier, row)),
-                sql.SQL(", ").join(sql.Placeholder() * len(row)),
-            ),
-            list(row.values()),
-        )
-
-    def add_film(self, title: str = "A film", **columns: object) -> str:
-        film = str(columns.pop("id", uuid4()))
-        row = {"id": film, "title": title, "type": "movie", "modified": LONG_AGO} | columns
-        self._insert("film_work", row)
-        return film
-
-    def add_person(self, name: str = "Somebody", **columns: object) -> str:
-        person = str(columns.pop("id", uuid4()))
-        self._insert("person", {"id": person, "full_name": name, "modified": LONG_AGO} | columns)
-        return person
-
-    def add_genre(self, name: str = "Drama", **columns: object) -> str:
-        genre = str(columns.pop("id", uuid4()))
-        self._insert("genre", {"id": genre, "name": name, "modified": LONG_AGO} | columns)
-        return genre
-
-    def cast(self, film: str, person: str, role: str | None = "actor", **columns: object) -> None:
-        row = {"id": uuid4(), "film_work_id": film, "person_id": person, "role": role}
-        self._insert("person_film_work", row | {"created": LONG_AGO} | columns)
-
-    def label(self, film: str, genre: str, **columns: object) -> None:
-        row = {"id": uuid4(), "film_work_id": film, "genre_id": genre}
-        self._insert("genre_film_work", row | {"created": LONG_AGO} | columns)
+        self._reader = psycopg.connect(self.dsn, autocommit=True)
 
     # -- the program -----------------------------------------------------------------------------
 
-    def source(self) -> Source:
-        zone = self.settings.timestamp_zone
-        return Source(self._reader, self.settings.include_dir, zone=zone).prepared()
+    def source(self, zone: str | None = None) -> Source:
+        zone = zone or self.settings.timestamp_zone
+        source = WatchedSource(self._reader, self.settings.include_dir, zone=zone)
+        source.queries = self.queries
+        return source.prepared()
 
     def open(self, reload: Reload = "none") -> Window:
         return open_window(self.source(), self.client, self.cursors, self.settings, reload)
@@ -139,38 +115,6 @@ class Site:
             found[hit["_id"]] = hit["_source"]
         return found
 
-    def expected(self) -> dict[str, dict[str, Any]]:
-        """Build every document in Python, table by table: nothing is shared with the program."""
-        people: dict[UUID, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
-        for film, role, person, name in self.connection.execute(
-            "SELECT l.film_work_id, l.role::text, p.id::text, p.full_name"
-            " FROM content.person_film_work l, content.person p WHERE l.person_id = p.id"
-        ):
-            people[film][role].add((name, person))
-        genres: dict[UUID, set[str]] = defaultdict(set)
-        for film, name in self.connection.execute(
-            "SELECT l.film_work_id, g.name"
-            " FROM content.genre_film_work l, content.genre g WHERE l.genre_id = g.id"
-        ):
-            genres[film].add(name)
-        documents = {}
-        for film, title, description, rating in self.connection.execute(
-            "SELECT id, title, description, rating FROM content.film_work"
-        ):
-            document: dict[str, Any] = {
-                "id": str(film),
-                "imdb_rating": None if rating is None else float(rating),
-                "genres": _in_byte_order(genres[film]),
-                "title": title,
-                "description": description,
-            }
-            for role in ("director", "actor", "writer"):
-                listed = _in_byte_order(people[film][role])
-                document[f"{role}s_names"] = [name for name, _ in listed]
-                document[f"{role}s"] = [{"id": key, "name": name} for name, key in listed]
-            documents[str(film)] = document
-        return documents
-
     def assert_equal(self) -> None:
         """Assert that the index equals the database, document by document."""
         found, wanted = self.documents(), self.expected()
@@ -190,9 +134,6 @@ class Site:
         return {hit["_source"]["film"]: hit["_source"] for hit in answer["hits"]["hits"]}
 
 
-def _in_byte_order(values: set[Any]) -> list[Any]:
-    def key(value: Any) -> Any:
-        parts = value if isinstance(value, tuple) else (value,)
-        return [part.encode() for part in parts]
-
-    return sorted(values, key=key)
+def sent(counters: Mapping[str, Counters]) -> int:
+    """Return how many documents a run sent and Elasticsearch took."""
+    return sum(counter.indexed for counter in counters.values())
