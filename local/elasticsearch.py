@@ -136,6 +136,8 @@ class Elasticsearch:
             except TimeoutError:
                 os.kill(pid, signal.SIGKILL)
                 wait_until(lambda: not self.running, seconds=10, what="the node ends")
+        if self._child is not None and self._child.pid == pid:
+            self._child.wait()  # it has ended; unless waited for it counts as running in Python
         self._process_file.unlink(missing_ok=True)
 
     def remove(self) -> None:
