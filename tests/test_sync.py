@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from movies_etl.starts import Reload
 from movies_etl.sync import Requests
 
-from tests.site import Site
-
-
-@pytest.fixture
-def small(site: Site) -> Site:
-    """A few films that share persons and genres."""
-    films = [site.add_film(f"Film {number}", rating=number / 2) for number in range(7)]
-    genres = [site.add_genre(name) for name in ("Drama", "Comedy")]
-    persons = [site.add_person(name) for name in ("Ann", "Bob", "Cy")]
-    for number, film in enumerate(films[:6]):
-        site.label(film, genres[number % 2])
-        site.cast(film, persons[number % 3], ("director", "actor", "writer")[number % 3])
-        site.cast(film, persons[0], "writer")
-    return site
-
-
-def sent(counters: dict) -> int:
-    return sum(counter.indexed for counter in counters.values())
+from tests.site import Site, sent
 
 
 def test_first_run_loads_everything(small: Site) -> None:
@@ -32,31 +16,162 @@ def test_first_run_loads_everything(small: Site) -> None:
     assert counters["genre"].read == counters["person"].read == 0
 
 
-def test_second_run_sends_nothing(small: Site) -> None:
-    small.run()
-    before = small.versions()
-    assert sent(small.run()) == 0
-    assert small.versions() == before
+def test_an_empty_catalogue_is_loaded_and_its_first_film_arrives_later(site: Site) -> None:
+    assert sent(site.run()) == 0
+    site.add_film("The first", modified="2001-01-01 00:00:00+00")
+    assert sent(site.run()) == 1
+    site.assert_equal()
 
 
-def test_changed_film_genre_and_person_arrive(small: Site) -> None:
-    small.run()
-    small.execute(
+def test_second_run_sends_nothing(loaded: Site) -> None:
+    before = loaded.versions()
+    counters = loaded.run()
+    assert sent(counters) == 0
+    assert [counter.read for counter in counters.values()] == [0, 0, 0]
+    assert loaded.versions() == before
+
+
+def test_changed_film_genre_and_person_arrive(loaded: Site) -> None:
+    loaded.execute(
         "UPDATE content.film_work SET rating = 9.9, modified = now() WHERE title = 'Film 1'"
     )
-    small.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
-    small.execute(
+    loaded.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
+    loaded.execute(
         "UPDATE content.person SET full_name = 'Zoe', modified = now() WHERE full_name = 'Ann'"
     )
-    counters = small.run()
-    small.assert_equal()
+    counters = loaded.run()
+    loaded.assert_equal()
     assert counters["film_work"].indexed == 1
+    assert counters["genre"].indexed == 3
     assert sent(counters) == 6  # each film once, for whatever reasons
-    assert sent(small.run()) == 0
+    assert sent(loaded.run()) == 0
 
 
-def test_requested_films_are_sent_whatever_the_index_has(small: Site) -> None:
+def test_new_links_bring_their_films(loaded: Site) -> None:
+    (lonely,) = [film for film, document in loaded.documents().items() if not document["genres"]]
+    genre = loaded.add_genre("Western")
+    person = loaded.add_person("Zoe")
+    loaded.label(lonely, genre, created="now()")
+    first = loaded.run()
+    loaded.assert_equal()
+    loaded.cast(lonely, person, "director", created="now()")
+    second = loaded.run()
+    loaded.assert_equal()
+    assert loaded.documents()[lonely]["directors"] == [{"id": person, "name": "Zoe"}]
+    assert (first["genre"].indexed, second["person"].indexed) == (1, 1)
+    assert sent(loaded.run()) == 0
+
+
+def test_a_film_without_persons_and_genres_has_empty_lists(site: Site) -> None:
+    film = site.add_film("", description=None, rating=None)
+    site.run()
+    site.assert_equal()
+    document = site.documents()[film]
+    assert document["title"] == ""
+    assert document["imdb_rating"] is document["description"] is None
+    lists = [value for value in document.values() if isinstance(value, list)]
+    assert lists == [[]] * 7
+
+
+def test_a_person_without_films_is_read_and_costs_nothing(loaded: Site) -> None:
+    loaded.add_person("Nobody's", modified="now()")
+    loaded.add_genre("Empty", modified="now()")
+    counters = loaded.run()
+    loaded.assert_equal()
+    assert counters["genre"].read == counters["person"].read == 0
+    loaded.queries.clear()
+    loaded.run()
+    assert loaded.queries["person/films.sql"] == loaded.queries["genre/films.sql"] == 0
+
+
+def test_roles_that_a_document_does_not_have_take_no_part(site: Site) -> None:
+    film, person = site.add_film(), site.add_person("Pat")
+    for role in ("producer", None, "director"):
+        site.cast(film, person, role)
+    site.run()
+    site.assert_equal()
+    document = site.documents()[film]
+    assert document["directors_names"] == ["Pat"]
+    assert document["actors"] == document["writers"] == []
+
+
+def test_role_and_type_may_be_enums(small: Site) -> None:
+    small.execute("CREATE TYPE content.kind AS ENUM ('movie', 'tv_show')")
+    small.execute("CREATE TYPE content.role AS ENUM ('producer', 'writer', 'director', 'actor')")
+    small.retype("film_work", "type", "content.kind")
+    small.retype("person_film_work", "role", "content.role")
+    film = next(iter(small.expected()))
+    small.cast(film, small.add_person("Pat"), "producer")
+    small.cast(film, small.add_person("Null"), None)
+    assert sent(small.run()) == 7
+    small.assert_equal()
+    small.execute("UPDATE content.person SET full_name = 'Zoe', modified = now()")
     small.run()
-    film = next(iter(small.versions()))
-    counters = small.run(asked=Requests(ids=[film]))
+    small.assert_equal()
+
+
+def test_ids_may_be_text(site: Site) -> None:
+    site.use_text_ids()
+    site.configure(page_size=2)
+    films = [
+        site.add_film(name, id=name) for name in ("tt1", "-", 'a "b"', "\u0451/\\", "Z z", "!")
+    ]
+    genre = site.add_genre("Drama", id="#1")
+    for film in films[:5]:
+        site.label(film, genre)
+        site.cast(film, site.add_person(film, id=f"nm {film}"), "actor")
+    assert sent(site.run()) == 6
+    site.assert_equal()
+    site.execute("UPDATE content.genre SET name = 'Noir', modified = now()")
+    assert sent(site.run()) == 5
+    site.assert_equal()
+
+
+def test_ids_that_elasticsearch_does_not_take_stop_nobody(site: Site) -> None:
+    site.use_text_ids()
+    odd = [site.add_film("No id", id=""), site.add_film("Long id", id="\u0451" * 300)]
+    good = site.add_film("Good", id="good")
+    site.run()
+    site.execute("UPDATE content.film_work SET description = 'again', modified = now()")
+    site.run()
+    assert site.documents() == {good: site.expected()[good]}
+    assert site.letters().keys() == set(odd)
+
+
+def test_requested_films_are_sent_whatever_the_index_has(loaded: Site) -> None:
+    film, *others = loaded.versions()
+    before = loaded.versions()
+    counters = loaded.run(asked=Requests(ids=[film]))
     assert counters["film_work"].indexed == 1
+    after = loaded.versions()
+    assert after[film] > before[film]
+    assert [after[other] for other in others] == [before[other] for other in others]
+
+
+def test_requested_films_that_do_not_exist_are_passed_over(loaded: Site) -> None:
+    gone = "00000000-0000-4000-8000-000000000000"
+    assert sent(loaded.run(asked=Requests(ids=[gone]))) == 0
+    loaded.assert_equal()
+
+
+@pytest.mark.parametrize(
+    ("reload", "indexed"),
+    [
+        ("none", [0, 0, 0]),
+        ("all", [7, 0, 0]),
+        ("film_work", [7, 0, 0]),
+        ("genre", [0, 6, 0]),
+        ("person", [0, 0, 6]),
+    ],
+)
+def test_reload_sends_the_films_of_a_stream_again(
+    loaded: Site, reload: Reload, indexed: list[int]
+) -> None:
+    loaded.add_film("One more", modified="1999-01-01 00:00:00+00")  # behind the cursor: not seen
+    counters = loaded.run(reload)
+    more = int(reload in ("all", "film_work"))
+    assert [c.indexed for c in counters.values()] == [indexed[0] + more, *indexed[1:]]
+    assert sent(loaded.run()) == 0
+    assert loaded.documents().keys() - loaded.expected().keys() == set()
+    if more:
+        loaded.assert_equal()

@@ -85,6 +85,7 @@ class Index:
 
     def stored(self, films: Sequence[str]) -> dict[str, Stored]:
         """Return version and checksum of films in real time: what a search sees is older."""
+        films = [film for film in films if film]  # an empty id fails the whole request
         if not films:
             return {}
         return retrying(self.patience)(self._stored, films)
