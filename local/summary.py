@@ -29,7 +29,7 @@ def summary(stack: Stack, run: Run) -> tuple[str, bool]:
     films, documents = films_in_database(stack.dsn), count(stack.elasticsearch.url)
     result = stack.api().result(run.run_id, "film_work")
     seconds = float(result.get("seconds", 0)) or 1e-9
-    done = int(result.get("indexed", 0)) + int(result.get("unchanged", 0))
+    done = int(result.get("indexed", 0))
     lines = [
         "",
         f"films in PostgreSQL      {films:>9,}",
@@ -46,7 +46,7 @@ def summary(stack: Stack, run: Run) -> tuple[str, bool]:
 def found(stack: Stack, words: str, *, size: int) -> list[str]:
     """Return the lines of a search: how many, and the best films."""
     total, hits = search(stack.elasticsearch.url, words, size=size, dsn=stack.dsn)
-    lines = [f'search "{words}": {total:,} films']
+    lines = [f'search "{words}": {total:,} film{"" if total == 1 else "s"}']
     return lines + [f"{rank:>4}. {hit}" for rank, hit in enumerate(hits, 1)]
 
 

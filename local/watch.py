@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from local.airflow_api import DAG, Run
 from local.processes import pause
@@ -13,8 +14,9 @@ from local.rest import RestError, UnreachableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.airflow_api import AirflowApi
+    from local.airflow_api import AirflowApi, Task
 
+Answer = TypeVar("Answer")
 STREAMS = ("film_work", "genre", "person")
 _PATIENCE = 600.0
 _GRACE = 20.0  # the scheduler's own first run is there by then
@@ -33,29 +35,48 @@ def first_run(
 
     Raises RunError when the run failed, with the tasks' error messages.
     """
-    deadline = time.monotonic() + _PATIENCE
-
-    def wait() -> None:
-        check()
-        if time.monotonic() > deadline:
-            msg = f"{DAG} did not finish within {_PATIENCE:.0f} s; see Airflow's web UI"
-            raise RunError(msg)
-        pause(0.5)
-
+    ask = _Patient(check)
     while not api.healthy():
-        wait()
+        ask.wait()
     report("Airflow is up")
-    _make_known(api, wait, report)
-    run = _await_run(api, wait, since)
+    _make_known(api, ask, report)
+    run = _await_run(api, ask, since)
     told: dict[str, str | None] = {}
-    while not run.finished:
-        _tell_tasks(api, run, told, report)
-        wait()
-        run = next(known for known in api.runs() if known.run_id == run.run_id)
-    _tell_tasks(api, run, told, report)
+    while True:
+        for task in ask(partial(api.tasks, run.run_id)):
+            _tell(task, told, report)
+        if run.finished:
+            break
+        ask.wait()
+        run = next(known for known in ask(api.runs) if known.run_id == run.run_id)
     if run.state == "failed":
         raise RunError(_why(api, run))
     return run
+
+
+class _Patient:
+    """Asks Airflow again while it does not answer, as it may on a busy machine; within a deadline.
+
+    :param check: raises when Airflow will never answer.
+    """
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+        self._deadline = time.monotonic() + _PATIENCE
+
+    def __call__(self, question: Callable[[], Answer]) -> Answer:
+        while True:
+            try:
+                return question()
+            except UnreachableError:
+                self.wait()
+
+    def wait(self) -> None:
+        self._check()
+        if time.monotonic() > self._deadline:
+            msg = f"{DAG} did not finish within {_PATIENCE:.0f} s; see Airflow's web UI"
+            raise RunError(msg)
+        pause(0.5)
 
 
 def finished_runs(api: AirflowApi, after: Run) -> Iterator[Run | None]:
@@ -89,40 +110,38 @@ def line(api: AirflowApi, run: Run) -> str:
     return f"{text}: sent {shares}"
 
 
-def _make_known(api: AirflowApi, wait: Callable[[], None], report: Callable[[str], None]) -> None:
+def _make_known(api: AirflowApi, ask: _Patient, report: Callable[[str], None]) -> None:
     """Wait until the DAG has been read, and let it run."""
     began = time.monotonic()
-    while (dag := api.dag()) is None:
-        if time.monotonic() - began > _GRACE and (errors := api.import_errors()):
+    while (dag := ask(api.dag)) is None:
+        if time.monotonic() - began > _GRACE and (errors := ask(api.import_errors)):
             raise RunError("Airflow cannot read the DAGs:\n" + "\n".join(errors))
-        wait()
+        ask.wait()
     if dag["is_paused"]:
-        api.unpause()
+        ask(api.unpause)
         report(f"{DAG} was paused: unpaused it")
 
 
-def _await_run(api: AirflowApi, wait: Callable[[], None], since: datetime) -> Run:
+def _await_run(api: AirflowApi, ask: _Patient, since: datetime) -> Run:
     """Return the oldest run that is not over or ended after the moment; trigger one if need be."""
     began = time.monotonic()
     triggered = False
     while True:
-        for run in reversed(api.runs()):
+        for run in reversed(ask(api.runs)):
             if run.ended is None or run.ended > since:
                 return run
         if not triggered and time.monotonic() - began > _GRACE:
-            api.trigger()
+            ask(api.trigger)
             triggered = True
-        wait()
+        ask.wait()
 
 
-def _tell_tasks(
-    api: AirflowApi, run: Run, told: dict[str, str | None], report: Callable[[str], None]
-) -> None:
-    for task in api.tasks(run.run_id):
-        if task.state != told.get(task.name) and task.state not in {None, "scheduled", "queued"}:
-            told[task.name] = task.state
-            seconds = "" if task.state == "running" else f" after {task.seconds or 0:.1f} s"
-            report(f"{DAG}: {task.name} {task.state}{seconds}")
+def _tell(task: Task, told: dict[str, str | None], report: Callable[[str], None]) -> None:
+    """Report a task that has come to a state not told yet."""
+    if task.state != told.get(task.name) and task.state not in {None, "scheduled", "queued"}:
+        told[task.name] = task.state
+        seconds = "" if task.state == "running" else f" after {task.seconds or 0:.1f} s"
+        report(f"{DAG}: {task.name} {task.state}{seconds}")
 
 
 def _why(api: AirflowApi, run: Run) -> str:
