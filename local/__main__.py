@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Start everything, wait for the first run, tell of it, and follow the later ones."""
     report = Progress()
     stack = Stack(report)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: shells ignore it in background
+        signal.signal(number, _interrupt)
     others = stack.runner() is not None or (stack.up and stack.state.kept == "up")
     code = 1
     try:

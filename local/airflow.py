@@ -77,16 +77,19 @@ class Airflow:
             raise _failure("airflow db migrate failed", log)
         done.write_text(current)
 
-    def start(self) -> None:
-        """Start the parts that do not run; `check` and the REST API tell how they do."""
-        for part, arguments in PARTS.items():
+    def start(self, *parts: str) -> None:
+        """Start these parts where they do not run; `check` and the REST API tell how they do.
+
+        The scheduler comes last: a task that does not find the API at once fails.
+        """
+        for part in parts:
             if self._state.alive(part):
                 continue
             log = self._log(part)
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as stream:
                 child = subprocess.Popen(
-                    [PROGRAM, *arguments],
+                    [PROGRAM, *PARTS[part]],
                     cwd=self.settings.home,
                     env=self.settings.environment(),
                     stdin=subprocess.DEVNULL,
@@ -98,11 +101,11 @@ class Airflow:
             self._state.note(part, child.pid)
 
     def check(self) -> None:
-        """Raise AirflowError when a part has ended."""
+        """Raise AirflowError when a part that was started has ended."""
         for child in self._children:
             child.poll()
-        for part in PARTS:
-            if not self._state.alive(part):
+        for part, known in self._state.processes.items():
+            if part in PARTS and not known.alive:
                 raise _failure(f"Airflow's {part} ended", self._log(part))
 
     def stop(self, *, patience: float = 20) -> None:

@@ -50,6 +50,14 @@ class AirflowApi:
         self._password = password
         self._token = ""
 
+    def answers(self) -> bool:
+        """Whether the API itself works."""
+        try:
+            call("GET", f"{self._url}/api/v2/monitor/health")
+        except (UnreachableError, RestError):
+            return False
+        return True
+
     def healthy(self) -> bool:
         """Whether the scheduler and the dag-processor have told of themselves lately."""
         try:

@@ -24,7 +24,6 @@ from local.state import DEFAULT_PORTS, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
     from pathlib import Path
 
 DATABASE = "movies"
@@ -133,15 +132,17 @@ class Stack:
                 index = pool.submit(self._start_elasticsearch)
                 fresh = self._start_postgres()
                 films = pool.submit(self._load)
-                migrated = pool.submit(self._migrate, fresh=fresh)
-                _finish(films, migrated, index)
+                api = pool.submit(self._start_api, fresh=fresh)
+                for job in (films, api, index):
+                    job.result()
+                self.airflow.start("scheduler")
             except BaseException:
                 self.elasticsearch.cancel()
                 self.postgres.stop("fast")  # ends what the threads are doing there
                 pool.shutdown()
+                self._stop(patience=0)
                 raise
             pool.shutdown()
-            self.airflow.start()
             self.state.write(self._state_file)
 
     def stop(self, *, patience: float = 20) -> None:
@@ -213,10 +214,18 @@ class Stack:
         if loaded:
             self._report(f"{loaded:,} films loaded into PostgreSQL")
 
-    def _migrate(self, *, fresh: bool) -> None:
+    def _start_api(self, *, fresh: bool) -> None:
+        """Start Airflow but for the scheduler, and wait until its API answers."""
         self.airflow.migrate(fresh=fresh)
-        if fresh:
-            self._report("Airflow's database is ready")
+        self.airflow.start("dag-processor", "api-server")
+        self.state.write(self._state_file)
+
+        def answers() -> bool:
+            self.airflow.check()
+            return self.api().answers()
+
+        wait_until(answers, seconds=180, what="Airflow's API answers")
+        self._report(f"Airflow's web UI is up: {self.settings.url}")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -225,8 +234,3 @@ class Stack:
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _finish(*jobs: Future[None]) -> None:
-    for job in jobs:
-        job.result()

@@ -38,7 +38,7 @@ def first_run(
     ask = _Patient(check)
     while not api.healthy():
         ask.wait()
-    report("Airflow is up")
+    report("Airflow's scheduler is up")
     _make_known(api, ask, report)
     run = _await_run(api, ask, since)
     told: dict[str, str | None] = {}
