@@ -34,6 +34,7 @@ half a minute, and says why."""
 @contextmanager
 def _servers(settings: Settings, name: str) -> Iterator[tuple[Source, Elasticsearch]]:
     """Connect to both servers for the life of a task."""
+    logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
     client = cast("Elasticsearch", MoviesElasticsearchHook().get_conn)
     connection = MoviesPostgresHook(application=f"movies_etl {name}").connect()
     try:
