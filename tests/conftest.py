@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch as Client
+from hypothesis import settings
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -20,6 +21,9 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("MOVIES_TEST_DATA", ROOT / ".local" / "test"))
 """Where servers keep their data: another folder for each of several runs at once."""
 TEMPLATE = "content_template"
+
+settings.register_profile("movies", deadline=None, database=None, print_blob=True)
+settings.load_profile("movies")  # a busy machine is no finding
 
 # Before anything imports Airflow: an installation of its own, for nothing but the tests.
 os.environ |= {
