@@ -126,6 +126,8 @@ class Stack:
         PortError.
         """
         with self._alone():
+            if not self.airflow.running:
+                self.airflow.stop(patience=0)  # what a crash left of it
             self._choose_ports()
             pool = ThreadPoolExecutor(3)
             try:
@@ -183,7 +185,7 @@ class Stack:
         runs = {
             "postgres": self.postgres.running,
             "elasticsearch": self.elasticsearch.running,
-            "airflow": any(self.state.alive(part) for part in self.state.processes),
+            "airflow": self.airflow.running,
         }
         for part, running in runs.items():
             if not running or part not in self.state.ports:
