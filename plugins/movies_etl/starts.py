@@ -39,16 +39,16 @@ class Starts:
         films = held[FILM_WORK.name]
         if reason := self._reason_to_start_over(films, reload, emptied=emptied):
             log.log(logging.WARNING if films else logging.INFO, "Everything is loaded: %s", reason)
-            self._start_over()
+            self._start_over(self._beginning(held))
             return
         for stream in STREAMS:
             if stream.name == reload:
                 log.info("%s is loaded again", stream.name)
-                self._cursors.save(stream.name, self._beginning())
+                self._cursors.save(stream.name, self._beginning(held))
             elif reason := self._void(held[stream.name]):
                 log.warning("%s starts at the beginning: %s", stream.name, reason)
                 # What the index has is compared: unlike in a reload, nobody says that it is wrong.
-                compared = self._beginning().moved(horizon=BEGINNING.stamp)
+                compared = self._beginning(held).moved(horizon=BEGINNING.stamp)
                 self._cursors.save(stream.name, compared)
 
     def _reason_to_start_over(
@@ -56,9 +56,9 @@ class Starts:
     ) -> str | None:
         if reload == "all":
             return "reload is all"
-        if emptied:
-            return f"index {self._window.index} was emptied"
-        return self._void(films)
+        if void := self._void(films):
+            return void
+        return f"index {self._window.index} was emptied" if emptied else None
 
     def _void(self, cursor: Cursor | None) -> str | None:
         """Say why a cursor does not count, None when it does."""
@@ -70,10 +70,19 @@ class Starts:
             return f"the cursor belongs to another database ({cursor.database.name})"
         return None
 
-    def _beginning(self) -> Cursor:
-        return Cursor(index=self._window.uuid, database=self._window.database)
+    def _beginning(self, held: Mapping[str, Cursor | None]) -> Cursor:
+        """Return a cursor that forgets positions, but not what a dead task may have left behind."""
+        known = [cursor for cursor in held.values() if cursor]
+        unclean = held[FILM_WORK.name] is None or any(cursor.open for cursor in known)
+        fences = [cursor.fence for cursor in known] + [self._window.version] * unclean
+        return Cursor(
+            index=self._window.uuid,
+            database=self._window.database,
+            version=max((cursor.version for cursor in known), default=0),
+            fence=max(fences, default=0),
+        )
 
-    def _start_over(self) -> None:
+    def _start_over(self, beginning: Cursor) -> None:
         """Write the cursors before everything is loaded.
 
         What genres and persons were before the M2M start is contained in the films as they are
@@ -85,13 +94,13 @@ class Starts:
             links = self._last(stream.links) if stream.links else None
             self._cursors.save(
                 stream.name,
-                self._beginning().moved(
+                beginning.moved(
                     rows=rows and RowPosition.at(rows),
                     links=links and LinkPosition.at(links),
                     horizon=self._window.horizon,
                 ),
             )
-        self._cursors.save(FILM_WORK.name, self._beginning())
+        self._cursors.save(FILM_WORK.name, beginning)
 
     def _last(self, feed: Feed) -> Position | None:
         return self._source.last(feed, self._source.below(feed, self._window.horizon))

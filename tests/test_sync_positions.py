@@ -1,0 +1,194 @@
+"""Where streams stand: rows of one stamp, rows that no stamp reaches, rows above the horizon."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.site import Site, sent
+
+TIES = 20
+
+
+@pytest.fixture
+def ties(site: Site) -> Site:
+    """Twenty films of one stamp, each with a person and a genre of its own; pages of three."""
+    site.configure(page_size=3)
+    for number in range(TIES):
+        film = site.add_film(f"Film {number}")
+        site.label(film, site.add_genre(f"Genre {number}"))
+        site.cast(film, site.add_person(f"Person {number}"))
+    return site
+
+
+def test_films_of_one_stamp_are_loaded_over_several_pages(ties: Site) -> None:
+    counters = ties.run()
+    ties.assert_equal()
+    assert counters["film_work"].pages == 7
+    ties.execute("UPDATE content.film_work SET title = title || '!', modified = now()")
+    counters = ties.run()
+    ties.assert_equal()
+    assert (counters["film_work"].indexed, counters["film_work"].pages) == (TIES, 7)
+    assert sent(ties.run()) == 0
+
+
+@pytest.mark.parametrize(("stream", "column"), [("genre", "name"), ("person", "full_name")])
+def test_genres_and_persons_of_one_stamp_lead_to_all_films(
+    ties: Site, stream: str, column: str
+) -> None:
+    ties.run()
+    ties.execute(f"UPDATE content.{stream} SET {column} = {column} || '!', modified = now()")
+    counters = ties.run()
+    ties.assert_equal()
+    assert counters[stream].indexed == sent(counters) == TIES
+    assert sent(ties.run()) == 0
+
+
+@pytest.mark.parametrize("stream", ["genre", "person"])
+def test_links_of_one_stamp_lead_to_all_films(ties: Site, stream: str) -> None:
+    films = list(ties.expected())
+    added = ties.add_genre("Added") if stream == "genre" else ties.add_person("Added")
+    ties.run()
+    for film in films:
+        link = ties.label if stream == "genre" else ties.cast
+        link(film, added, created="2024-05-05 05:05:05+00")
+    counters = ties.run()
+    ties.assert_equal()
+    assert counters[stream].indexed == sent(counters) == TIES
+    assert sent(ties.run()) == 0
+
+
+def test_a_row_of_the_same_stamp_as_the_cursor_is_found_by_its_id(site: Site) -> None:
+    stamp = "2024-01-01 00:00:00.000001+00"
+    site.add_film("First", id="10000000-0000-4000-8000-000000000000", modified=stamp)
+    site.run()
+    site.add_film("Second", id="20000000-0000-4000-8000-000000000000", modified=stamp)
+    assert sent(site.run()) == 1
+    site.assert_equal()
+
+
+ODD = (
+    None,
+    "infinity",
+    "-infinity",
+    "4000-01-01 00:00:00+00 BC",
+    "0001-01-01 00:00:00+00",
+    "2099-12-31 23:59:59.999999+00",
+    "99999-01-01 00:00:00+00",
+)
+
+
+def test_films_of_odd_stamps_arrive_and_are_not_sent_again(loaded: Site) -> None:
+    for number, modified in enumerate(ODD):
+        loaded.add_film(f"Odd {number}", modified=modified)
+    assert sent(loaded.run()) == len(ODD)
+    loaded.assert_equal()
+    versions = loaded.versions()
+    counters = loaded.run()
+    assert (counters["film_work"].unchanged, sent(counters)) == (len(ODD), 0)
+    assert loaded.versions() == versions
+
+
+def test_films_of_odd_stamps_are_part_of_the_first_load(site: Site) -> None:
+    for number, modified in enumerate(ODD):
+        site.add_film(f"Odd {number}", modified=modified)
+    site.run()
+    site.assert_equal()
+    assert sent(site.run()) == 0
+
+
+def test_a_change_of_a_film_of_odd_stamp_is_seen_without_a_new_stamp(site: Site) -> None:
+    site.configure(page_size=3)
+    for number, modified in enumerate(ODD):
+        site.add_film(f"Odd {number}", modified=modified)
+    site.run()
+    site.execute("UPDATE content.film_work SET description = 'changed'")
+    assert sent(site.run()) == len(ODD)
+    site.assert_equal()
+
+
+@pytest.mark.parametrize(("stream", "column"), [("genre", "name"), ("person", "full_name")])
+def test_genres_and_persons_of_odd_stamps_are_followed_but_not_fanned_out_every_run(
+    site: Site, stream: str, column: str
+) -> None:
+    site.configure(page_size=3)
+    for number, modified in enumerate(ODD):
+        film = site.add_film(f"Film {number}")
+        site.label(film, site.add_genre(f"Genre {number}", modified=modified))
+        site.cast(film, site.add_person(f"Person {number}", modified=modified))
+    site.run()
+    site.run()
+    site.execute(f"UPDATE content.{stream} SET {column} = {column} || '!'")
+    counters = site.run()
+    site.assert_equal()
+    assert counters[stream].indexed == sent(counters) == len(ODD)
+    site.queries.clear()
+    counters = site.run()
+    assert counters[stream].read == 0
+    assert site.queries[f"{stream}/films.sql"] == 0
+    assert site.queries[f"{stream}/undated.sql"] > 0
+
+
+def test_rows_above_the_horizon_are_sent_and_the_cursor_stays_below(loaded: Site) -> None:
+    before = loaded.cursors.load("film_work")
+    loaded.configure(horizon_margin=3600)
+    film = loaded.add_film("Fresh", modified="now()")
+    assert sent(loaded.run()) == 1
+    loaded.assert_equal()
+    after = loaded.cursors.load("film_work")
+    assert before is not None
+    assert after is not None
+    assert after.rows == before.rows
+    counters = loaded.run()
+    assert (counters["film_work"].read, sent(counters)) == (1, 0)
+    loaded.configure(horizon_margin=0)
+    assert sent(loaded.run()) == 0
+    settled = loaded.cursors.load("film_work")
+    assert settled is not None
+    assert settled.rows is not None
+    assert settled.rows.id == film
+
+
+def test_a_transaction_that_commits_late_within_the_margin_is_not_lost(loaded: Site) -> None:
+    loaded.configure(horizon_margin=3600)
+    with loaded.connection.transaction():
+        late = loaded.add_film("Late", modified="now()")
+        loaded.run()
+        assert late not in loaded.versions()
+    loaded.add_film("Later", modified="now()")
+    assert sent(loaded.run()) == 2
+    loaded.assert_equal()
+
+
+def test_a_tail_longer_than_a_page_is_sent_whole(loaded: Site) -> None:
+    loaded.configure(horizon_margin=3600, page_size=3)
+    stamp = loaded.execute("SELECT now()").fetchone()
+    assert stamp is not None
+    genre = loaded.add_genre("Fresh", modified=stamp[0])
+    for number in range(10):
+        loaded.label(loaded.add_film(f"Fresh {number}", modified=stamp[0]), genre, created=stamp[0])
+    counters = loaded.run()
+    loaded.assert_equal()
+    assert (counters["film_work"].indexed, sent(counters)) == (10, 10)
+    assert sent(loaded.run()) == 0
+
+
+def test_a_genre_fanned_out_above_the_horizon_is_not_fanned_out_again_below_it(
+    loaded: Site,
+) -> None:
+    loaded.configure(horizon_margin=3600)
+    loaded.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
+    assert loaded.run()["genre"].indexed == 3
+    loaded.assert_equal()
+    loaded.configure(horizon_margin=0)
+    loaded.queries.clear()
+    assert loaded.run()["genre"].read == 0
+    assert loaded.queries["genre/films.sql"] == 0
+    cursor = loaded.cursors.load("genre")
+    assert cursor is not None
+    assert cursor.tail == ()
+    assert cursor.rows is not None
+    loaded.execute(
+        "UPDATE content.genre SET name = 'Film noir', modified = now() WHERE name = 'Noir'"
+    )
+    assert loaded.run()["genre"].indexed == 3
+    loaded.assert_equal()

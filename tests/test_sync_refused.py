@@ -1,0 +1,144 @@
+"""Documents that are refused: one bad film stops nobody, many say that something else is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from movies_etl.errors import RefusedDocumentsError
+from movies_etl.sync import Requests
+
+from tests.site import Site, sent
+
+TOO_LONG = "x" * 40_000
+"""A title that Elasticsearch refuses: title.raw takes 32,766 bytes."""
+
+
+def test_a_film_that_does_not_validate_becomes_a_dead_letter(loaded: Site) -> None:
+    film = loaded.add_film("Good", rating=5)
+    loaded.run(asked=Requests(ids=[film]))
+    good = loaded.documents()
+    loaded.execute(
+        "UPDATE content.film_work SET rating = 'NaN', title = 'Bad', modified = now()"
+        " WHERE id = %s",
+        film,
+    )
+    loaded.add_film("After it", modified="now()")
+    counters = loaded.run()["film_work"]
+    assert (counters.indexed, counters.refused) == (1, 1)
+    assert loaded.documents()[film] == good[film]
+    letter = loaded.letters()[film]
+    assert letter["stage"] == "validation"
+    assert "imdb_rating" in letter["reason"]
+    assert "NaN" in letter["reason"]
+    assert '"title":"Bad"' in letter["document"]
+    assert letter["attempts"] == 1
+    again = loaded.run()["film_work"]
+    assert (again.read, again.refused) == (0, 0)  # the cursor went on
+
+
+def test_a_film_that_elasticsearch_refuses_becomes_a_dead_letter(loaded: Site) -> None:
+    film = loaded.add_film(TOO_LONG, modified="now()")
+    other = loaded.add_film("Beside it", modified="now()")
+    counters = loaded.run()["film_work"]
+    assert (counters.indexed, counters.refused) == (1, 1)
+    assert other in loaded.documents()
+    assert film not in loaded.documents()
+    letter = loaded.letters()[film]
+    assert letter["stage"] == "indexing"
+    assert "title.raw" in letter["reason"]
+    assert TOO_LONG in letter["document"]
+    assert loaded.run()["film_work"].read == 0
+
+
+def test_a_letter_disappears_when_its_film_is_mended(loaded: Site) -> None:
+    films = [
+        loaded.add_film(TOO_LONG, modified="now()"),
+        loaded.add_film("NaN", rating="NaN", modified="now()"),
+    ]
+    loaded.run()
+    assert loaded.letters().keys() == set(films)
+    loaded.execute(
+        "UPDATE content.film_work SET title = 'Mended', rating = 1, modified = now()"
+        " WHERE id = ANY(%s::uuid[])",
+        films,
+    )
+    assert sent(loaded.run()) == 2
+    assert loaded.letters() == {}
+    loaded.assert_equal()
+
+
+def test_a_letter_disappears_when_the_film_returns_to_what_the_index_has(loaded: Site) -> None:
+    film = next(iter(loaded.expected()))
+    before = loaded.execute("SELECT rating FROM content.film_work WHERE id = %s", film).fetchone()
+    assert before is not None
+    update = "UPDATE content.film_work SET rating = %s, modified = now() WHERE id = %s"
+    loaded.execute(update, "NaN", film)
+    loaded.run()
+    assert loaded.letters().keys() == {film}
+    loaded.execute(update, before[0], film)
+    assert loaded.run()["film_work"].unchanged == 1
+    assert loaded.letters() == {}
+    loaded.assert_equal()
+
+
+def test_a_replayed_film_that_is_still_bad_keeps_its_letter_and_counts(loaded: Site) -> None:
+    film = loaded.add_film("Bad", rating="NaN", modified="now()")
+    loaded.run()
+    first = loaded.letters()[film]
+    counters = loaded.run(asked=Requests(replay=[film]))["film_work"]
+    assert (counters.read, counters.refused) == (1, 1)
+    second = loaded.letters()[film]
+    assert second["attempts"] == 2
+    assert second["first_seen"] == first["first_seen"]
+    assert second["last_seen"] > first["last_seen"]
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_replay_loads_films_that_were_mended_without_a_stamp(
+    loaded: Site, *, all_of_them: bool
+) -> None:
+    films = {loaded.add_film(f"Bad {n}", rating="NaN", modified="now()") for n in range(3)}
+    loaded.run()
+    loaded.execute("UPDATE content.film_work SET rating = 7 WHERE rating = 'NaN'")
+    asked = {"all"} if all_of_them else {min(films)}
+    counters = loaded.run(asked=Requests(replay=sorted(asked)))
+    replayed = films if all_of_them else asked
+    assert sent(counters) == len(replayed)
+    assert loaded.letters().keys() == films - replayed
+    found, wanted = loaded.documents(), loaded.expected()
+    assert {film: found.get(film) for film in replayed} == {film: wanted[film] for film in replayed}
+
+
+def test_an_undated_film_that_is_refused_stops_no_later_run(loaded: Site) -> None:
+    film = loaded.add_film("Bad", rating="Infinity", modified=None)
+    for attempts in (1, 2):
+        loaded.run()
+        assert loaded.letters()[film]["attempts"] == attempts
+    loaded.execute("UPDATE content.film_work SET rating = 7 WHERE id = %s", film)
+    loaded.run()
+    loaded.assert_equal()
+    assert loaded.letters() == {}
+
+
+def test_many_refused_and_none_accepted_fail_the_task_and_save_nothing(loaded: Site) -> None:
+    for _ in range(25):
+        loaded.add_film(TOO_LONG, modified="now()")
+    before = loaded.cursors.load("film_work")
+    with pytest.raises(RefusedDocumentsError, match=r"25 documents and accepted none; film .*raw"):
+        loaded.run()
+    after = loaded.cursors.load("film_work")
+    assert before is not None
+    assert after is not None
+    assert (after.rows, after.horizon) == (before.rows, before.horizon)
+    assert loaded.letters() == {}
+    loaded.execute("UPDATE content.film_work SET title = 'Short' WHERE length(title) > 999")
+    assert sent(loaded.run()) == 25
+    loaded.assert_equal()
+
+
+def test_many_refused_beside_one_accepted_are_dead_letters(loaded: Site) -> None:
+    for _ in range(25):
+        loaded.add_film(TOO_LONG, modified="now()")
+    loaded.add_film("Good", modified="now()")
+    counters = loaded.run()["film_work"]
+    assert (counters.indexed, counters.refused) == (1, 25)
+    assert len(loaded.letters()) == 25

@@ -1,0 +1,215 @@
+"""Where streams begin, and when everything is loaded again."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import pytest
+from elasticsearch.helpers import scan
+from movies_etl.cursors import Cursor
+from movies_etl.errors import ConfigurationError
+from movies_etl.streams import FILM_WORK, GENRE, PERSON
+
+from local.postgres import Postgres
+from tests.conftest import TEMPLATE
+from tests.site import MemoryCursors, Site, sent
+
+
+class CursorsWithEvent(MemoryCursors):
+    """Cursors that let something happen when the film cursor moves for the first time."""
+
+    def __init__(self, site: Site, *queries: str) -> None:
+        super().__init__()
+        self._site = site
+        self._queries = queries
+
+    def save(self, stream: str, cursor: Cursor) -> None:
+        super().save(stream, cursor)
+        if stream == "film_work" and cursor.rows:
+            for query in self._queries:
+                self._site.execute(query)
+            self._queries = ()
+
+
+def test_starts_are_written_for_genres_and_persons_first_and_films_last(small: Site) -> None:
+    small.open()
+    assert [stream for stream, _ in small.cursors.saves] == ["genre", "person", "film_work"]
+    saved = dict(small.cursors.saves)
+    assert saved["film_work"].rows is None
+    for stream in ("genre", "person"):
+        rows, links = saved[stream].rows, saved[stream].links
+        assert rows is not None
+        assert links is not None
+        assert rows.stamp == links.stamp == "2020-01-01T00:00:00.000000+00:00"
+
+
+def test_a_genre_and_a_person_renamed_during_the_first_load_arrive(small: Site) -> None:
+    small.configure(page_size=2, bulk_bytes=1000)
+    small.cursors = CursorsWithEvent(
+        small,
+        "UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'",
+        "UPDATE content.person SET full_name = 'Zoe', modified = now() WHERE full_name = 'Ann'",
+    )
+    counters = small.run()
+    small.assert_equal()
+    assert counters["genre"].indexed > 0
+    assert sent(small.run()) == 0
+
+
+def test_what_changes_between_init_and_the_tasks_arrives(small: Site) -> None:
+    window = small.open()
+    small.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
+    film = small.add_film("Fresh", modified="now()")
+    small.cast(film, small.add_person("Fresh", modified="now()"), created="now()")
+    for stream in (FILM_WORK, GENRE, PERSON):
+        small.sync(stream, window)
+    small.assert_equal()
+
+
+def test_without_the_film_cursor_everything_is_loaded_again(loaded: Site) -> None:
+    before = loaded.versions()
+    del loaded.cursors.texts["film_work"]
+    counters = loaded.run()
+    assert [counter.indexed for counter in counters.values()] == [7, 0, 0]
+    after = loaded.versions()
+    assert all(after[film] > before[film] for film in before)
+    assert sent(loaded.run()) == 0
+
+
+def test_without_any_cursor_everything_is_loaded_again(loaded: Site) -> None:
+    loaded.cursors.texts.clear()
+    loaded.execute("UPDATE content.genre SET name = 'Noir'")  # no stamp: only a full load shows it
+    counters = loaded.run()
+    assert [counter.indexed for counter in counters.values()] == [7, 0, 0]
+    loaded.assert_equal()
+    assert len(loaded.client.indices.get_alias(name="movies")) == 1
+
+
+@pytest.mark.parametrize(("stream", "column"), [("genre", "name"), ("person", "full_name")])
+def test_a_missing_genre_or_person_cursor_begins_at_the_beginning_and_is_warned_about(
+    loaded: Site, caplog: pytest.LogCaptureFixture, stream: str, column: str
+) -> None:
+    del loaded.cursors.texts[stream]
+    loaded.execute(f"UPDATE content.{stream} SET {column} = 'Old', modified = '2000-01-01'")
+    counters = loaded.run()
+    loaded.assert_equal()
+    assert counters[stream].indexed == 6
+    assert f"{stream} starts at the beginning: there is no cursor" in caplog.text
+    del loaded.cursors.texts[stream]
+    counters = loaded.run()
+    assert counters[stream].read >= 6  # read again, but nothing is sent: the index has it
+    assert sent(counters) == 0
+
+
+def test_a_deleted_index_is_made_anew_and_filled(
+    loaded: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    (index,) = loaded.client.indices.get_alias(name="movies")
+    loaded.client.indices.delete(index=index)
+    assert sent(loaded.run()) == 7
+    loaded.assert_equal()
+    assert "Everything is loaded: the cursor belongs to another index" in caplog.text
+
+
+def test_a_recreated_index_of_the_same_name_is_filled(
+    loaded: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    (index,) = loaded.client.indices.get_alias(name="movies")
+    (made,) = loaded.client.indices.get(index=index).values()
+    loaded.client.indices.delete(index=index)
+    loaded.client.indices.create(
+        index=index,
+        mappings=made["mappings"],
+        aliases={"movies": {}},
+        settings={"analysis": made["settings"]["index"]["analysis"]},
+    )
+    assert sent(loaded.run()) == 7
+    loaded.assert_equal()
+    assert "Everything is loaded: the cursor belongs to another index" in caplog.text
+
+
+def test_an_emptied_index_is_filled_again(loaded: Site, caplog: pytest.LogCaptureFixture) -> None:
+    (index,) = loaded.client.indices.get_alias(name="movies")
+    deletes = [{"delete": {"_index": index, "_id": film}} for film in loaded.versions()]
+    loaded.client.bulk(operations=deletes, refresh=True)
+    assert sent(loaded.run()) == 7
+    loaded.assert_equal()
+    assert re.search("Everything is loaded: index movies-[0-9]{14} was emptied", caplog.text)
+
+
+def test_an_alias_that_was_moved_to_another_index_has_that_index_filled(
+    loaded: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    (index,) = loaded.client.indices.get_alias(name="movies")
+    (made,) = loaded.client.indices.get(index=index).values()
+    loaded.client.indices.create(
+        index="movies-other",
+        mappings=made["mappings"],
+        settings={"analysis": made["settings"]["index"]["analysis"]},
+    )
+    loaded.client.indices.update_aliases(
+        actions=[
+            {"remove": {"index": index, "alias": "movies"}},
+            {"add": {"index": "movies-other", "alias": "movies"}},
+        ]
+    )
+    assert sent(loaded.run()) == 7
+    loaded.assert_equal()
+    assert "Everything is loaded: the cursor belongs to another index" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["alias", "index"])
+def test_a_task_does_not_write_when_the_alias_has_left_its_index(loaded: Site, what: str) -> None:
+    film = next(iter(loaded.versions()))
+    loaded.execute("UPDATE content.film_work SET title = 'Other', modified = now()")
+    window = loaded.open()
+    before = dict(loaded.cursors.texts)
+    if what == "alias":
+        loaded.client.indices.delete_alias(index=window.index, name="movies")
+    else:
+        loaded.client.indices.delete(index=window.index)
+    with pytest.raises(ConfigurationError, match=r"Alias movies is gone.*trigger a new run"):
+        loaded.sync(FILM_WORK, window)
+    assert loaded.cursors.texts == before
+    if what == "alias":
+        document = loaded.client.get(index=window.index, id=film)
+        assert document["_source"]["title"] != "Other"
+    else:
+        assert not loaded.client.indices.exists(index=f"{window.index},movies")
+
+
+def test_another_database_is_loaded_whole(
+    loaded: Site, postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "movies_other"
+    postgres.dropdb(name)
+    postgres.createdb(name, template=TEMPLATE)
+    with psycopg.connect(postgres.dsn(name), autocommit=True) as connection:
+        other = Site(postgres.dsn(name), connection, loaded.client)
+        other.cursors = loaded.cursors
+        for film, document in loaded.expected().items():
+            other.add_film(document["title"] + " of another database", id=film)
+        assert sent(other.run()) == 7
+        other.assert_equal()
+        assert "belongs to another database (movies)" in caplog.text
+        assert sent(other.run()) == 0
+        other.close()
+    postgres.dropdb(name)
+
+
+def test_a_cursor_that_was_removed_during_a_run_fails_the_task(loaded: Site) -> None:
+    window = loaded.open()
+    del loaded.cursors.texts["genre"]
+    with pytest.raises(ConfigurationError, match="cursor of genre was removed"):
+        loaded.sync(GENRE, window)
+    assert "genre" not in loaded.cursors.texts
+    loaded.run()
+    assert loaded.cursors.texts.keys() == {"film_work", "genre", "person"}
+
+
+def test_searches_see_a_run_s_changes_at_once(loaded: Site) -> None:
+    loaded.client.indices.put_settings(index="movies", settings={"refresh_interval": "-1"})
+    film = loaded.add_film("Fresh", modified="now()")
+    loaded.run()
+    assert film in {hit["_id"] for hit in scan(loaded.client, index="movies")}

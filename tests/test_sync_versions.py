@@ -1,0 +1,179 @@
+"""An older reading never overwrites a newer one, whenever and from wherever it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from movies_etl import sync as loop
+from movies_etl.bulk import Item, Outcome, Sender
+from movies_etl.cursors import Cursor
+from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.index import Index
+from movies_etl.streams import FILM_WORK, GENRE, Stream
+
+from tests.site import Site, sent
+
+HOUR = int(timedelta(hours=1).total_seconds() * 1e6)
+
+
+class LateRequest:
+    """A request that was on its way when its task died."""
+
+    def __init__(self, site: Site) -> None:
+        self.items: list[Item] = []
+        self._site = site
+
+    def run_and_die(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let a run die with its first request on the way."""
+
+        def send(items: Sequence[Item]) -> Outcome:
+            self.items = list(items)
+            raise IndexUnavailableError("killed")
+
+        with monkeypatch.context() as dying:
+            dying.setattr(loop, "Sender", lambda *_: send)
+            with pytest.raises(IndexUnavailableError, match="killed"):
+                self._site.run()
+        assert self.items
+
+    def arrive(self) -> Outcome:
+        """Let the request arrive."""
+        return Sender(live_index(self._site), 0)(self.items)
+
+
+def live_index(site: Site) -> Index:
+    (name,) = site.client.indices.get_alias(name="movies")
+    return Index(site.client, name)
+
+
+def cursor_of(site: Site, stream: str) -> Cursor:
+    cursor = site.cursors.load(stream)
+    assert cursor is not None
+    return cursor
+
+
+def test_a_late_request_of_a_dead_task_loses(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = LateRequest(loaded)
+    loaded.execute("UPDATE content.film_work SET title = 'Late', modified = now()")
+    late.run_and_die(monkeypatch)
+    loaded.execute("UPDATE content.film_work SET title = 'Newest', modified = now()")
+    loaded.run()
+    outcome = late.arrive()
+    assert (len(outcome.conflicts), outcome.indexed) == (7, [])
+    loaded.assert_equal()
+
+
+@pytest.mark.parametrize("stream", [FILM_WORK, GENRE])
+def test_a_document_that_a_dead_task_may_still_change_is_not_believed(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, stream: Stream
+) -> None:
+    def rename(title: str, genre: str) -> None:
+        if stream is FILM_WORK:
+            loaded.execute("UPDATE content.film_work SET title = %s, modified = now()", title)
+        loaded.execute("UPDATE content.genre SET name = %s, modified = now()", genre)
+
+    rename("A", "A")
+    loaded.run()
+    versions = loaded.versions()
+    rename("B", "B")
+    late = LateRequest(loaded)
+    late.run_and_die(monkeypatch)
+    assert cursor_of(loaded, stream.name).open
+    assert loaded.versions() == versions
+    rename("A", "A")
+    assert sent(loaded.run()) == len(late.items)  # the same text, sent again
+    late.arrive()
+    loaded.assert_equal()
+    cursor = cursor_of(loaded, stream.name)
+    assert not cursor.open
+    assert cursor.fence > max(item.version for item in late.items)
+    versions = loaded.versions()
+    assert sent(loaded.run()) == 0
+    rename("A", "A")
+    assert sent(loaded.run()) == 0  # written since the fence, so believed again
+    assert loaded.versions() == versions
+
+
+def test_a_reload_does_not_believe_what_a_dead_task_may_still_change(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = "UPDATE content.film_work SET title = %s"
+    site.add_film("A", modified="2099-01-01 00:00:00+00")
+    site.run()
+    site.execute(rename, "B")
+    late = LateRequest(site)
+    late.run_and_die(monkeypatch)
+    site.execute(rename, "A")
+    site.run("all")
+    late.arrive()
+    site.assert_equal()
+
+
+def test_a_clean_end_leaves_no_open_cursor(loaded: Site) -> None:
+    opened = [cursor.open for stream, cursor in loaded.cursors.saves if stream == "film_work"]
+    assert opened == [False, True, False]  # the start, before the first request, the end
+    assert not any(cursor_of(loaded, stream).open for stream in ("film_work", "genre", "person"))
+    loaded.cursors.saves.clear()
+    loaded.run()
+    assert not any(cursor.open for _, cursor in loaded.cursors.saves)
+
+
+def write_as_another(site: Site, items: Sequence[Item], ahead: int) -> None:
+    """Write the documents with a version that lies this far from the database's clock."""
+    version = site.source().version() + ahead
+    Sender(live_index(site), 0)([item._replace(version=version) for item in items])
+
+
+def test_a_conflict_with_something_newer_is_counted_and_is_no_error(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Beaten(Sender):
+        def __call__(self, items: Sequence[Item]) -> Outcome:
+            write_as_another(loaded, items, ahead=0)
+            return super().__call__(items)
+
+    monkeypatch.setattr(loop, "Sender", Beaten)
+    loaded.execute("UPDATE content.film_work SET title = 'New', modified = now()")
+    counters = loaded.run()["film_work"]
+    assert (counters.indexed, counters.conflicts, counters.refused) == (0, 7, 0)
+    loaded.assert_equal()
+    assert loaded.run()["film_work"].read == 0
+
+
+def test_a_conflict_with_something_from_the_future_is_an_error(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Beaten(Sender):
+        def __call__(self, items: Sequence[Item]) -> Outcome:
+            write_as_another(loaded, items, ahead=HOUR)
+            return super().__call__(items)
+
+    monkeypatch.setattr(loop, "Sender", Beaten)
+    before = cursor_of(loaded, "film_work")
+    loaded.execute("UPDATE content.film_work SET title = 'New', modified = now()")
+    with pytest.raises(ConfigurationError, match="later than the database's clock"):
+        loaded.run()
+    after = cursor_of(loaded, "film_work")
+    assert (after.rows, after.horizon) == (before.rows, before.horizon)
+
+
+def test_versions_go_on_from_a_cursor_that_is_ahead_of_the_clock(
+    loaded: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    ahead = loaded.source().version() + HOUR
+    person = cursor_of(loaded, "person").moved(version=ahead)
+    loaded.cursors.save("person", person)
+    write_as_another(
+        loaded,
+        [Item(film, 0, b'{"id":"","checksum":0}') for film in loaded.versions()],
+        ahead=HOUR - 1_000_000,
+    )
+    loaded.execute("UPDATE content.film_work SET title = 'New', modified = now()")
+    counters = loaded.run()["film_work"]
+    assert (counters.indexed, counters.conflicts) == (7, 0)
+    loaded.assert_equal()
+    assert min(loaded.versions().values()) > ahead
+    assert cursor_of(loaded, "film_work").version > ahead
+    assert "clock is 3600." in caplog.text or "clock is 3599." in caplog.text
