@@ -49,19 +49,20 @@ fan_outs = st.builds(
     row_positions,
     st.none() | ids,
 )
-cursors = st.builds(
-    lambda **fields: Cursor(**fields),
-    index=ids,
-    database=st.builds(Database, name=ids, system_identifier=st.none() | ids),
-    rows=st.none() | row_positions,
-    links=st.none() | link_positions,
-    fan_out=st.none() | fan_outs,
-    tail=st.lists(st.builds(SentRow, id=ids, xmin=ids), max_size=3).map(tuple),
-    horizon=st.none() | stamps,
-    version=st.integers(0, 2**63 - 1),
-    open=st.booleans(),
-    fence=st.integers(0, 2**63 - 1),
-)
+cursors = st.fixed_dictionaries(
+    {
+        "index": ids,
+        "database": st.builds(Database, name=ids, system_identifier=st.none() | ids),
+        "rows": st.none() | row_positions,
+        "links": st.none() | link_positions,
+        "fan_out": st.none() | fan_outs,
+        "tail": st.lists(st.builds(SentRow, id=ids, xmin=ids), max_size=3).map(tuple),
+        "horizon": st.none() | stamps,
+        "version": st.integers(0, 2**63 - 1),
+        "open": st.booleans(),
+        "fence": st.integers(0, 2**63 - 1),
+    }
+).map(Cursor.model_validate)
 
 
 def test_the_json_has_the_documented_names() -> None:
