@@ -22,5 +22,9 @@ class IndexUnavailableError(MoviesEtlError):
     """Elasticsearch is lost or overloaded; a retry goes on from the cursor."""
 
 
+class WriterBusyError(MoviesEtlError):
+    """Another task writes to the index; a retry waits for it."""
+
+
 class RefusedDocumentsError(MoviesEtlError):
     """Documents were refused in a way that no single film explains; the cursor did not move."""

@@ -92,6 +92,12 @@ class Holder(NamedTuple):
     application: str
     since: str
 
+    def __str__(self) -> str:
+        return (
+            f"the transaction of pid {self.pid}, role {self.role}, {self.application!r}, "
+            f"open since {self.since}"
+        )
+
 
 class Activity(NamedTuple):
     """What is open in the database.
@@ -134,7 +140,7 @@ class Transactions(Protocol):
     def activity(self) -> Activity:
         """Return the sessions' state."""
 
-    def prepared(self) -> list[Prepared]:
+    def prepared_transactions(self) -> list[Prepared]:
         """Return the prepared transactions, the oldest first."""
 
     def virtual_transactions(self) -> Epoch:
@@ -182,10 +188,8 @@ def measure(
     else:
         bound, epochs = parse(activity.oldest) - margin, ()
         if activity.holder:
-            held_by = "the transaction of pid {0.pid}, role {0.role}, {0.application!r}, open since {0.since}".format(
-                activity.holder
-            )
-    prepared = source.prepared()
+            held_by = str(activity.holder)
+    prepared = source.prepared_transactions()
     abandoned = [one for one in prepared if parse(one.prepared) < now - ABANDONED]
     waiting = [one for one in prepared if one not in abandoned]
     if waiting:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, ByteSize, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from movies_etl.errors import ConfigurationError
 
@@ -21,6 +21,12 @@ def _known_zone(name: str) -> str:
         msg = f"no time zone is named {name!r}; use a name like Europe/Berlin"
         raise ValueError(msg) from error
     return name
+
+
+def _names(text: object) -> object:
+    if isinstance(text, str):
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+    return text
 
 
 class Settings(BaseSettings):
@@ -42,6 +48,9 @@ class Settings(BaseSettings):
 
     horizon_margin: Annotated[float, Field(ge=0)] = 5.0
     """Seconds that the safe horizon stays behind the database's clock."""
+
+    horizon_ignore: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
+    """Roles whose transactions never write, separated by commas; they do not hold the horizon."""
 
     patience: Annotated[float, Field(ge=0)] = 120.0
     """Seconds that a task waits for a lost or overloaded Elasticsearch before it fails."""

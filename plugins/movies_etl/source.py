@@ -13,6 +13,8 @@ import psycopg
 from movies_etl import horizon
 from movies_etl.cursors import Database, Position
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.horizon import Activity, Epoch, Holder, Prepared
+from movies_etl.lock import Holder as LockHolder
 from movies_etl.schema import Columns
 from movies_etl.streams import Feed, Stream
 
@@ -61,16 +63,23 @@ class Source:
     :param connection: an open connection to the primary.
     :param include_dir: the folder that holds ``sql/``.
     :param zone: the zone of columns without time zone.
+    :param ignored_roles: roles whose transactions never write and hold no horizon.
     :raises ConfigurationError: (every method) the database refuses the query.
     :raises SourceUnavailableError: (every method) the connection was lost.
     """
 
     def __init__(
-        self, connection: psycopg.Connection[Any], include_dir: Path, *, zone: str = "UTC"
+        self,
+        connection: psycopg.Connection[Any],
+        include_dir: Path,
+        *,
+        zone: str = "UTC",
+        ignored_roles: Sequence[str] = (),
     ) -> None:
         self._connection = connection
         self._sql = include_dir / "sql"
         self._zone = zone
+        self._ignored_roles = ignored_roles
         self._without_zone: tuple[str, ...] = ()
         self._first_id = NIL
 
@@ -127,6 +136,35 @@ class Source:
         """
         ((now, measured),) = self._rows("horizon.sql", margin=margin)
         return Clock(now, measured)
+
+    def activity(self) -> Activity:
+        """Look at what is open in the database; see ``include/sql/activity.sql``."""
+        ((now, oldest, hidden, *holder),) = self._rows(
+            "activity.sql", ignored_roles=list(self._ignored_roles)
+        )
+        return Activity(now, oldest, hidden, Holder(*holder) if holder[0] else None)
+
+    def prepared_transactions(self) -> list[Prepared]:
+        """Return the prepared transactions, the oldest first."""
+        return [Prepared(*row) for row in self._rows("prepared.sql")]
+
+    def virtual_transactions(self) -> Epoch:
+        """Return the open transactions by names that every role may see."""
+        ((now, transactions),) = self._rows(
+            "virtual_transactions.sql", ignored_roles=list(self._ignored_roles)
+        )
+        return Epoch(now=now, transactions=tuple(transactions))
+
+    def lock(self, key: int) -> bool:
+        """Take the writer's lock for the rest of the session, if it is free."""
+        ((taken,),) = self._rows("lock.sql", key=key)
+        return bool(taken)
+
+    def lock_holder(self, key: int) -> LockHolder | None:
+        """Return who holds the writer's lock, None when nobody does."""
+        for row in self._rows("lock_holder.sql", key=key):
+            return LockHolder(*row)
+        return None
 
     def version(self) -> int:
         """Read the clock in microseconds: the version of what is read after it."""
