@@ -46,7 +46,8 @@ def explained() -> Iterator[None]:
         ) from error
     except elasticsearch.UnsupportedProductError as error:
         raise ConfigurationError(
-            f"The server of connection movies_elasticsearch is not Elasticsearch: {error}."
+            f"The server of connection movies_elasticsearch is not Elasticsearch: {error} Mend "
+            "its host and port."
         ) from error
     except elasticsearch.SSLError as error:
         raise ConfigurationError(
@@ -137,9 +138,20 @@ def check_server(client: Elasticsearch) -> None:
 
     :raises ConfigurationError: another major version, or not Elasticsearch.
     """
-    with explained():
-        found = str(client.info()["version"]["number"])
-    major, ours = int(found.split(".", maxsplit=1)[0]), elasticsearch.__version__[0]
+    ours = elasticsearch.__version__[0]
+    try:
+        with explained():
+            found = str(client.info()["version"]["number"])
+    except ConfigurationError as error:
+        refusal = error.__cause__
+        if isinstance(refusal, (elasticsearch.BadRequestError, elasticsearch.NotFoundError)):
+            raise ConfigurationError(
+                "The server of connection movies_elasticsearch is not Elasticsearch, or of another "
+                f"major version; this program speaks to version {ours}. It said: {refusal}. Mend "
+                "its host and port, or point the connection to such a server."
+            ) from refusal
+        raise
+    major = int(found.split(".", maxsplit=1)[0])
     if major != ours:
         raise ConfigurationError(
             f"The server of connection movies_elasticsearch is Elasticsearch {found}; this "

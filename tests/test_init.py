@@ -1,0 +1,339 @@
+"""Bad input: ``init`` fails soon, says what to mend, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from elasticsearch import Elasticsearch as Client
+from movies_etl import airflow_state, airflow_tasks
+from movies_etl.errors import (
+    ConfigurationError,
+    IndexUnavailableError,
+    MoviesEtlError,
+    SourceUnavailableError,
+)
+
+from local.elasticsearch import Elasticsearch
+from local.postgres import Postgres
+from tests.conftest import free_port
+from tests.site import Site
+
+FIRST_CONTACT = airflow_tasks.FIRST_CONTACT
+
+
+def state_of(client: Client) -> dict[str, object]:
+    """Return the indexes and what is behind which alias."""
+    return dict(client.indices.get_alias(index="*", expand_wildcards="all"))
+
+
+class Init:
+    """The task ``init`` over the test's servers, with cursors that a test can look at."""
+
+    def __init__(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._site = site
+        self._monkeypatch = monkeypatch
+        self.horizons: list[str] = []
+        monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda: site.cursors)
+        monkeypatch.setattr(airflow_tasks, "save_horizon", self.horizons.append)
+        monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT", 0.3)
+
+    def connect(self, name: str, kind: str, host: str, port: int | None, **fields: object) -> None:
+        text = json.dumps({"conn_type": kind, "host": host, "port": port, **fields})
+        self._monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", text)
+
+    def connect_postgres(self, port: int, login: str = "postgres", schema: str = "movies") -> None:
+        self.connect("movies_postgres", "postgres", "127.0.0.1", port, login=login, schema=schema)
+
+    def connect_elasticsearch(self, port: int) -> None:
+        self.connect("movies_elasticsearch", "elasticsearch", "127.0.0.1", port)
+
+    def disconnect(self, name: str) -> None:
+        self._monkeypatch.delenv(f"AIRFLOW_CONN_{name.upper()}")
+
+    def run(self) -> object:
+        return airflow_tasks.init.function({"reload": "none"})
+
+    def fails(self, error: type[MoviesEtlError] = ConfigurationError) -> str:
+        """Run, expect the error within the time, find nothing changed; return the message."""
+        state, cursors = state_of(self._site.client), dict(self._site.cursors.texts)
+        started = time.monotonic()
+        with pytest.raises(MoviesEtlError) as raised:
+            self.run()
+        assert type(raised.value) is error
+        # The tries begin within FIRST_CONTACT; the last of them takes as long as this one.
+        assert FIRST_CONTACT + time.monotonic() - started < 30
+        assert state_of(self._site.client) == state
+        assert self._site.cursors.texts == cursors
+        assert self.horizons == []
+        message = str(raised.value)
+        assert "\n" not in message
+        return message
+
+
+@pytest.fixture
+def init(
+    site: Site,
+    postgres: Postgres,
+    elasticsearch_node: Elasticsearch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Init:
+    init = Init(site, monkeypatch)
+    init.connect_postgres(postgres.port)
+    init.connect_elasticsearch(elasticsearch_node.port)
+    return init
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        yield int(listener.getsockname()[1])
+
+
+Serve = Callable[[int, dict[str, str], str], int]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Return a function that starts an HTTP server with one answer to everything."""
+    servers = []
+
+    def start(status: int, headers: dict[str, str], body: str) -> int:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        servers.append((server, thread))
+        return int(server.server_address[1])
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_good_input_passes(init: Init, site: Site) -> None:
+    window = init.run()
+    assert isinstance(window, dict)
+    assert init.horizons == [window["horizon"]]
+    assert site.cursors.texts.keys() == {"film_work", "genre", "person"}
+
+
+@pytest.mark.parametrize("name", ["movies_postgres", "movies_elasticsearch"])
+def test_a_missing_connection(init: Init, name: str) -> None:
+    init.disconnect(name)
+    message = init.fails()
+    assert f"no connection {name}" in message
+    assert "Admin -> Connections" in message
+
+
+def test_a_database_that_does_not_exist(init: Init, postgres: Postgres) -> None:
+    init.connect_postgres(postgres.port, schema="no_such_database")
+    message = init.fails()
+    assert "movies_postgres" in message
+    assert '"no_such_database" does not exist' in message
+    assert "Mend" in message
+
+
+def test_a_role_that_does_not_exist(init: Init, postgres: Postgres) -> None:
+    init.connect_postgres(postgres.port, login="nobody_known")
+    message = init.fails()
+    assert "movies_postgres" in message
+    assert "nobody_known" in message
+
+
+def test_an_unreachable_postgresql(init: Init) -> None:
+    init.connect_postgres(free_port())
+    message = init.fails(SourceUnavailableError)
+    assert "movies_postgres" in message
+    assert "Check that it runs" in message
+
+
+def test_an_unreachable_elasticsearch(init: Init) -> None:
+    init.connect_elasticsearch(free_port())
+    message = init.fails(IndexUnavailableError)
+    assert "movies_elasticsearch" in message
+    assert "Check that it runs" in message
+
+
+def test_a_postgresql_that_does_not_answer(init: Init, silent_port: int) -> None:
+    init.connect_postgres(silent_port)
+    assert "movies_postgres" in init.fails(SourceUnavailableError)
+
+
+def test_an_elasticsearch_that_does_not_answer(init: Init, silent_port: int) -> None:
+    init.connect_elasticsearch(silent_port)
+    assert "movies_elasticsearch" in init.fails(IndexUnavailableError)
+
+
+PRODUCT = {"X-Elastic-Product": "Elasticsearch", "Content-Type": "application/json"}
+
+
+def test_an_elasticsearch_of_a_newer_major_version(init: Init, serve: Serve) -> None:
+    said = json.dumps({"version": {"number": "9.1.3"}, "tagline": "You Know, for Search"})
+    init.connect_elasticsearch(serve(200, PRODUCT, said))
+    message = init.fails()
+    assert "movies_elasticsearch is Elasticsearch 9.1.3" in message
+    assert "speaks to version 8" in message
+    assert "elasticsearch>=9,<10" in message
+
+
+def test_an_elasticsearch_of_an_older_major_version(init: Init, serve: Serve) -> None:
+    # What 7.17 says to a client of version 8.
+    caused_by = {
+        "type": "status_exception",
+        "reason": "Accept version must be either version 7 or 6, but found 8.",
+    }
+    reason = "Invalid media-type value on headers [Accept]"
+    error = {"type": "media_type_header_exception", "reason": reason, "caused_by": caused_by}
+    said = json.dumps({"error": {"root_cause": [error], **error}, "status": 400})
+    init.connect_elasticsearch(serve(400, PRODUCT, said))
+    message = init.fails()
+    assert "movies_elasticsearch" in message
+    assert "speaks to version 8" in message
+    assert "either version 7 or 6" in message
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_server_that_is_not_elasticsearch(init: Init, serve: Serve, status: int) -> None:
+    init.connect_elasticsearch(serve(status, {"Content-Type": "text/html"}, "<html>Hello</html>"))
+    message = init.fails()
+    assert "movies_elasticsearch" in message
+    assert "not Elasticsearch" in message
+    assert "host and port" in message
+
+
+def test_a_database_without_the_catalogue(init: Init, site: Site) -> None:
+    site.execute("DROP SCHEMA content CASCADE")
+    message = init.fails()
+    assert "Database movies (connection movies_postgres)" in message
+    assert "no schema content" in message
+
+
+def test_a_catalogue_with_columns_of_other_names(init: Init, site: Site) -> None:
+    site.execute("ALTER TABLE content.film_work RENAME COLUMN modified TO updated_at")
+    site.execute("ALTER TABLE content.person_film_work RENAME COLUMN created TO created_at")
+    site.execute("DROP TABLE content.genre_film_work")
+    message = init.fails()
+    assert "movies_postgres" in message
+    assert "column content.film_work.modified is missing (it has updated_at)" in message
+    assert "column content.person_film_work.created is missing (it has created_at)" in message
+    assert "table content.genre_film_work is missing" in message
+
+
+def test_a_role_without_rights(init: Init, site: Site, postgres: Postgres) -> None:
+    site.execute("DROP ROLE IF EXISTS stranger")
+    site.execute("CREATE ROLE stranger LOGIN")
+    try:
+        init.connect_postgres(postgres.port, login="stranger")
+        message = init.fails()
+    finally:
+        site.execute("DROP ROLE stranger")
+    assert "movies_postgres" in message
+    assert "may not read content.film_work" in message
+    assert "GRANT SELECT" in message
+
+
+def test_movies_is_an_index(init: Init, site: Site) -> None:
+    site.client.indices.create(index="movies")
+    message = init.fails()
+    assert "movies is an index, not an alias" in message
+    assert "movies_elasticsearch" in message
+    assert "Delete it" in message
+
+
+def test_the_alias_has_two_indexes(init: Init, site: Site) -> None:
+    for index in ("movies-a", "movies-b"):
+        site.client.indices.create(index=index, aliases={"movies": {}})
+    message = init.fails()
+    assert "movies-a, movies-b" in message
+    assert "Remove it from all but one" in message
+
+
+def test_the_index_has_a_foreign_mapping(init: Init, site: Site) -> None:
+    properties = {"id": {"type": "keyword"}, "imdb_rating": {"type": "text"}}
+    site.client.indices.create(
+        index="movies-foreign", aliases={"movies": {}}, mappings={"properties": properties}
+    )
+    message = init.fails()
+    assert "movies-foreign" in message
+    assert "imdb_rating is text, float is needed" in message
+    assert "Take the alias away" in message
+
+
+@pytest.mark.parametrize(
+    ("stream", "text"),
+    [
+        ("film_work", "2024-01-01"),
+        ("genre", "{}"),
+        ("person", '{"index": "x", "database": {"name": "movies"}, "rows": {"modified": "now"}}'),
+    ],
+)
+def test_a_cursor_that_cannot_be_read(init: Init, site: Site, stream: str, text: str) -> None:
+    site.cursors.texts[stream] = text
+    message = init.fails()
+    assert f"{stream} is not a valid cursor" in message
+    assert "Admin -> Variables" in message
+
+
+def test_each_index_that_the_catalogue_lacks_is_warned_about(
+    init: Init, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.execute("DROP INDEX content.film_work_modified_id, content.genre_film_work_genre_film")
+    init.run()
+    warnings = [record.message for record in caplog.records if "no index on" in record.message]
+    assert len(warnings) == 2
+    assert "content.film_work (modified, id)" in warnings[0]
+    assert "content.genre_film_work (genre_id, film_work_id)" in warnings[1]
+    assert all("include/sql/setup/indexes.sql" in warning for warning in warnings)
+
+
+def test_a_complete_catalogue_is_not_warned_about(
+    init: Init, caplog: pytest.LogCaptureFixture
+) -> None:
+    init.run()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+class UnreachableVariables:
+    """Airflow's Variables while the API server is away: ``get`` hides it behind a default."""
+
+    @staticmethod
+    def keys(prefix: str | None = None) -> Iterator[str]:
+        raise ConnectionError(f"no Variables {prefix}")
+
+    @staticmethod
+    def get(_key: str, default: object = None) -> object:
+        return default
+
+
+def test_cursors_that_cannot_be_read_are_not_taken_for_absent(
+    init: Init, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_state, "Variable", UnreachableVariables)
+    monkeypatch.setattr(airflow_tasks, "VariableCursorStore", airflow_state.VariableCursorStore)
+    state = state_of(site.client)
+    with pytest.raises(ConnectionError):
+        init.run()
+    assert state_of(site.client) == state
+    assert init.horizons == []

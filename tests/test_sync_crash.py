@@ -1,0 +1,287 @@
+"""A crash between any two steps repeats work and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from movies_etl import sync as loop
+from movies_etl.bulk import Item, Outcome, Sender
+from movies_etl.cursors import Cursor, Position
+from movies_etl.errors import IndexUnavailableError
+
+from tests.site import MemoryCursors, Site, sent
+
+
+class KilledError(Exception):
+    """The process ended here."""
+
+
+def die_at(call: int) -> Callable[[], bool]:
+    """Return a function that says True at this call, counted from 1."""
+    calls = iter(range(1, 1_000_000))
+    return lambda: next(calls) == call
+
+
+SHOWS = {
+    "film_work": ("title", "description", "imdb_rating"),
+    "genre": ("genres",),
+    "person": ("directors", "actors", "writers"),
+}
+"""What of a document a stream answers for."""
+
+
+class TruthfulCursors(MemoryCursors):
+    """Cursors that check at each save that nothing below them is missing from the index.
+
+    :param dies: whether this save is the last thing that the process does.
+    :param kept: whether the save that it dies at is kept.
+    """
+
+    def __init__(self, site: Site, dies: Callable[[], bool], *, kept: bool) -> None:
+        super().__init__(site.cursors.texts)
+        self._site = site
+        self._dies = dies
+        self._kept = kept
+        self._expected = site.expected()
+
+    def save(self, stream: str, cursor: Cursor) -> None:
+        self._check(stream, cursor)
+        dies = self._dies()
+        if self._kept or not dies:
+            super().save(stream, cursor)
+        if dies:
+            raise KilledError
+
+    def _check(self, stream: str, cursor: Cursor) -> None:
+        films = set(self._films_below(stream, cursor.rows))
+        if cursor.fan_out and cursor.fan_out.after_film:
+            below = self._films_below(stream, cursor.fan_out.end)
+            films |= {film for film in below if film <= cursor.fan_out.after_film}
+        if films and self._is_loading(cursor):
+            answer = self._site.client.mget(index="movies", ids=sorted(films))
+            for document in answer["docs"]:
+                assert document["found"], (stream, document["_id"])
+                for key in SHOWS[stream]:
+                    assert document["_source"][key] == self._expected[document["_id"]][key]
+
+    def _is_loading(self, cursor: Cursor) -> bool:
+        """Whether the cursor promises something: before the first film, starts promise nothing."""
+        films = self.load("film_work")
+        return films is not None and films.rows is not None and films.index == cursor.index
+
+    def _films_below(self, stream: str, upto: Position | None) -> list[str]:
+        if upto is None:
+            return []
+        link = "" if stream == "film_work" else f" JOIN content.{stream}_film_work l"
+        on = "" if stream == "film_work" else f" ON l.{stream}_id = r.id"
+        film = "r.id" if stream == "film_work" else "l.film_work_id"
+        return [
+            str(row[0])
+            for row in self._site.execute(
+                f"SELECT {film} FROM content.{stream} r{link}{on}"
+                " WHERE (r.modified, r.id) <= (%s::timestamptz, %s::uuid)",
+                upto.stamp,
+                upto.id,
+            )
+        ]
+
+
+def change_everything(site: Site) -> None:
+    site.execute("UPDATE content.genre SET name = name || '!', modified = now()")
+    site.execute("UPDATE content.person SET full_name = full_name || '!', modified = now()")
+    site.execute("UPDATE content.film_work SET rating = 1, modified = now() WHERE title > 'Film 3'")
+    site.add_film("Fresh", modified="now()")
+
+
+def empty(site: Site) -> None:
+    """Take every document and cursor away, as before the first load."""
+    (index,) = site.client.indices.get_alias(name="movies")
+    deletes = [{"delete": {"_index": index, "_id": film}} for film in site.versions()]
+    if deletes:
+        site.client.bulk(operations=deletes)
+    site.cursors = MemoryCursors()
+
+
+def crash_everywhere(site: Site, prepare: Callable[[], None]) -> int:
+    """Kill a run before its first save, the next after it, and so on; return how many it has."""
+    for turn in range(2, 200):
+        number, kept = divmod(turn, 2)
+        prepare()
+        site.cursors = TruthfulCursors(site, die_at(number), kept=bool(kept))
+        try:
+            site.run()
+        except KilledError:
+            site.cursors = TruthfulCursors(site, die_at(0), kept=True)
+            site.run()
+            site.assert_equal()
+        else:
+            site.cursors = TruthfulCursors(site, die_at(0), kept=True)
+            assert sent(site.run()) == 0
+            return number - 1
+    pytest.fail("the run saves its cursors without end")
+
+
+def test_a_first_load_that_is_killed_at_any_save_is_completed_by_the_next_run(
+    small: Site,
+) -> None:
+    small.configure(page_size=4, bulk_bytes=1000, senders=1)
+    small.open()
+    saves = crash_everywhere(small, lambda: empty(small))
+    assert saves >= 3 + 2 + 2  # the starts, the film cursor opened and closed, genre and person
+
+
+def test_a_run_that_is_killed_at_any_save_is_completed_by_the_next_run(
+    loaded: Site,
+) -> None:
+    loaded.configure(page_size=5, bulk_bytes=1500, senders=1)
+    saves = crash_everywhere(loaded, lambda: change_everything(loaded))
+    assert saves >= 6  # each stream's cursor opened and closed
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next_run(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, *, arrives: bool
+) -> None:
+    loaded.configure(page_size=5, bulk_bytes=1500, senders=1)
+    number = 0
+    died = True
+    while died:
+        number += 1
+        died = False
+        dies = die_at(number)
+
+        class Dying(Sender):
+            def __call__(self, items: Sequence[Item]) -> Outcome:
+                nonlocal died
+                died = died or dies()  # noqa: B023 - used before the next turn
+                if arrives or not died:
+                    outcome = super().__call__(items)
+                if died:
+                    raise KilledError
+                return outcome
+
+        change_everything(loaded)
+        loaded.cursors = TruthfulCursors(loaded, die_at(0), kept=True)
+        with monkeypatch.context() as dying:
+            dying.setattr(loop, "Sender", Dying)
+            try:
+                loaded.run()
+            except KilledError:
+                assert died
+        loaded.run()
+        loaded.assert_equal()
+    assert number > 4
+
+
+def test_a_page_that_stays_unsent_holds_the_cursor_though_a_later_one_is_indexed(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.configure(page_size=1, bulk_bytes=1000, senders=2)
+    arrived = threading.Event()
+
+    class SecondFirst(Sender):
+        def __call__(self, items: Sequence[Item]) -> Outcome:
+            if b"Film 0" in items[0].source:
+                assert arrived.wait(10)
+                raise IndexUnavailableError("lost")
+            outcome = super().__call__(items)
+            arrived.set()
+            return outcome
+
+    loaded.execute(
+        "UPDATE content.film_work SET description = repeat('x', 1000),"
+        " modified = now() + right(title, 1)::int * interval '1 microsecond' WHERE title < 'Film 2'"
+    )
+    before = loaded.cursors.load("film_work")
+    monkeypatch.setattr(loop, "Sender", SecondFirst)
+    with pytest.raises(IndexUnavailableError, match="lost"):
+        loaded.run()
+    after = loaded.cursors.load("film_work")
+    assert before is not None
+    assert after is not None
+    assert after.rows == before.rows
+    monkeypatch.undo()
+    loaded.run()
+    loaded.assert_equal()
+
+
+def test_a_big_genre_goes_on_where_the_killed_run_stopped(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.configure(page_size=5, bulk_bytes=1300, senders=1)
+    genre = site.add_genre("Drama")
+    for number in range(40):
+        site.label(site.add_film(f"Film {number}", description="x" * 60), genre)
+    site.run()
+    first = site.versions()
+    site.execute("UPDATE content.genre SET name = 'Noir', modified = now()")
+    saved = threading.Event()
+    last: list[Any] = []
+
+    class Noticed(MemoryCursors):
+        def save(self, stream: str, cursor: Cursor) -> None:
+            super().save(stream, cursor)
+            if stream == "genre" and cursor.fan_out and len(last) >= 4:
+                saved.set()
+
+    class Dying(Sender):
+        def __call__(self, items: Sequence[Item]) -> Outcome:
+            last.append(items)
+            if len(last) == 6:
+                assert saved.wait(10)
+                raise KilledError
+            return super().__call__(items)
+
+    site.cursors = Noticed(site.cursors.texts)
+    with monkeypatch.context() as dying:
+        dying.setattr(loop, "Sender", Dying)
+        with pytest.raises(KilledError):
+            site.run()
+    second = site.versions()
+    before = {film for film in first if second[film] > first[film]}
+    assert len(before) >= 15
+    cursor = site.cursors.load("genre")
+    assert cursor is not None
+    assert cursor.fan_out is not None
+    assert cursor.fan_out.after_film is not None
+
+    counters = site.run()["genre"]
+    site.assert_equal()
+    third = site.versions()
+    again = {film for film in before if third[film] > second[film]}
+    assert len(again) <= 5
+    assert counters.read == 40 - sum(film <= cursor.fan_out.after_film for film in first)
+    done = json.loads(site.cursors.texts["genre"])
+    assert done["fan_out"] is None
+    assert done["rows"]["id"] == genre
+
+
+def test_a_genre_that_changes_again_while_its_fan_out_is_interrupted_starts_anew(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.configure(page_size=5, bulk_bytes=1300, senders=1)
+    genre = site.add_genre("Drama")
+    for number in range(20):
+        site.label(site.add_film(f"Film {number}", description="x" * 60), genre)
+    site.run()
+    site.execute("UPDATE content.genre SET name = 'Noir', modified = now()")
+    dies = die_at(3)
+
+    class Dying(Sender):
+        def __call__(self, items: Sequence[Item]) -> Outcome:
+            if dies():
+                raise KilledError
+            return super().__call__(items)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(loop, "Sender", Dying)
+        with pytest.raises(KilledError):
+            site.run()
+    site.execute("UPDATE content.genre SET name = 'Film noir', modified = now()")
+    site.run()
+    site.assert_equal()
+    assert sent(site.run()) == 0
