@@ -15,6 +15,7 @@ from hypothesis import settings
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.catalogue import Catalogue
+from tests.fresh import FreshDatabase
 from tests.site import Site
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +47,8 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL with a template database that has schema content and its indexes."""
-    server = Postgres(DATA / "postgres", port=free_port())
+    options = {"fsync": "off", "full_page_writes": "off"}  # no test pulls the plug
+    server = Postgres(DATA / "postgres", port=free_port(), options=options)
     server.start()
     try:
         server.dropdb(TEMPLATE)
@@ -85,14 +87,16 @@ def client(elasticsearch_node: Elasticsearch) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def fresh_database(postgres: Postgres) -> FreshDatabase:
+    """The one database of the catalogue's tests."""
+    return FreshDatabase(postgres, "movies", TEMPLATE)
+
+
 @pytest.fixture
-def database(postgres: Postgres) -> Iterator[str]:
-    """The DSN of a fresh database with an empty catalogue."""
-    name = "movies"
-    postgres.dropdb(name)
-    postgres.createdb(name, template=TEMPLATE)
-    yield postgres.dsn(name)
-    postgres.dropdb(name)
+def database(fresh_database: FreshDatabase) -> str:
+    """The DSN of a database with an empty catalogue."""
+    return fresh_database.emptied()
 
 
 @pytest.fixture

@@ -82,11 +82,6 @@ class Columns:
             if self._types[feed.table][feed.stamp] == "timestamp without time zone"
         )
 
-    @property
-    def id_is_text(self) -> bool:
-        """Whether film ids are text; else they are uuids."""
-        return self._types["film_work"]["id"] != "uuid"
-
 
 def missing_indexes(found: Iterable[tuple[str, list[str]]]) -> list[str]:
     """Name the indexes that the queries read by and the catalogue lacks.

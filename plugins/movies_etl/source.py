@@ -81,7 +81,6 @@ class Source:
         self._zone = zone
         self._ignored_roles = ignored_roles
         self._without_zone: tuple[str, ...] = ()
-        self._first_id = NIL
 
     def prepared(self) -> Self:
         """Put the session in order and learn the catalogue's column types.
@@ -98,7 +97,6 @@ class Source:
                 "give it these columns (a view is not enough: rows must have xmin)."
             )
         self._without_zone = columns.without_zone
-        self._first_id = "" if columns.id_is_text else NIL
         return self
 
     def close(self) -> None:
@@ -214,11 +212,11 @@ class Source:
                 upto_id=upto.id if upto else NIL,
                 page_size=limit,
             )
+            if row[1] is not None  # infinite, with an id below NIL: the last ones, and undated
         ]
 
     def undated(self, stream: Stream, after: str | None, limit: int) -> list[Row]:
         """Read a page of the rows that no position in time reaches, in the order of their ids."""
-        after = self._first_id if after is None else after
         return [Row(*row) for row in self._rows(stream.undated, after_id=after, page_size=limit)]
 
     def last(self, feed: Feed, upto: Position) -> Position | None:
@@ -235,7 +233,6 @@ class Source:
             msg = f"rows of {stream.name} are films themselves"
             raise ValueError(msg)
         ids = [row.id for row in rows]
-        after = self._first_id if after is None else after
         return [
             film for (film,) in self._rows(stream.films, ids=ids, after_film=after, page_size=limit)
         ]

@@ -1,7 +1,8 @@
 -- Films of changed genres, one page. The lateral read takes at most a page of
 -- links from the index for each genre, so a page costs the same wherever it
 -- lies in a genre that is linked to a third of the catalogue.
--- Parameters: ids (of genres), after_film (exclusive), page_size.
+-- Parameters: ids (of genres), after_film (exclusive; NULL: none),
+-- page_size.
 -- Order: film id.
 -- Returns: film.
 SELECT film::text AS film
@@ -11,7 +12,7 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT film_work_id
         FROM content.genre_film_work
-        WHERE genre_id = genre.id AND film_work_id > %(after_film)s
+        WHERE genre_id = genre.id AND (film_work_id > %(after_film)s OR %(after_film)s IS NULL)
         ORDER BY film_work_id
         LIMIT %(page_size)s
     ) AS link

@@ -1,6 +1,6 @@
 -- Genres that no position in time can reach: modified is NULL, infinite, or in
 -- the year 1 or before (which PostgreSQL finds by the index on (modified, id)).
--- Parameters: after_id (exclusive), page_size.
+-- Parameters: after_id (exclusive; NULL: none), page_size.
 -- Order: id.
 -- Returns: as changed.sql; stamp is NULL.
 SELECT
@@ -10,6 +10,6 @@ SELECT
     NULL AS film
 FROM content.genre
 WHERE (modified IS NULL OR modified = 'infinity' OR modified <= '0001-01-01')
-    AND id > %(after_id)s
+    AND (id > %(after_id)s OR %(after_id)s IS NULL)
 ORDER BY genre.id
 LIMIT %(page_size)s

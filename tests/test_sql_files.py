@@ -1,0 +1,85 @@
+"""Every SQL file: runs on a real catalogue, and its header names what goes in and comes out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from movies_etl.settings import Settings
+
+from tests.catalogue import Catalogue
+
+FOLDER = Settings().include_dir / "sql"
+FILES = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.sql"))
+QUERIES = [path for path in FILES if path.parts[0] not in ("setup", "session.sql")]
+"""The others are statements of the owner and of each session; the fixtures run them."""
+
+NIL = "00000000-0000-0000-0000-000000000000"
+EXAMPLES = {
+    "after_film": NIL,
+    "after_id": NIL,
+    "after_stamp": "0001-01-01T00:00:00.000000+00:00",
+    "ids": [NIL],
+    "ignored_roles": ["reporting"],
+    "key": 7,
+    "margin": 1.5,
+    "page_size": 10,
+    "upto_id": NIL,
+    "upto_stamp": "infinity",
+}
+
+
+def parameters(query: str) -> set[str]:
+    return set(re.findall(r"%\((\w+)\)s", query))
+
+
+def header(path: Path) -> str:
+    lines = (FOLDER / path).read_text().splitlines()
+    comment = "\n".join(line for line in lines if line.startswith("--"))
+    return comment.replace("\n--", "")
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=str)
+def test_every_query_runs_and_its_header_names_each_column_that_it_returns(
+    catalogue: Catalogue, path: Path
+) -> None:
+    query = (FOLDER / path).read_bytes()
+    given = {name: EXAMPLES[name] for name in parameters(query.decode())}
+    answer = catalogue.source()._connection.execute(query, given)
+    answer.fetchall()
+    returned = header(path).partition("Returns:")[2]
+    columns = [column.name for column in answer.description or ()]
+    if "as changed.sql" in returned:
+        returned = header(path.with_name("changed.sql")).partition("Returns:")[2]
+    assert columns
+    assert [name for name in columns if not re.search(rf"\b{name}\b", returned)] == []
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=str)
+def test_every_header_names_the_parameters_and_no_others(path: Path) -> None:
+    query = (FOLDER / path).read_text()
+    named = header(path).partition("Parameters:")[2].partition("Returns:")[0].partition("Order:")[0]
+    for parameter in EXAMPLES:
+        said = re.search(rf"\b{parameter}\b", named) is not None
+        assert said == (parameter in parameters(query)), parameter
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=str)
+def test_every_query_is_one_statement_that_reads(path: Path) -> None:
+    query = re.sub("--.*", "", (FOLDER / path).read_text()).strip()
+    assert ";" not in query
+    assert query.split()[0] in ("SELECT", "WITH")
+
+
+def test_no_file_lies_where_nothing_looks_for_it() -> None:
+    streams = {"film_work", "genre", "person"}
+    assert {path.parts[0] for path in FILES if len(path.parts) > 1} == streams | {"setup"}
+
+
+def test_the_indexes_may_be_made_again(catalogue: Catalogue) -> None:
+    before = sorted(catalogue.source().indexes())
+    for statement in (FOLDER / "setup" / "indexes.sql").read_text().split(";"):
+        if statement.strip():
+            catalogue.connection.execute(statement.encode())
+    assert sorted(catalogue.source().indexes()) == before
