@@ -20,6 +20,7 @@ from local.elasticsearch import ElasticsearchError
 from local.elasticsearch_build import BuildError
 from local.elasticsearch_jars import JarsError
 from local.postgres import PostgresError
+from local.postgres_place import PlaceError
 from local.rest import RestError, UnreachableError
 from local.search import ALIAS
 from local.stack import DATABASE, Stack
@@ -34,7 +35,16 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     *(AirflowError, BuildError, ElasticsearchError, JarsError, PortError, PostgresError),
-    *(RestError, RunError, UnreachableError, LookupError, TimeoutError, ImportError, OSError),
+    *(
+        PlaceError,
+        RestError,
+        RunError,
+        UnreachableError,
+        LookupError,
+        TimeoutError,
+        ImportError,
+        OSError,
+    ),
     psycopg.Error,
 )
 

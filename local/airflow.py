@@ -114,9 +114,10 @@ class Airflow:
         :param patience: seconds for running tasks to finish; then they are killed.
         """
         for part in PARTS:
-            known = self._state.processes.pop(part, None)
+            known = self._state.processes.get(part)
             if known is not None and known.session():
                 _stop_session(known, patience)
+            self._state.processes.pop(part, None)
         for child in self._children:
             child.wait()
         self._children.clear()

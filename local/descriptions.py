@@ -51,7 +51,7 @@ def _kind(film: Mapping[str, Any]) -> str:
     text = f"{_article(length or kind)} {length}{kind} from {film['year']}"
     if len(genres) > 1:
         text += f" with elements of {_listed([_element(genre) for genre in genres[1:4]])}"
-    return f"{text}{_authors(film['directors'][:3], film['writers'][:3])}."
+    return _sentence(text + _authors(film["directors"][:3], film["writers"][:3]))
 
 
 def _authors(directors: Sequence[str], writers: Sequence[str]) -> str:
@@ -73,7 +73,7 @@ def _making(film: Mapping[str, Any]) -> str:
         parts.append(f"was made in {made}{spoken}")
     if film["actors"]:
         parts.append(f"stars {_listed(film['actors'][:4])}")
-    return f"It {' and '.join(parts)}." if parts else ""
+    return _sentence(f"It {' and '.join(parts)}") if parts else ""
 
 
 def _success(film: Mapping[str, Any]) -> str:
@@ -85,7 +85,7 @@ def _success(film: Mapping[str, Any]) -> str:
     millions = (film["box_office"] or 0) / 1e6
     if millions >= 1:
         parts.append(f"took ${millions:,.0f} million at the box office")
-    return f"It {' and '.join(parts)}." if parts else ""
+    return _sentence(f"It {' and '.join(parts)}") if parts else ""
 
 
 def _original_title(number: int) -> str:
@@ -102,6 +102,10 @@ def _country(name: str) -> str:
 
 def _article(following: str) -> str:
     return "An" if following.startswith(("a", "e", "i", "o", "8", "11-", "18-")) else "A"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."  # it may end with Jr.
 
 
 def _listed(names: Sequence[str]) -> str:

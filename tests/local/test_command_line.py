@@ -1,0 +1,57 @@
+"""The command line of the local stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local import __main__ as command_line
+from local.stack import Stack
+
+COMMANDS = {"run", "up", "down", "status", "search", "edit", "psql", "airflow", "env", "clean"}
+
+
+@pytest.fixture
+def _nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands work on a checkout where nothing has been started."""
+    monkeypatch.setattr(command_line, "Stack", lambda report: Stack(report, tmp_path))
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert not {name for name in COMMANDS if f"    {name} " not in told}
+
+
+@pytest.mark.usefixtures("_nothing_runs")
+@pytest.mark.parametrize("command", [["search", "tears"], ["edit"], ["psql"], ["airflow", "info"]])
+def test_a_command_that_needs_the_stack_says_how_to_start_it(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.main(command) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: the local stack is down: `make run`")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.usefixtures("_nothing_runs")
+def test_status_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["status"]) == 1
+    assert "PostgreSQL     down" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_nothing_runs")
+def test_stopping_nothing_is_harmless() -> None:
+    assert command_line.main(["down"]) == 0
+    assert command_line.main(["clean"]) == 0
+
+
+@pytest.mark.usefixtures("_nothing_runs")
+def test_env_can_be_read_by_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["env"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("export ") for line in lines)
+    assert any(line.startswith("export AIRFLOW_CONN_MOVIES_POSTGRES='{") for line in lines)
