@@ -14,8 +14,9 @@ from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
 from movies_etl.cursors import Cursor
 from movies_etl.dead_letters import DeadLetters
+from movies_etl.horizon import Epoch, Known
 from movies_etl.index import Index
-from movies_etl.init import open_window
+from movies_etl.init import State, open_window
 from movies_etl.settings import Settings
 from movies_etl.source import Source
 from movies_etl.starts import Reload
@@ -42,6 +43,19 @@ class MemoryCursors:
         self.saves.append((stream, cursor))
 
 
+@dataclass
+class MemoryHorizons:
+    """What the last measurement left."""
+
+    known: Known = field(default_factory=Known)
+
+    def load(self) -> Known:
+        return self.known
+
+    def save(self, horizon: str, epochs: tuple[Epoch, ...]) -> None:
+        self.known = Known(horizon, epochs)
+
+
 class WatchedSource(Source):
     """A source that counts its queries by file, for tests of what is not read again."""
 
@@ -61,6 +75,7 @@ class Site(Catalogue):
         super().__init__(dsn, connection)
         self.client = client
         self.cursors = MemoryCursors()
+        self.horizons = MemoryHorizons()
         self.settings = Settings(horizon_margin=0, patience=10)
         self.queries: Counter[str] = Counter()
 
@@ -82,7 +97,9 @@ class Site(Catalogue):
         return source.prepared()
 
     def open(self, reload: Reload = "none") -> Window:
-        return open_window(self.source(), self.client, self.cursors, self.settings, reload)
+        return open_window(
+            self.source(), self.client, State(self.cursors, self.horizons), self.settings, reload
+        )
 
     def sync(self, stream: Stream, window: Window, asked: Requests | None = None) -> Counters:
         with ThreadPoolExecutor(self.settings.senders) as executor:

@@ -18,6 +18,7 @@ from movies_etl.errors import (
     MoviesEtlError,
     SourceUnavailableError,
 )
+from movies_etl.horizon import Known
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -38,9 +39,8 @@ class Init:
     def __init__(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         self._site = site
         self._monkeypatch = monkeypatch
-        self.horizons: list[str] = []
         monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda: site.cursors)
-        monkeypatch.setattr(airflow_tasks, "save_horizon", self.horizons.append)
+        monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda: site.horizons)
         monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT", 0.3)
 
     def connect(self, name: str, kind: str, host: str, port: int | None, **fields: object) -> None:
@@ -70,7 +70,7 @@ class Init:
         assert FIRST_CONTACT + time.monotonic() - started < 30
         assert state_of(self._site.client) == state
         assert self._site.cursors.texts == cursors
-        assert self.horizons == []
+        assert self._site.horizons.load() == Known()
         message = str(raised.value)
         assert "\n" not in message
         return message
@@ -135,7 +135,7 @@ def serve() -> Iterator[Serve]:
 def test_good_input_passes(init: Init, site: Site) -> None:
     window = init.run()
     assert isinstance(window, dict)
-    assert init.horizons == [window["horizon"]]
+    assert site.horizons.load().horizon == window["horizon"]
     assert site.cursors.texts.keys() == {"film_work", "genre", "person"}
 
 
@@ -336,4 +336,4 @@ def test_cursors_that_cannot_be_read_are_not_taken_for_absent(
     with pytest.raises(ConnectionError):
         init.run()
     assert state_of(site.client) == state
-    assert init.horizons == []
+    assert site.horizons.load() == Known()

@@ -12,10 +12,15 @@ from movies_etl.cursors import Cursor
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.index import Index
 from movies_etl.streams import FILM_WORK, GENRE, Stream
+from movies_etl.throttle import Throttle
 
 from tests.site import Site, sent
 
 HOUR = int(timedelta(hours=1).total_seconds() * 1e6)
+
+
+def sender(site: Site) -> Sender:
+    return Sender(live_index(site), 0, Throttle(5_000_000, 1))
 
 
 class LateRequest:
@@ -40,7 +45,7 @@ class LateRequest:
 
     def arrive(self) -> Outcome:
         """Let the request arrive."""
-        return Sender(live_index(self._site), 0)(self.items)
+        return sender(self._site)(self.items)
 
 
 def live_index(site: Site) -> Index:
@@ -123,7 +128,7 @@ def test_a_clean_end_leaves_no_open_cursor(loaded: Site) -> None:
 def write_as_another(site: Site, items: Sequence[Item], ahead: int) -> None:
     """Write the documents with a version that lies this far from the database's clock."""
     version = site.source().version() + ahead
-    Sender(live_index(site), 0)([item._replace(version=version) for item in items])
+    sender(site)([item._replace(version=version) for item in items])
 
 
 def test_a_conflict_with_something_newer_is_counted_and_is_no_error(

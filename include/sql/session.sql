@@ -1,9 +1,14 @@
 -- Session settings of the program's connection: one time zone whatever the
 -- server's, read only, no JIT (its compilation costs more than these queries),
--- plans made for the page at hand (a generic plan does not know LIMIT).
+-- plans made for the page at hand (a generic plan does not know LIMIT), and a
+-- worker that vanished loses its session, and with it the lock, within two minutes.
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SET default_transaction_read_only = on;
 SET jit = off;
 SET plan_cache_mode = force_custom_plan;
-SET extra_float_digits = 1
+SET extra_float_digits = 1;
+SET tcp_keepalives_idle = 30;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 6;
+SET tcp_user_timeout = 90000

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from airflow.sdk import Variable
+from pydantic import TypeAdapter, ValidationError
 
-from movies_etl.cursors import Cursor
+from movies_etl.cursors import Cursor, Stamp
+from movies_etl.errors import ConfigurationError
+from movies_etl.horizon import Epoch, Known
 
 PREFIX = "movies_etl.cursor."
 HORIZON = "movies_etl.horizon"
+EPOCHS = HORIZON + ".epochs"
+DIFFERENCE = "movies_etl.difference"
+
+_number: TypeAdapter[int] = TypeAdapter(int)
+_stamp: TypeAdapter[str] = TypeAdapter(Stamp)
+_epochs: TypeAdapter[tuple[Epoch, ...]] = TypeAdapter(tuple[Epoch, ...])
 
 
 class VariableCursorStore:
@@ -34,10 +43,56 @@ class VariableCursorStore:
         )
 
 
-def save_horizon(horizon: str) -> None:
-    """Show how far the run may read: what was committed before it is in the index afterwards."""
-    Variable.set(
-        HORIZON,
-        horizon,
-        description="The safe horizon of the newest movies_sync run (written by init only).",
-    )
+class VariableHorizonStore:
+    """Keeps the horizon in the Variable ``movies_etl.horizon``, written by ``init`` only.
+
+    A role that cannot see when transactions began needs the moments of earlier measurements too;
+    they are kept in ``movies_etl.horizon.epochs``.
+    """
+
+    def load(self) -> Known:
+        """Return what the last measurement left; nothing before the first run."""
+        keys = list(Variable.keys(prefix=HORIZON))
+        try:
+            return Known(
+                _stamp.validate_python(Variable.get(HORIZON)) if HORIZON in keys else None,
+                _epochs.validate_json(Variable.get(EPOCHS)) if EPOCHS in keys else (),
+            )
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"Variable {HORIZON} or {EPOCHS} is not valid: {error}. Delete both: the next run "
+                "measures them anew."
+            ) from error
+
+    def save(self, horizon: str, epochs: tuple[Epoch, ...]) -> None:
+        """Write the horizon, and the moments where there are any."""
+        Variable.set(
+            HORIZON,
+            horizon,
+            description="What was committed before is in the index after the run. Init writes it.",
+        )
+        if epochs or EPOCHS in list(Variable.keys(prefix=EPOCHS)):
+            Variable.set(
+                EPOCHS,
+                _epochs.dump_json(epochs).decode(),
+                description="Moments whose open transactions are not over yet. Init writes it.",
+            )
+
+
+class VariableDifferenceStore:
+    """Keeps the last comparison of counts in the Variable ``movies_etl.difference``."""
+
+    def load(self) -> int | None:
+        """Return the last difference, None when nothing was compared yet."""
+        if DIFFERENCE not in list(Variable.keys(prefix=DIFFERENCE)):
+            return None
+        return _number.validate_json(Variable.get(DIFFERENCE))
+
+    def save(self, difference: int) -> None:
+        """Write a difference."""
+        Variable.set(
+            DIFFERENCE,
+            str(difference),
+            description="Films less documents less films that were always refused. Not 0 twice in "
+            "a row is drift: films were deleted, or changed behind the cursors.",
+        )

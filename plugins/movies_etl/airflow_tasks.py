@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, cast
@@ -13,14 +13,21 @@ from airflow.sdk import task
 from elasticsearch import Elasticsearch
 
 from movies_etl.airflow_hooks import MoviesElasticsearchHook, MoviesPostgresHook
-from movies_etl.airflow_state import VariableCursorStore, save_horizon
+from movies_etl.airflow_state import (
+    VariableCursorStore,
+    VariableDifferenceStore,
+    VariableHorizonStore,
+)
+from movies_etl.counts import compared
 from movies_etl.dead_letters import DeadLetters
+from movies_etl.errors import SourceUnavailableError
 from movies_etl.index import Index
-from movies_etl.init import open_window
+from movies_etl.init import State, open_window
 from movies_etl.patience import retrying
 from movies_etl.settings import Settings, load_settings
+from movies_etl.settlement import Counters
 from movies_etl.source import Source
-from movies_etl.streams import FILM_WORK, Stream
+from movies_etl.streams import FILM_WORK, STREAMS, Stream
 from movies_etl.sync import Parts, Requests, sync
 from movies_etl.window import Window
 
@@ -32,13 +39,25 @@ half a minute, and says why."""
 
 
 @contextmanager
-def _servers(settings: Settings, name: str) -> Iterator[tuple[Source, Elasticsearch]]:
-    """Connect to both servers for the life of a task."""
+def _servers(
+    settings: Settings, name: str, patience: float = 0.0
+) -> Iterator[tuple[Source, Elasticsearch]]:
+    """Connect to both servers for the life of a task.
+
+    :param name: what PostgreSQL shows of the session, and a waiting task of the lock's holder.
+    :param patience: seconds to wait for PostgreSQL.
+    """
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
     client = cast("Elasticsearch", MoviesElasticsearchHook().get_conn)
-    connection = MoviesPostgresHook(application=f"movies_etl {name}").connect()
+    hook = MoviesPostgresHook(application=f"movies_etl {name}")
+    connection = retrying(patience)(hook.connect)
     try:
-        source = Source(connection, settings.include_dir, zone=settings.timestamp_zone)
+        source = Source(
+            connection,
+            settings.include_dir,
+            zone=settings.timestamp_zone,
+            ignored_roles=settings.horizon_ignore,
+        )
         yield source.prepared(), client
     finally:
         connection.close()
@@ -46,18 +65,22 @@ def _servers(settings: Settings, name: str) -> Iterator[tuple[Source, Elasticsea
 
 
 @task
-def init(params: dict[str, Any] | None = None) -> dict[str, Any]:
+def init(params: dict[str, Any] | None = None, run_id: str | None = None) -> dict[str, Any]:
     """Check both servers, put index and cursors in order, and return the run's window."""
     settings = load_settings()
     reload = (params or {}).get("reload", "none")
 
     def opened() -> Window:
-        with _servers(settings, "init") as (source, client):
-            patient = client.options(request_timeout=5, max_retries=0)
-            return open_window(source, patient, VariableCursorStore(), settings, reload)
+        with _servers(settings, f"init {run_id}") as (source, client):
+            return open_window(
+                source,
+                client.options(request_timeout=5, max_retries=0),
+                State(VariableCursorStore(), VariableHorizonStore()),
+                settings,
+                reload,
+            )
 
     window = retrying(FIRST_CONTACT)(opened)
-    save_horizon(window.horizon)
     log.info("M2M start %s, horizon %s, index %s", window.m2m_start, window.horizon, window.index)
     return window.model_dump(mode="json")
 
@@ -66,24 +89,57 @@ def sync_task(stream: Stream) -> Callable[..., Any]:
     """Return the task that syncs one stream, named after it."""
 
     @task(task_id=stream.name)
-    def sync_stream(window: dict[str, Any], params: dict[str, Any] | None = None) -> dict[str, Any]:
+    def sync_stream(
+        window: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
+    ) -> dict[str, Any]:
         settings = load_settings()
         run = Window.model_validate(window)
-        with (
-            _servers(settings, stream.name) as (source, client),
-            ThreadPoolExecutor(settings.senders, thread_name_prefix="bulk") as executor,
-        ):
-            parts = Parts(
-                source=source,
-                index=Index(client, run.index, settings.patience),
-                letters=DeadLetters(client),
-                cursors=VariableCursorStore(),
-                executor=executor,
-            )
-            asked = _asked(stream, params or {})
-            return asdict(sync(stream, run, parts, settings, asked))
+        counters = Counters()
+
+        def attempt() -> dict[str, Any]:
+            with (
+                _servers(settings, f"{stream.name} {run_id}", settings.patience) as servers,
+                ThreadPoolExecutor(settings.senders, thread_name_prefix="bulk") as executor,
+            ):
+                parts = _parts(settings, run, servers, executor, counters)
+                sync(stream, run, parts, settings, _asked(stream, params or {}))
+                if stream is STREAMS[-1]:
+                    return asdict(counters) | compared(run, parts, VariableDifferenceStore())
+                return asdict(counters)
+
+        return _going_on(attempt, counters)
 
     return sync_stream
+
+
+def _going_on(attempt: Callable[[], dict[str, Any]], counters: Counters) -> dict[str, Any]:
+    """Begin again from the cursor when PostgreSQL was lost, as long as that leads anywhere."""
+    while True:
+        done = counters.read
+        try:
+            return attempt()
+        except SourceUnavailableError as error:
+            if counters.read == done:
+                raise
+            log.warning("%s", error)
+
+
+def _parts(
+    settings: Settings,
+    run: Window,
+    servers: tuple[Source, Elasticsearch],
+    executor: Executor,
+    counters: Counters,
+) -> Parts:
+    source, client = servers
+    return Parts(
+        source=source,
+        index=Index(client, run.index, settings.patience),
+        letters=DeadLetters(client, settings.patience),
+        cursors=VariableCursorStore(),
+        executor=executor,
+        counters=counters,
+    )
 
 
 def _asked(stream: Stream, params: dict[str, Any]) -> Requests:

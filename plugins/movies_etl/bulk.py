@@ -1,9 +1,9 @@
 """Bytes to bulk requests: their size, how many are in flight, the outcome of every item.
 
-Documents become bodies of about ``body_bytes``; a body is sent by one of the executor's threads
-while the next is built. Outcomes are handed back in the order in which bodies were filled, and
-with them the marks that were set between documents: a mark comes back only when every document
-before it is settled, so it may be saved as a cursor.
+Documents become bodies of a size that the throttle allows; a body is sent by one of the
+executor's threads while the next is built. Outcomes are handed back in the order in which bodies
+were filled, and with them the marks that were set between documents: a mark comes back only when
+every document before it is settled, so it may be saved as a cursor.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import elasticsearch
 
-from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
 from movies_etl.index import OVERLOADED, Index, explained
 from movies_etl.patience import retrying
+from movies_etl.throttle import Throttle
 
 MarkT = TypeVar("MarkT")
 
 _NEWER_IS_THERE = 409
 _TOO_LARGE = 413
+_TOO_MANY = 429
 
 
 class Item(NamedTuple):
@@ -84,10 +86,12 @@ class Sender:
 
     :param index: the concrete index; a request never creates one.
     :param patience: seconds that one body is tried for, with full jitter between the tries.
+    :param throttle: told when Elasticsearch pushes back.
     """
 
-    def __init__(self, index: Index, patience: float) -> None:
+    def __init__(self, index: Index, patience: float, throttle: Throttle) -> None:
         self._index = index
+        self._throttle = throttle
         self._client = index.client.options(max_retries=0)
         self._patience = patience
 
@@ -101,14 +105,17 @@ class Sender:
         waiting = list(items)
         for attempt in retrying(self._patience):
             with attempt:
-                waiting = self._send(waiting, outcome)
+                with self._throttle.permit():
+                    waiting = self._send(waiting, outcome)
                 if waiting:
+                    self._throttle.pushed_back()
                     raise IndexUnavailableError(
                         f"Elasticsearch (connection movies_elasticsearch) is too busy for "
                         f"{len(waiting)} of {len(items)} documents. It is waited for "
                         f"MOVIES_ETL_PATIENCE ({self._patience:.0f} s); then the task is retried "
                         "from the last loaded page."
                     )
+        self._throttle.taken()
         return outcome
 
     def _send(self, items: list[Item], outcome: Outcome) -> list[Item]:
@@ -121,8 +128,13 @@ class Sender:
                     filter_path="items.*.status,items.*.error.type,items.*.error.reason,"
                     "items.*.error.caused_by",
                 )
+        except IndexUnavailableError as error:
+            if _status(error) == _TOO_MANY:
+                self._throttle.pushed_back()
+            raise
         except ConfigurationError as error:
             if _status(error) == _TOO_LARGE and len(items) > 1:
+                self._throttle.pushed_back()
                 half = len(items) // 2
                 return self._send(items[:half], outcome) + self._send(items[half:], outcome)
             if _status(error) == _TOO_LARGE:
@@ -142,7 +154,7 @@ def _lines(items: Iterable[Item]) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _status(error: ConfigurationError) -> int | None:
+def _status(error: MoviesEtlError) -> int | None:
     cause = error.__cause__
     return cause.meta.status if isinstance(cause, elasticsearch.ApiError) else None
 
@@ -180,14 +192,16 @@ class Loader(Generic[MarkT]):
 
     :param send: sends the items of a body until each is settled.
     :param executor: where bodies are sent from, one thread a request in flight.
-    :param body_bytes: size at which a body is sent.
+    :param throttle: says at which size a body is sent.
     :param in_flight: bodies that may wait for their answer before the caller has to.
     """
 
-    def __init__(self, send: Send, executor: Executor, *, body_bytes: int, in_flight: int) -> None:
+    def __init__(
+        self, send: Send, executor: Executor, *, throttle: Throttle, in_flight: int
+    ) -> None:
         self._send = send
         self._executor = executor
-        self._body_bytes = body_bytes
+        self._throttle = throttle
         self._in_flight = in_flight
         self._body: list[Item] = []
         self._size = 0
@@ -205,7 +219,7 @@ class Loader(Generic[MarkT]):
         self._body.append(item)
         self._pending[item.film] += 1
         self._size += len(item.source) + len(item.film) + 90
-        if self._size >= self._body_bytes:
+        if self._size >= self._throttle.body_bytes:
             self.ship()
 
     def mark(self, mark: MarkT) -> None:

@@ -7,13 +7,14 @@ film is indexed later. Letters are read and written in real time, by the films' 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
 from movies_etl.errors import IndexUnavailableError
 from movies_etl.index import explained
+from movies_etl.patience import retrying
 
 INDEX = "movies-dead-letters"
 MOST = 10_000
@@ -53,10 +54,12 @@ class DeadLetters:
     """The index of letters.
 
     :param client: of the Elasticsearch that has the index ``movies`` too.
+    :param patience: seconds that each method waits for a lost or overloaded Elasticsearch.
     """
 
-    def __init__(self, client: Elasticsearch) -> None:
+    def __init__(self, client: Elasticsearch, patience: float = 0.0) -> None:
         self._client = client
+        self._patience = patience
 
     def create(self) -> None:
         """Create the index if there is none."""
@@ -70,23 +73,28 @@ class DeadLetters:
 
     def films(self) -> set[str]:
         """Return the films that have a letter."""
+        return retrying(self._patience)(self._films)
+
+    def _films(self) -> set[str]:
         with explained():
             answer = self._client.search(
                 index=INDEX,
                 size=MOST,
-                source=False,
+                source_includes=["film"],
                 sort="film",
-                filter_path="hits.hits._id",
+                filter_path="hits.hits._source",
             )
-        return {hit["_id"] for hit in answer.get("hits", {}).get("hits", ())}
+        return {hit["_source"]["film"] for hit in answer.get("hits", {}).get("hits", ())}
 
     def park(self, letters: Sequence[Letter], now: str) -> None:
         """Store letters; a film that has one already keeps its first time and counts the attempt.
 
         :param now: the database's time, ISO 8601.
         """
-        if not letters:
-            return
+        if letters:
+            retrying(self._patience)(self._park, letters, now)
+
+    def _park(self, letters: Sequence[Letter], now: str) -> None:
         with explained():
             before = self._client.mget(
                 index=INDEX,
@@ -109,12 +117,11 @@ class DeadLetters:
 
     def resolve(self, films: Collection[str]) -> None:
         """Remove the letters of films that were indexed."""
-        self._write([{"delete": {"_id": _key(film)}} for film in films])
+        if films:
+            deletions = [{"delete": {"_id": _key(film)}} for film in films]
+            retrying(self._patience)(self._write, deletions)
 
-    def _write(self, operations: Iterable[dict[str, Any]]) -> None:
-        operations = list(operations)
-        if not operations:
-            return
+    def _write(self, operations: Sequence[dict[str, Any]]) -> None:
         with explained():
             answer = self._client.bulk(index=INDEX, operations=operations, refresh=True)
         for item in answer["items"]:

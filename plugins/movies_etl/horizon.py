@@ -31,6 +31,12 @@ from pydantic import BaseModel, ConfigDict
 ABANDONED = timedelta(hours=1)
 """Age at which a prepared transaction no longer holds the horizon, and is warned about."""
 
+UNSEEN = timedelta(days=1)
+"""How far the first horizon stays back when nothing is known about when transactions began."""
+
+FUTURE = timedelta(minutes=1)
+"""By how much a known horizon may be ahead of the clock before it is taken for another server's."""
+
 MOST_EPOCHS = 10
 """Moments that are remembered for a role that cannot see start times."""
 
@@ -147,6 +153,27 @@ class Transactions(Protocol):
         """Return the open transactions by names that every role may see."""
 
 
+class Known(NamedTuple):
+    """What is kept of a measurement for the next one.
+
+    :param horizon: the last; None when none was measured.
+    :param epochs: see :class:`Measured`.
+    """
+
+    horizon: str | None = None
+    epochs: tuple[Epoch, ...] = ()
+
+
+class HorizonStore(Protocol):
+    """Keeps the horizon between runs."""
+
+    def load(self) -> Known:
+        """Return what is known; nothing before the first run."""
+
+    def save(self, horizon: str, epochs: tuple[Epoch, ...]) -> None:
+        """Keep a measurement in place of the one before."""
+
+
 class Measured(NamedTuple):
     """A measured horizon.
 
@@ -167,26 +194,25 @@ class Measured(NamedTuple):
 def measure(
     source: Transactions,
     margin: timedelta,
-    known: str | None = None,
-    epochs: Sequence[Epoch] = (),
+    known: Known,
     wait: timedelta = timedelta(seconds=1),
 ) -> Measured:
     """Measure the horizon.
 
     :param margin: by how much a stamp may be older than its transaction's start.
-    :param known: the horizon measured last; None at the first time.
-    :param epochs: what the last measurement asked to remember.
+    :param known: what the last measurement left.
     :param wait: how long a role that cannot see start times waits for transactions to end.
     """
     activity = source.activity()
     now = parse(activity.now)
     held_by = None
+    epochs: tuple[Epoch, ...] = ()
     if activity.hidden:
-        bound, epochs = _last_over_epoch(source, epochs, wait)
-        bound = bound and bound - margin
+        over, epochs = _last_over_epoch(source, known.epochs, wait)
+        bound = over - margin if over else None
         held_by = "transactions of roles that this one may not see (GRANT pg_read_all_stats)"
     else:
-        bound, epochs = parse(activity.oldest) - margin, ()
+        bound = parse(activity.oldest) - margin
         if activity.holder:
             held_by = str(activity.holder)
     prepared = source.prepared_transactions()
@@ -196,10 +222,10 @@ def measure(
         names = ", ".join(f"{one.gid} of {one.owner}" for one in waiting)
         held_by = f"prepared transactions ({names}): COMMIT PREPARED or ROLLBACK PREPARED ends them"
         first = parse(waiting[0].prepared) - ABANDONED
-        bound = None if known else min(bound or first, first)
-    before = parse(known) if known else None
-    reached = max(filter(None, (before, bound)), default=parse(activity.oldest) - ABANDONED)
-    return Measured(activity.now, in_utc(reached), held_by, abandoned, tuple(epochs))
+        bound = None if known.horizon else min(bound or first, first)
+    before = parse(known.horizon) if known.horizon else None
+    reached = max(filter(None, (before, bound)), default=now - UNSEEN)
+    return Measured(activity.now, in_utc(reached), held_by, abandoned, epochs)
 
 
 def _last_over_epoch(

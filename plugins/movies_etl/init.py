@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 
 from elasticsearch import Elasticsearch
 
-from movies_etl import horizon
+from movies_etl import horizon, lock
 from movies_etl import index as elastic
-from movies_etl.cursors import Cursor, CursorStore
+from movies_etl.cursors import Cursor, CursorStore, Database
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.errors import ConfigurationError
+from movies_etl.horizon import HorizonStore, Known, Measured
 from movies_etl.index import Index
 from movies_etl.schema import missing_indexes
 from movies_etl.settings import Settings
@@ -24,13 +26,24 @@ log = logging.getLogger(__name__)
 
 
 OLDEST_POSTGRESQL = 12_00_00
+LAG_WORTH_A_WARNING = timedelta(minutes=1)
+LOCK_WAIT = 10.0
+"""Seconds that ``init`` waits for a writer to end."""
 LATENESS_WORTH_A_WARNING = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class State:
+    """What is kept between runs."""
+
+    cursors: CursorStore
+    horizons: HorizonStore
 
 
 def open_window(
     source: Source,
     client: Elasticsearch,
-    cursors: CursorStore,
+    state: State,
     settings: Settings,
     reload: Reload = "none",
 ) -> Window:
@@ -38,9 +51,10 @@ def open_window(
 
     Nothing is written before everything was checked.
 
-    :param source: a prepared source.
+    :param source: a prepared source; its session holds the lock until it ends.
     :param reload: the streams to load again.
     :raises ConfigurationError: something does not fit; says what to mend.
+    :raises WriterBusyError: a task is writing to the index.
     """
     described = elastic.definition(settings.include_dir)
     _check_source(source, settings)
@@ -48,15 +62,18 @@ def open_window(
     index = elastic.live(client)
     if index is not None:
         elastic.check_mapping(index, described)
-    held = {stream.name: cursors.load(stream.name) for stream in STREAMS}
+        lock.take(source, index.uuid(), wait=LOCK_WAIT)
+    lock.take(source, elastic.ALIAS, wait=LOCK_WAIT)
+    held = {stream.name: state.cursors.load(stream.name) for stream in STREAMS}
+    database = source.database()
 
-    clock = source.clock(settings.horizon_margin)
+    measured = _measure(source, settings, state.horizons, held[FILM_WORK.name], database)
     version = source.version()
     greatest = max((cursor.version for cursor in held.values() if cursor), default=0)
     elastic.forbid_automatic_creation(client)
     DeadLetters(client).create()
     if index is None:
-        name = f"{elastic.ALIAS}-{horizon.parse(clock.now):%Y%m%d%H%M%S}"
+        name = f"{elastic.ALIAS}-{horizon.parse(measured.now):%Y%m%d%H%M%S}"
         index = elastic.create(client, name, described)
         log.info("Created index %s behind alias %s", name, elastic.ALIAS)
     offset = max(0, greatest + 1 - version)
@@ -68,15 +85,60 @@ def open_window(
     window = Window(
         index=index.name,
         uuid=index.uuid(),
-        database=source.database(),
-        m2m_start=clock.now,
-        horizon=clock.horizon,
+        database=database,
+        m2m_start=measured.now,
+        horizon=measured.horizon,
+        held_by=_lateness(measured),
         version=version + offset,
         version_offset=offset,
     )
     emptied = _is_emptied(held[FILM_WORK.name], source, index)
-    Starts(window, source, cursors).put_in_order(held, reload, emptied=emptied)
+    Starts(window, source, state.cursors).put_in_order(held, reload, emptied=emptied)
+    state.horizons.save(measured.horizon, measured.epochs)
     return window
+
+
+def _measure(
+    source: Source,
+    settings: Settings,
+    horizons: HorizonStore,
+    films: Cursor | None,
+    database: Database,
+) -> Measured:
+    """Measure the horizon; what was known counts only for the same database."""
+    margin = timedelta(seconds=settings.horizon_margin)
+    known = horizons.load() if films and films.database.same_as(database) else Known()
+    if known.horizon and _is_in_the_future(known.horizon, source.now()):
+        log.warning(
+            "The known horizon %s lies in the future: the database was restored, or another server "
+            "took over. It is measured anew; reload films that changed in between",
+            known.horizon,
+        )
+        known = Known()
+    measured = horizon.measure(source, margin, known)
+    for one in measured.abandoned:
+        log.warning(
+            "Transaction %s of %s was prepared at %s and never ended; it is not waited for. When "
+            "it is committed, load the films that it changed again (param ids)",
+            one.gid,
+            one.owner,
+            one.prepared,
+        )
+    return measured
+
+
+def _is_in_the_future(known: str, now: str) -> bool:
+    return horizon.parse(known) > horizon.parse(now) + horizon.FUTURE
+
+
+def _lateness(measured: Measured) -> str | None:
+    """Say what holds the horizon when it lags by more than is worth a warning."""
+    lag = horizon.parse(measured.now) - horizon.parse(measured.horizon)
+    if lag < LAG_WORTH_A_WARNING or not measured.held_by:
+        return None
+    said = f"The horizon is {lag.total_seconds():.0f} s behind, held by {measured.held_by}"
+    log.warning("%s. Changes are sent all the same, and read again until it has ended", said)
+    return said
 
 
 def _is_emptied(films: Cursor | None, source: Source, index: Index) -> bool:
@@ -109,9 +171,9 @@ def _check_source(source: Source, settings: Settings) -> None:
 
 def _doubt_zone(source: Source, without_zone: tuple[str, ...], zone: str) -> None:
     """Warn when the newest stamps lie in the future of the assumed zone."""
-    clock = source.clock(0)
-    soon = horizon.in_utc(horizon.parse(clock.now) + LATENESS_WORTH_A_WARNING)
-    tomorrow = horizon.in_utc(horizon.parse(clock.now) + timedelta(days=1))
+    now = horizon.parse(source.now())
+    soon = horizon.in_utc(now + LATENESS_WORTH_A_WARNING)
+    tomorrow = horizon.in_utc(now + timedelta(days=1))
     for stream in STREAMS:
         feed = stream.rows
         if feed.table not in without_zone:

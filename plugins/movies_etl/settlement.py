@@ -47,14 +47,17 @@ class Counters:
 class Settlement:
     """Settles the documents of one task.
 
+    :param counters: where it is counted.
     :param source: for the database's clock.
     :param index: the run's concrete index.
     :param letters: where refused documents go.
     :param ahead: microseconds that a version may be later than the database's clock.
     """
 
-    def __init__(self, source: Source, index: Index, letters: DeadLetters, ahead: int) -> None:
-        self.counters = Counters()
+    def __init__(
+        self, counters: Counters, source: Source, index: Index, letters: DeadLetters, *, ahead: int
+    ) -> None:
+        self.counters = counters
         self._source = source
         self._index = index
         self._letters = letters
@@ -111,7 +114,7 @@ class Settlement:
         for film, stage, reason, _document in letters:
             log.warning("Film %s is kept as a dead letter (%s): %s", film, stage, reason)
         self.counters.refused += len(letters)
-        self._letters.park(letters, self._source.clock(0).now)
+        self._letters.park(letters, self._source.now())
         self.films_with_letter |= {letter.film for letter in letters}
 
     def resolve(self, films: Collection[str]) -> None:

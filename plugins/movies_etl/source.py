@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -44,14 +44,6 @@ class Document(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
-class Clock:
-    """What the database's clock said, and the horizon measured by it (ISO 8601, UTC)."""
-
-    now: str
-    horizon: str
-
-
 @cache
 def _query(file: Path) -> bytes:
     return file.read_bytes()
@@ -88,7 +80,8 @@ class Source:
         :raises ConfigurationError: a table, column or right is missing; names all that are.
         """
         for statement in _query(self._sql / "session.sql").split(b";"):
-            self._connection.execute(statement)
+            with self._explained("session.sql"):
+                self._connection.execute(statement)
         columns = self.columns()
         if complaints := columns.complaints():
             raise ConfigurationError(
@@ -115,10 +108,10 @@ class Source:
         """Return which database this is."""
         ((name, _version),) = self._rows("identity.sql")
         try:
-            ((system_identifier,),) = self._connection.execute(
-                _query(self._sql / "system_identifier.sql")
-            ).fetchall()
-        except psycopg.errors.InsufficientPrivilege:
+            ((system_identifier,),) = self._rows("system_identifier.sql")
+        except ConfigurationError as error:
+            if not isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+                raise
             system_identifier = None
         return Database(name=name, system_identifier=system_identifier)
 
@@ -127,13 +120,10 @@ class Source:
         ((_name, version),) = self._rows("identity.sql")
         return int(version)
 
-    def clock(self, margin: float) -> Clock:
-        """Read the clock and measure the horizon.
-
-        :param margin: seconds that the horizon stays behind the clock.
-        """
-        ((now, measured),) = self._rows("horizon.sql", margin=margin)
-        return Clock(now, measured)
+    def now(self) -> str:
+        """Read the clock; ISO 8601, UTC."""
+        ((now,),) = self._rows("now.sql")
+        return str(now)
 
     def activity(self) -> Activity:
         """Look at what is open in the database; see ``include/sql/activity.sql``."""
@@ -246,13 +236,19 @@ class Source:
         return version, [Document(*row) for row in self._rows("documents.sql", ids=list(films))]
 
     def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
-        try:
+        with self._explained(file):
             return self._connection.execute(_query(self._sql / file), parameters).fetchall()
+
+    @contextmanager
+    def _explained(self, file: str) -> Iterator[None]:
+        """Turn the driver's errors into this program's, with the connection and the next step."""
+        try:
+            yield
         except psycopg.OperationalError as error:
             raise SourceUnavailableError(
                 f"PostgreSQL (connection movies_postgres) was lost or gave up at {file}: "
-                f"{str(error).strip()}. The cursor stands at the last loaded page; the retry goes "
-                "on from there."
+                f"{str(error).strip()}. The cursor stands at the last loaded page; the next "
+                "attempt goes on from there."
             ) from error
         except psycopg.Error as error:
             raise ConfigurationError(

@@ -20,10 +20,11 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from pydantic import ValidationError
 
+from movies_etl import lock
 from movies_etl.batches import Batch, batches
 from movies_etl.bulk import Item, Loader, Sender
 from movies_etl.cursors import Cursor, CursorStore
@@ -35,6 +36,7 @@ from movies_etl.settings import Settings
 from movies_etl.settlement import Counters, Settlement
 from movies_etl.source import Document, Source
 from movies_etl.streams import STREAMS, Stream
+from movies_etl.throttle import Throttle
 from movies_etl.window import Window
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ class Parts:
     :param letters: where refused documents go.
     :param cursors: where cursors are kept.
     :param executor: whose threads send the bulk requests.
+    :param counters: what is done; an attempt after another goes on counting.
+    :param lock_wait: seconds to wait for another writer to end.
     """
 
     source: Source
@@ -56,6 +60,8 @@ class Parts:
     letters: DeadLetters
     cursors: CursorStore
     executor: Executor
+    counters: Counters = field(default_factory=Counters)
+    lock_wait: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -82,22 +88,25 @@ def sync(
     :raises MoviesEtlError: the cursor stands at the last settled page; see ``errors``.
     """
     asked = asked or Requests()
+    counters = parts.counters
     page_size = asked.page_size or settings.page_size
     started = time.monotonic()
+    lock.take(parts.source, window.uuid, wait=parts.lock_wait)
     check_window(window, parts)
     task = _Task(stream, window, parts, settings)
 
     for films in task.requested(asked, page_size):
         task.load(Batch(films, compare=False))
+        task.save_settled()
     for batch in batches(stream, task.cursor, parts.source, window.horizon, page_size):
         task.load(batch)
         if task.save_settled():
-            _log_page(stream, task.counters, time.monotonic() - started)
+            _log_page(stream, counters, time.monotonic() - started)
     task.finish()
 
-    task.counters.seconds = round(time.monotonic() - started, 3)
-    log.info("%s is done: %s", stream.name, asdict(task.counters))
-    return task.counters
+    counters.seconds = round(counters.seconds + time.monotonic() - started, 3)
+    log.info("%s is done: %s", stream.name, asdict(counters))
+    return counters
 
 
 def check_window(window: Window, parts: Parts) -> None:
@@ -126,23 +135,21 @@ class _Task:
         self._fence = self._raised_fence([cursor for cursor in held.values() if cursor])
         self._version = self.cursor.version
         self._open = False
+        self._counters = parts.counters
         self._settlement = Settlement(
+            parts.counters,
             parts.source,
             parts.index,
             parts.letters,
             ahead=window.version_offset + int(settings.horizon_margin * 1e6),
         )
+        throttle = Throttle(settings.bulk_bytes, settings.senders)
         self._loader: Loader[Cursor] = Loader(
-            Sender(parts.index, settings.patience),
+            Sender(parts.index, settings.patience, throttle),
             parts.executor,
-            body_bytes=settings.bulk_bytes,
+            throttle=throttle,
             in_flight=settings.senders,
         )
-
-    @property
-    def counters(self) -> Counters:
-        """What was done so far."""
-        return self._settlement.counters
 
     def _checked(self, cursor: Cursor | None) -> Cursor:
         if cursor is None or cursor.index != self._window.uuid:
@@ -180,9 +187,9 @@ class _Task:
             # A clock that steps back in the middle of a run must not lower a later reading.
             self._version = max(self._version, version + self._window.version_offset)
             self._queue(documents, stored if batch.compare else {})
-        self.counters.read += len(batch.films)
-        self.counters.unchanged += len(batch.films) - len(films)
-        self.counters.pages += bool(batch.films)
+        self._counters.read += len(batch.films)
+        self._counters.unchanged += len(batch.films) - len(films)
+        self._counters.pages += bool(batch.films)
         if batch.reached:
             self._loader.mark(batch.reached)
 
@@ -206,7 +213,7 @@ class _Task:
             else:
                 self._note_opening()
                 self._loader.add(Item(movie.id, self._version, document.text.encode()))
-        self.counters.unchanged += len(unchanged)
+        self._counters.unchanged += len(unchanged)
         self._settlement.park(refused)
         self._settlement.resolve(unchanged)
 
@@ -236,7 +243,7 @@ class _Task:
     def finish(self) -> None:
         """Wait for everything, make it visible to searches, and close the cursor."""
         reached = self._loader.settled(self._settlement.settle, everything=True)
-        if self.counters.indexed:
+        if self._counters.indexed:
             self._parts.index.refresh()
         self._open = False
         self._save(reached or self.cursor)

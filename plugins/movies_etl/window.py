@@ -15,6 +15,7 @@ class Window(BaseModel):
     :param database: the database that is read.
     :param m2m_start: the database's time before anything was read.
     :param horizon: below it rows are settled: a cursor may pass them.
+    :param held_by: what keeps the horizon more than a minute behind; None when nothing does.
     :param version: the version of the earliest document of this run.
     :param version_offset: added to the clock where that is behind versions already sent.
     """
@@ -26,5 +27,6 @@ class Window(BaseModel):
     database: Database
     m2m_start: Stamp
     horizon: Stamp
+    held_by: str | None = None
     version: int
     version_offset: int = 0

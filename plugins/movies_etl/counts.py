@@ -1,0 +1,66 @@
+"""Whether the index has as many films as the database: the cheapest sign of drift.
+
+A difference while changes flow means nothing: a film may have been added since it was counted. The
+same difference in two comparisons is drift, which ``modified`` cannot show: films were deleted, or
+rows were changed behind the cursors.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Protocol
+
+from movies_etl import horizon
+from movies_etl.streams import STREAMS
+from movies_etl.sync import Parts
+from movies_etl.window import Window
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(minutes=5)
+"""How often runs that loaded nothing compare."""
+
+
+class DifferenceStore(Protocol):
+    """Keeps the last difference between runs."""
+
+    def load(self) -> int | None:
+        """Return it, None when nothing was compared yet."""
+
+    def save(self, difference: int) -> None:
+        """Keep it."""
+
+
+def compared(window: Window, parts: Parts, store: DifferenceStore) -> dict[str, int]:
+    """Compare the counts, at the end of a run that loaded something or when it is time.
+
+    :returns: ``difference`` = films - documents - films never indexed because of a letter; empty
+        when nothing was compared.
+    """
+    if not (_loaded_something(window, parts) or _is_due(window)):
+        return {}
+    documents = parts.index.documents()
+    refused = parts.letters.films()
+    never_indexed = refused - parts.index.stored(sorted(refused)).keys()
+    difference = parts.source.films() - documents - len(never_indexed)
+    if difference and difference == store.load():
+        log.warning(
+            "The index has %d %s than the database, as in the last comparison. Films were deleted, "
+            "or rows were changed behind the cursors: trigger movies_sync with reload=all for the "
+            "latter",
+            abs(difference),
+            "films more" if difference < 0 else "films less",
+        )
+    store.save(difference)
+    return {"difference": difference}
+
+
+def _loaded_something(window: Window, parts: Parts) -> bool:
+    cursors = (parts.cursors.load(stream.name) for stream in STREAMS)
+    return any(cursor and cursor.version >= window.version for cursor in cursors)
+
+
+def _is_due(window: Window) -> bool:
+    minute = horizon.parse(window.m2m_start).minute
+    return minute % (EVERY // timedelta(minutes=1)) == 0
