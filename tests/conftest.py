@@ -11,10 +11,13 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch as Client
 from hypothesis import settings
+from movies_etl.index import Index, create, definition, forbid_automatic_creation
+from movies_etl.settings import Settings
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.catalogue import Catalogue
+from tests.faults import Time
 from tests.fresh import FreshDatabase
 from tests.site import Site
 
@@ -85,6 +88,21 @@ def client(elasticsearch_node: Elasticsearch) -> Iterator[Client]:
             client.indices.delete(index=index)
         client.options(ignore_status=404).indices.delete_index_template(name="movies")
         yield client
+
+
+@pytest.fixture
+def index(client: Client) -> Index:
+    """An empty index behind the alias, as ``init`` makes it."""
+    forbid_automatic_creation(client)
+    return create(client, "movies-20260101000000", definition(Settings().include_dir))
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """The clock of the retries: waiting takes no time."""
+    time = Time()
+    time.install(monkeypatch)
+    return time
 
 
 @pytest.fixture(scope="session")

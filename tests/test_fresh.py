@@ -15,9 +15,10 @@ def state(dsn: str) -> object:
         ).fetchone() or (0,)
         rows = connection.execute("TABLE content.film_work").fetchall() if count else None
         names = connection.execute(
-            "SELECT relname, relacl FROM pg_class WHERE relnamespace = 'content'::regnamespace"
+            "SELECT relname, relacl FROM pg_class"
+            " WHERE relnamespace::regnamespace::text = 'content'"
             " UNION ALL SELECT typname, typacl FROM pg_type"
-            " WHERE typnamespace = 'content'::regnamespace ORDER BY 1"
+            " WHERE typnamespace::regnamespace::text = 'content' ORDER BY 1"
         ).fetchall()
         columns = connection.execute(
             "SELECT attrelid::regclass::text, attname, atttypid, attnotnull FROM pg_attribute"

@@ -23,7 +23,6 @@ EXAMPLES = {
     "ids": [NIL],
     "ignored_roles": ["reporting"],
     "key": 7,
-    "margin": 1.5,
     "page_size": 10,
     "upto_id": NIL,
     "upto_stamp": "infinity",

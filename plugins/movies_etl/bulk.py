@@ -136,7 +136,11 @@ class Sender:
             if _status(error) == _TOO_LARGE and len(items) > 1:
                 self._throttle.pushed_back()
                 half = len(items) // 2
-                return self._send(items[:half], outcome) + self._send(items[half:], outcome)
+                later = self._send(items[:half], outcome)
+                try:
+                    return later + self._send(items[half:], outcome)
+                except IndexUnavailableError:
+                    return later + items[half:]  # the first half is settled
             if _status(error) == _TOO_LARGE:
                 outcome.refused.append(Refusal(items[0], "the document is too large to be sent"))
                 return []

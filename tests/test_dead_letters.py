@@ -1,0 +1,142 @@
+"""Letters about refused documents: one a film, counted, and gone when the film is indexed."""
+
+from __future__ import annotations
+
+import elasticsearch
+import pytest
+from elasticsearch import Elasticsearch
+from movies_etl.dead_letters import INDEX, DeadLetters, Letter
+from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.index import forbid_automatic_creation
+
+from tests.faults import Faults
+
+FIRST = "2026-01-01T00:00:00.000001+00:00"
+LATER = "2026-01-02T00:00:00.000002+00:00"
+
+
+@pytest.fixture
+def letters(client: Elasticsearch) -> DeadLetters:
+    letters = DeadLetters(client)
+    letters.create()
+    return letters
+
+
+def letter(film: str = "f1", reason: str = "title: missing") -> Letter:
+    return Letter(film, "validation", reason, '{"id": "f1"}')
+
+
+def stored(client: Elasticsearch) -> list[dict[str, object]]:
+    answer = client.search(index=INDEX, sort="film")
+    return [hit["_source"] for hit in answer["hits"]["hits"]]
+
+
+def test_a_letter_says_what_was_refused_why_and_when(
+    letters: DeadLetters, client: Elasticsearch
+) -> None:
+    letters.park([letter()], FIRST)
+    assert stored(client) == [
+        {
+            "film": "f1",
+            "stage": "validation",
+            "reason": "title: missing",
+            "document": '{"id": "f1"}',
+            "first_seen": FIRST,
+            "last_seen": FIRST,
+            "attempts": 1,
+        }
+    ]
+
+
+def test_a_film_has_one_letter_that_keeps_its_first_time_and_counts(
+    letters: DeadLetters, client: Elasticsearch
+) -> None:
+    letters.park([letter()], FIRST)
+    letters.park([letter(reason="rating: NaN")], LATER)
+    (found,) = stored(client)
+    assert (found["first_seen"], found["last_seen"], found["attempts"]) == (FIRST, LATER, 2)
+    assert found["reason"] == "rating: NaN"
+
+
+def test_several_letters_are_parked_at_once_new_and_known(
+    letters: DeadLetters, client: Elasticsearch
+) -> None:
+    letters.park([letter("b")], FIRST)
+    letters.park([letter("a"), letter("b"), letter("c")], LATER)
+    assert [found["attempts"] for found in stored(client)] == [1, 2, 1]
+
+
+def test_films_with_a_letter_are_told_at_once(letters: DeadLetters) -> None:
+    assert letters.films() == set()
+    letters.park([letter("a"), letter("b")], FIRST)
+    assert letters.films() == {"a", "b"}
+
+
+def test_a_resolved_letter_is_gone_at_once_and_the_others_stay(letters: DeadLetters) -> None:
+    letters.park([letter("a"), letter("b")], FIRST)
+    letters.resolve(["a"])
+    assert letters.films() == {"b"}
+
+
+def test_a_letter_that_is_gone_already_may_be_resolved_again(letters: DeadLetters) -> None:
+    letters.resolve(["never was"])
+    assert letters.films() == set()
+
+
+def test_a_film_that_comes_back_after_its_letter_was_resolved_begins_anew(
+    letters: DeadLetters, client: Elasticsearch
+) -> None:
+    letters.park([letter()], FIRST)
+    letters.resolve(["f1"])
+    letters.park([letter()], LATER)
+    (found,) = stored(client)
+    assert (found["first_seen"], found["attempts"]) == (LATER, 1)
+
+
+def test_nothing_to_park_or_resolve_asks_nobody() -> None:
+    nobody = DeadLetters(Faults(forever=AssertionError("asked")).client("http://127.0.0.1:9"))
+    nobody.park([], FIRST)
+    nobody.resolve([])
+
+
+@pytest.mark.parametrize("film", ["", "x" * 513, "\u0451" * 300, 'a "b"', "_id"])
+def test_a_film_of_any_id_can_have_a_letter(
+    letters: DeadLetters, client: Elasticsearch, film: str
+) -> None:
+    for _ in range(2):
+        letters.park([letter(film)], FIRST)
+    (found,) = stored(client)
+    assert (found["film"], found["attempts"]) == (film, 2)
+    letters.resolve([film])
+    assert stored(client) == []
+
+
+def test_a_document_of_any_size_and_form_is_kept(
+    letters: DeadLetters, client: Elasticsearch
+) -> None:
+    text = '{"title": "' + "x" * 100_000
+    letters.park([Letter("f1", "indexing", "r" * 50_000, text)], FIRST)
+    (found,) = stored(client)
+    assert found["document"] == text
+
+
+def test_the_index_of_letters_is_made_once_and_keeps_its_letters(letters: DeadLetters) -> None:
+    letters.park([letter()], FIRST)
+    letters.create()
+    assert letters.films() == {"f1"}
+
+
+def test_without_its_index_a_letter_is_an_error_and_not_lost(client: Elasticsearch) -> None:
+    forbid_automatic_creation(client)
+    with pytest.raises((ConfigurationError, IndexUnavailableError), match=INDEX):
+        DeadLetters(client).park([letter()], FIRST)
+
+
+def test_a_letter_that_cannot_be_written_is_an_error_that_names_the_film(
+    letters: DeadLetters, client: Elasticsearch
+) -> None:
+    client.indices.put_settings(index=INDEX, settings={"index.blocks.write": True})
+    with pytest.raises(IndexUnavailableError, match=f"letter of film f1 .* to {INDEX}"):
+        letters.park([letter()], FIRST)
+    with pytest.raises(elasticsearch.NotFoundError):
+        client.get(index=INDEX, id="f1")

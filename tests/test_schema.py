@@ -1,0 +1,119 @@
+"""What is said of a catalogue that the queries do not fit."""
+
+from __future__ import annotations
+
+import pytest
+from movies_etl.schema import READ_BY, REQUIRED, Columns, missing_indexes
+
+TYPES = {
+    "id": "uuid",
+    "modified": "timestamp with time zone",
+    "created": "timestamp with time zone",
+}
+Rows = list[tuple[str, str, str, bool]]
+
+
+def good(**other_types: str) -> Rows:
+    """Return the columns of a catalogue that fits, some of another type (``film_work__id``)."""
+    return [
+        (table, column, other_types.get(f"{table}__{column}", TYPES.get(column, "text")), True)
+        for table, columns in REQUIRED.items()
+        for column in columns
+    ]
+
+
+def test_a_catalogue_that_fits_is_not_complained_of() -> None:
+    more = ("film_work", "poster", "bytea", True), ("review", "id", "integer", False)
+    assert Columns([*good(), *more]).complaints() == []
+
+
+def test_a_database_without_the_schema_is_told_apart_from_missing_tables() -> None:
+    assert Columns([]).complaints() == ["it has no schema content with tables"]
+
+
+@pytest.mark.parametrize("table", sorted(REQUIRED))
+def test_a_missing_table_is_named(table: str) -> None:
+    rows = [row for row in good() if row[0] != table]
+    assert Columns(rows).complaints() == [f"table content.{table} is missing"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, column) for table in REQUIRED for column in REQUIRED[table]]
+)
+def test_each_column_that_the_queries_read_is_asked_for(table: str, column: str) -> None:
+    rows = [row for row in good() if row[:2] != (table, column)]
+    assert Columns(rows).complaints() == [f"column content.{table}.{column} is missing"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "name"),
+    [
+        ("film_work", "modified", "updated_at"),
+        ("person", "modified", "updated"),
+        ("genre_film_work", "created", "created_at"),
+    ],
+)
+def test_a_column_of_another_name_is_pointed_to(table: str, column: str, name: str) -> None:
+    rows = [(row[0], name if row[:2] == (table, column) else row[1], *row[2:]) for row in good()]
+    assert Columns(rows).complaints() == [
+        f"column content.{table}.{column} is missing (it has {name})"
+    ]
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    rows = [row for row in good() if row[0] != "genre" and row[1] not in ("title", "role")]
+    assert len(Columns(rows).complaints()) == 3
+
+
+def test_a_table_that_may_not_be_read_is_told_with_the_rights_it_takes() -> None:
+    rows = [(*row[:3], row[0] != "person") for row in good()]
+    (complaint,) = Columns(rows).complaints()
+    assert complaint.startswith("the role may not read content.person (GRANT")
+
+
+@pytest.mark.parametrize("type_name", ["uuid", "text", "character varying"])
+def test_ids_may_be_uuids_or_text(type_name: str) -> None:
+    assert Columns(good(film_work__id=type_name)).complaints() == []
+
+
+@pytest.mark.parametrize("type_name", ["integer", "bigint", "bytea"])
+def test_other_ids_are_refused(type_name: str) -> None:
+    (complaint,) = Columns(good(genre__id=type_name)).complaints()
+    assert complaint.startswith(f"content.genre.id is {type_name}; ids of type uuid or text")
+
+
+@pytest.mark.parametrize("column", ["film_work__modified", "person_film_work__created"])
+@pytest.mark.parametrize("type_name", ["date", "bigint", "text"])
+def test_a_stamp_of_another_type_is_refused(column: str, type_name: str) -> None:
+    (complaint,) = Columns(good(**{column: type_name})).complaints()
+    table, _, name = column.partition("__")
+    assert complaint == f"content.{table}.{name} is {type_name}, not a timestamp"
+
+
+def test_tables_whose_stamps_have_no_zone_are_known() -> None:
+    plain = "timestamp without time zone"
+    columns = Columns(good(genre__modified=plain, person_film_work__created=plain))
+    assert columns.complaints() == []
+    assert sorted(columns.without_zone) == ["genre", "person_film_work"]
+    assert Columns(good()).without_zone == ()
+
+
+def test_an_index_that_begins_with_the_columns_is_enough() -> None:
+    found = [(table, [*columns, "title"]) for table, columns in READ_BY]
+    assert missing_indexes(found) == []
+
+
+@pytest.mark.parametrize(("table", "columns"), READ_BY)
+def test_each_index_that_is_missing_is_named(table: str, columns: tuple[str, ...]) -> None:
+    found = [
+        (other, list(of_other))
+        for other, of_other in READ_BY
+        if (other, of_other) != (table, columns)
+    ]
+    assert f"content.{table} ({', '.join(columns)})" in missing_indexes(found)
+
+
+def test_an_index_of_other_columns_or_another_table_does_not_count() -> None:
+    assert missing_indexes([("film_work", ["id", "modified"])]) == missing_indexes([])
+    assert missing_indexes([("review", ["modified", "id"])]) == missing_indexes([])
+    assert len(missing_indexes([])) == len(READ_BY)

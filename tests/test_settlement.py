@@ -1,0 +1,136 @@
+"""What becomes of documents: counted, doubted, parked, and the fuse for a wrong mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from elasticsearch import Elasticsearch
+from movies_etl.bulk import Item, Outcome, Refusal, Sender
+from movies_etl.dead_letters import DeadLetters, Letter
+from movies_etl.errors import ConfigurationError, RefusedDocumentsError
+from movies_etl.index import Index
+from movies_etl.settlement import FUSE, Counters, Settlement
+from movies_etl.source import Source
+from movies_etl.throttle import Throttle
+
+from tests.catalogue import Catalogue
+from tests.samples import item
+
+AHEAD = 60_000_000
+
+
+@pytest.fixture
+def source(catalogue: Catalogue) -> Source:
+    return catalogue.source()
+
+
+@pytest.fixture
+def letters(client: Elasticsearch) -> DeadLetters:
+    letters = DeadLetters(client)
+    letters.create()
+    return letters
+
+
+@pytest.fixture
+def settlement(source: Source, index: Index, letters: DeadLetters) -> Settlement:
+    return Settlement(Counters(), source, index, letters, ahead=AHEAD)
+
+
+def refused(count: int, first: int = 0) -> Outcome:
+    items = [item(f"f{number}") for number in range(first, first + count)]
+    return Outcome(refused=[Refusal(one, "no such field") for one in items])
+
+
+def test_outcomes_are_counted(settlement: Settlement) -> None:
+    settlement.settle(Outcome(indexed=["a", "b"]))
+    settlement.settle(Outcome(indexed=["c"], refused=refused(2).refused))
+    counters = settlement.counters
+    assert (counters.indexed, counters.refused, counters.conflicts) == (3, 2, 0)
+
+
+def test_a_refused_document_becomes_a_letter_with_its_text(
+    settlement: Settlement, letters: DeadLetters, client: Elasticsearch
+) -> None:
+    bad = item("bad", title="\u0451")
+    settlement.settle(Outcome(indexed=["a"], refused=[Refusal(bad, "no such field")]))
+    assert letters.films() == {"bad"}
+    letter = client.get(index="movies-dead-letters", id="bad")["_source"]
+    assert (letter["stage"], letter["reason"]) == ("indexing", "no such field")
+    assert letter["document"] == bad.source.decode()
+
+
+def test_a_letter_is_gone_when_its_film_is_indexed(
+    source: Source, index: Index, letters: DeadLetters
+) -> None:
+    letters.park([Letter(film, "indexing", "r", "{}") for film in "ab"], "2026-01-01T00:00:00Z")
+    settlement = Settlement(Counters(), source, index, letters, ahead=0)
+    assert settlement.films_with_letter == {"a", "b"}
+    settlement.settle(Outcome(indexed=["a", "c"]))
+    assert letters.films() == settlement.films_with_letter == {"b"}
+
+
+def test_a_film_refused_and_then_indexed_in_one_task_has_no_letter(
+    settlement: Settlement, letters: DeadLetters
+) -> None:
+    settlement.settle(Outcome(indexed=["x"], refused=[Refusal(item("a"), "r")]))
+    assert letters.films() == {"a"}
+    settlement.settle(Outcome(indexed=["a"]))
+    assert letters.films() == set()
+
+
+def test_many_refused_and_none_accepted_blow_the_fuse(
+    settlement: Settlement, letters: DeadLetters
+) -> None:
+    settlement.settle(refused(FUSE - 1))
+    with pytest.raises(RefusedDocumentsError, match=r"refused 20 .* film f19: no such field"):
+        settlement.settle(refused(1, first=FUSE - 1))
+    assert FUSE == 20
+    assert f"f{FUSE - 1}" not in letters.films()
+
+
+def test_one_accepted_document_says_that_the_mapping_is_right(settlement: Settlement) -> None:
+    settlement.settle(Outcome(indexed=["good"]))
+    settlement.settle(refused(FUSE * 2))
+    assert settlement.counters.refused == FUSE * 2
+
+
+def test_documents_that_the_program_itself_refuses_do_not_blow_the_fuse(
+    settlement: Settlement,
+) -> None:
+    settlement.park([Letter(f"f{n}", "validation", "r", "{}") for n in range(FUSE * 2)])
+    settlement.settle(Outcome())
+    assert settlement.counters.refused == FUSE * 2
+
+
+def conflicting(index: Index, version: int) -> Sequence[Item]:
+    """Store a document of this version; return an older one of the same film."""
+    assert Sender(index, 0, Throttle(1000, 1))([item("a", version)]).indexed == ["a"]
+    return [item("a", 1)]
+
+
+def test_something_newer_in_the_index_is_settled(
+    settlement: Settlement, index: Index, source: Source
+) -> None:
+    settlement.settle(Outcome(conflicts=list(conflicting(index, source.version()))))
+    assert settlement.counters.conflicts == 1
+
+
+def test_a_version_within_the_margin_of_the_clock_is_settled(
+    settlement: Settlement, index: Index, source: Source
+) -> None:
+    settlement.settle(Outcome(conflicts=list(conflicting(index, source.version() + AHEAD // 2))))
+    assert settlement.counters.conflicts == 1
+
+
+def test_something_from_the_future_is_an_error_that_names_the_film(
+    settlement: Settlement, index: Index, source: Source
+) -> None:
+    future = source.version() + AHEAD * 2
+    with pytest.raises(ConfigurationError, match=f"Film a has version {future}"):
+        settlement.settle(Outcome(conflicts=list(conflicting(index, future))))
+
+
+def test_a_conflict_with_a_film_that_is_gone_by_now_is_settled(settlement: Settlement) -> None:
+    settlement.settle(Outcome(conflicts=[item("deleted since", 1)]))
+    assert settlement.counters.conflicts == 1

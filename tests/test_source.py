@@ -1,0 +1,197 @@
+"""Reading PostgreSQL: its session, its zones, and what is said when it refuses or goes away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from movies_etl.cursors import Position
+from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.settings import Settings
+from movies_etl.source import NIL, Row, Source
+from movies_etl.streams import FILM_WORK, GENRE
+
+from local.postgres import Postgres
+from tests.catalogue import Catalogue
+
+INCLUDE = Settings().include_dir
+
+
+@pytest.fixture
+def reader(postgres: Postgres, catalogue: Catalogue) -> Iterator[psycopg.Connection]:
+    """A session of a role that may read the catalogue and nothing else."""
+    postgres.createuser("reader")
+    catalogue.execute("GRANT USAGE ON SCHEMA content TO reader")
+    catalogue.execute("GRANT SELECT ON ALL TABLES IN SCHEMA content TO reader")
+    dsn = catalogue.dsn.replace("postgres@", "reader@")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: Catalogue) -> None:
+    for setting in ("timezone = 'Asia/Tokyo'", "datestyle = 'SQL, DMY'", "extra_float_digits = 0"):
+        catalogue.execute(f"ALTER DATABASE movies SET {setting}")
+    with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
+        Source(connection, INCLUDE).prepared()
+        shown = [
+            connection.execute(f"SHOW {name}".encode()).fetchone()
+            for name in ("timezone", "datestyle", "extra_float_digits", "jit")
+        ]
+    assert shown == [("UTC",), ("ISO, DMY",), ("1",), ("off",)]
+
+
+def test_the_source_cannot_write(catalogue: Catalogue) -> None:
+    source = catalogue.source()
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        source._connection.execute("DELETE FROM content.film_work")
+
+
+def test_a_role_that_may_only_read_is_enough(
+    catalogue: Catalogue, reader: psycopg.Connection
+) -> None:
+    film = catalogue.add_film()
+    source = Source(reader, INCLUDE).prepared()
+    assert [row.id for row in source.changed(FILM_WORK.rows, None, None, 10)] == [film]
+    assert len(source.documents([film])[1]) == 1
+    assert source.films() == 1
+
+
+def test_where_the_cluster_may_not_be_known_the_database_is_known_by_name(
+    catalogue: Catalogue, reader: psycopg.Connection
+) -> None:
+    catalogue.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+    source = Source(reader, INCLUDE).prepared()
+    assert source.database().model_dump() == {"name": "movies", "system_identifier": None}
+    assert source.films() == 0  # the refusal has not harmed the session
+
+
+def test_a_table_that_may_not_be_read_is_named_before_anything_is_read(
+    catalogue: Catalogue, reader: psycopg.Connection
+) -> None:
+    catalogue.execute("REVOKE ALL ON content.person FROM reader")
+    with pytest.raises(ConfigurationError, match=r"may not read content\.person") as caught:
+        Source(reader, INCLUDE).prepared()
+    assert "connection movies_postgres" in str(caught.value)
+
+
+def test_all_that_does_not_fit_is_named_with_the_database(catalogue: Catalogue) -> None:
+    catalogue.execute("ALTER TABLE content.film_work RENAME COLUMN modified TO updated_at")
+    catalogue.execute("DROP TABLE content.genre_film_work")
+    with pytest.raises(ConfigurationError) as caught:
+        catalogue.source()
+    said = str(caught.value)
+    assert said.startswith("Database movies (connection movies_postgres) does not fit: ")
+    assert "column content.film_work.modified is missing (it has updated_at)" in said
+    assert "table content.genre_film_work is missing" in said
+
+
+def test_a_view_in_place_of_a_table_is_refused(catalogue: Catalogue) -> None:
+    catalogue.execute("ALTER TABLE content.genre RENAME TO kind")
+    catalogue.execute("CREATE VIEW content.genre AS TABLE content.kind")
+    with pytest.raises(ConfigurationError, match=r"content\.genre is missing.*a view is not"):
+        catalogue.source()
+
+
+def test_a_partitioned_table_fits(catalogue: Catalogue) -> None:
+    catalogue.drop_constraints("f")
+    catalogue.execute("DROP TABLE content.genre")
+    catalogue.execute(
+        "CREATE TABLE content.genre (id uuid, name text, modified timestamptz)"
+        " PARTITION BY HASH (id)"
+    )
+    catalogue.execute(
+        "CREATE TABLE content.genre_0 PARTITION OF content.genre"
+        " FOR VALUES WITH (MODULUS 1, REMAINDER 0)"
+    )
+    genre = catalogue.add_genre()
+    source = catalogue.source()
+    assert [row.id for row in source.changed(GENRE.rows, None, None, 10)] == [genre]
+
+
+def test_a_lost_connection_is_waited_for_and_says_where_it_goes_on(catalogue: Catalogue) -> None:
+    source = catalogue.source()
+    catalogue.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    for _ in range(2):
+        with pytest.raises(SourceUnavailableError, match=r"movies_postgres.*counts\.sql"):
+            source.films()
+
+
+def test_a_query_that_waits_too_long_may_be_tried_again(catalogue: Catalogue) -> None:
+    source = catalogue.source()
+    source._connection.execute("SET lock_timeout = 50")
+    with psycopg.connect(catalogue.dsn) as other:
+        other.execute("LOCK content.film_work IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(SourceUnavailableError, match="lock timeout"):
+            source.films()
+    assert source.films() == 0
+
+
+@pytest.mark.parametrize(
+    ("stamp", "key"),
+    [("2026-13-01T00:00:00.000000+00:00", NIL), ("2026-01-01T00:00:00.000000+00:00", "tt1")],
+)
+def test_a_position_that_postgresql_cannot_read_is_no_transient_error(
+    catalogue: Catalogue, stamp: str, key: str
+) -> None:
+    source = catalogue.source()
+    with pytest.raises(ConfigurationError, match=r"refused film_work/changed\.sql"):
+        source.changed(FILM_WORK.rows, Position(stamp=stamp, id=key), None, 10)
+    assert source.films() == 0
+
+
+def test_an_id_that_is_no_uuid_is_refused_with_its_value(catalogue: Catalogue) -> None:
+    with pytest.raises(ConfigurationError, match='"tt0111161"'):
+        catalogue.source().documents(["tt0111161"])
+
+
+def test_a_bound_is_brought_into_the_time_of_the_column(catalogue: Catalogue) -> None:
+    moment = "2026-07-01T12:00:00.500000+00:00"
+    with_zone = catalogue.source("Europe/Berlin")
+    assert with_zone.below(FILM_WORK.rows, moment) == Position(stamp=moment, id=NIL)
+    catalogue.retype("film_work", "modified", "timestamp")
+    without = catalogue.source("Europe/Berlin")
+    assert without.below(FILM_WORK.rows, moment) == Position(
+        stamp="2026-07-01T14:00:00.500000+02:00", id=NIL
+    )
+    assert without.below(GENRE.rows, moment) == Position(stamp=moment, id=NIL)
+
+
+def test_a_bound_is_exclusive_of_its_moment_for_every_uuid_but_the_lowest(
+    catalogue: Catalogue,
+) -> None:
+    catalogue.add_film(modified="2026-07-01 12:00:00+00")
+    before = catalogue.add_film(modified="2026-07-01 11:59:59.999999+00")
+    source = catalogue.source()
+    upto = source.below(FILM_WORK.rows, "2026-07-01T12:00:00.000000+00:00")
+    assert [row.id for row in source.changed(FILM_WORK.rows, None, upto, 10)] == [before]
+
+
+def test_rows_below_a_bound_on_the_wall_are_those_written_before_it(catalogue: Catalogue) -> None:
+    catalogue.retype("film_work", "modified", "timestamp")
+    catalogue.execute("SET timezone = 'Europe/Berlin'")
+    early = catalogue.add_film(modified="2026-07-01 13:59:59")
+    catalogue.add_film(modified="2026-07-01 14:00:00")
+    source = catalogue.source("Europe/Berlin")
+    upto = source.below(FILM_WORK.rows, "2026-07-01T12:00:00.000000+00:00")
+    assert [row.id for row in source.changed(FILM_WORK.rows, None, upto, 10)] == [early]
+
+
+def test_a_row_without_a_time_has_no_position(catalogue: Catalogue) -> None:
+    with pytest.raises(ValueError, match=r"row f1 of content\.film_work has no place in time"):
+        catalogue.source().position(FILM_WORK.rows, Row("f1", None, "1", "f1"))
+
+
+def test_films_have_no_films_of_their_own(catalogue: Catalogue) -> None:
+    with pytest.raises(ValueError, match="film_work"):
+        catalogue.source().linked_films(FILM_WORK, [], None, 10)
+
+
+def test_closing_the_source_ends_its_session(catalogue: Catalogue) -> None:
+    source = catalogue.source()
+    source.close()
+    with pytest.raises(SourceUnavailableError):
+        source.films()
