@@ -1,0 +1,239 @@
+"""The DAG ``movies_sync`` through Airflow: connections, params, Variables, results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.variable import Variable
+from airflow.sdk.exceptions import ParamValidationError
+from airflow.utils.session import create_session
+from movies_etl import airflow_tasks
+from sqlalchemy import delete, select
+
+from local.elasticsearch import Elasticsearch
+from local.postgres import Postgres
+from tests.conftest import ROOT
+from tests.site import Site
+
+TASKS = ("init", "film_work", "genre", "person")
+CURSORS = tuple(f"movies_etl.cursor.{stream}" for stream in TASKS[1:])
+COUNTERS = {"read", "indexed", "unchanged", "conflicts", "refused", "pages", "seconds"}
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's metadata, in the database that conftest names."""
+    subprocess.run(
+        [Path(sys.executable).with_name("airflow"), "db", "migrate"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+class Run:
+    """A run that has ended."""
+
+    def __init__(self, run: Any) -> None:
+        tasks = {task: run.get_task_instance(task) for task in TASKS}
+        self.state = str(run.state)
+        self.states = {task: str(found.state) for task, found in tasks.items()}
+        self.tries = {task: found.try_number for task, found in tasks.items()}
+        self.results = {
+            task: found.xcom_pull(task_ids=task, run_id=run.run_id) for task, found in tasks.items()
+        }
+
+    def counters(self, name: str) -> list[int]:
+        return [self.results[task][name] for task in TASKS[1:]]
+
+
+class MoviesSync:
+    """The DAG over a test's servers."""
+
+    def run(self, conf: Mapping[str, object] | None = None) -> Run:
+        """Run the DAG, read anew as by every task: dag.test() leaves a run's params in it."""
+        dag = DagBag(dag_folder=str(ROOT / "dags")).dags["movies_sync"]
+        return Run(dag.test(run_conf=dict(conf or {})))
+
+    def variables(self) -> dict[str, tuple[str, str]]:
+        """Return value and description of the program's Variables."""
+        with create_session() as session:
+            found = session.scalars(select(Variable).where(Variable.key.startswith("movies_etl")))
+            return {one.key: (one.val, one.description) for one in found}
+
+    def forget(self) -> None:
+        """Delete the program's Variables."""
+        with create_session() as session:
+            session.execute(delete(Variable).where(Variable.key.startswith("movies_etl")))
+
+
+@pytest.fixture
+def movies_sync(
+    airflow_database: None,  # noqa: ARG001 - has to be there
+    postgres: Postgres,
+    elasticsearch_node: Elasticsearch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[MoviesSync]:
+    """The DAG, unpaused, with its connections and without cursors."""
+    connections: dict[str, dict[str, object]] = {
+        "MOVIES_POSTGRES": {
+            "conn_type": "postgres",
+            "port": postgres.port,
+            "login": "postgres",
+            "schema": "movies",
+        },
+        "MOVIES_ELASTICSEARCH": {"conn_type": "elasticsearch", "port": elasticsearch_node.port},
+    }
+    for name, fields in connections.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps({"host": "127.0.0.1"} | fields))
+    movies_sync = MoviesSync()
+    movies_sync.forget()
+    yield movies_sync
+    movies_sync.forget()
+
+
+@pytest.fixture
+def after_first_run(movies_sync: MoviesSync, small: Site) -> Run:
+    run = movies_sync.run()
+    assert run.state == "success"
+    small.assert_equal()
+    return run
+
+
+def test_the_first_run_loads_everything_and_leaves_its_cursors(
+    movies_sync: MoviesSync, after_first_run: Run
+) -> None:
+    assert after_first_run.states == dict.fromkeys(TASKS, "success")
+    assert after_first_run.counters("indexed") == [7, 0, 0]
+    assert after_first_run.counters("read") == [7, 0, 0]
+    for task in TASKS[1:]:
+        assert after_first_run.results[task].keys() >= COUNTERS
+    variables = movies_sync.variables()
+    assert variables.keys() == {*CURSORS, "movies_etl.horizon"}
+    window = after_first_run.results["init"]
+    for name in CURSORS:
+        value, description = variables[name]
+        cursor = json.loads(value)
+        assert cursor.keys() >= {
+            *("index", "database", "rows", "links", "fan_out"),
+            *("tail", "horizon", "version", "open"),
+        }
+        assert cursor["index"] == window["uuid"]
+        assert cursor["database"]["name"] == "movies"
+        assert cursor["horizon"] == window["horizon"]
+        assert cursor["rows"]["modified"] == "2020-01-01T00:00:00.000000+00:00"
+        assert cursor["open"] is False
+        assert cursor["fan_out"] is None
+        assert name.rpartition(".")[2] in description
+        assert "Delete it to load" in description
+    for name in CURSORS[1:]:
+        cursor = json.loads(variables[name][0])
+        assert cursor["links"]["created"] == "2020-01-01T00:00:00.000000+00:00"
+    horizon, description = variables["movies_etl.horizon"]
+    assert horizon == window["horizon"]
+    assert "horizon" in description
+
+
+@pytest.mark.usefixtures("after_first_run")
+def test_the_second_run_sends_nothing(movies_sync: MoviesSync, small: Site) -> None:
+    versions = small.versions()
+    before = movies_sync.variables()
+    run = movies_sync.run()
+    assert run.states == dict.fromkeys(TASKS, "success")
+    assert run.counters("indexed") == run.counters("read") == [0, 0, 0]
+    assert small.versions() == versions
+    after = movies_sync.variables()
+    assert after["movies_etl.horizon"] > before["movies_etl.horizon"]
+    for name in CURSORS:
+        assert json.loads(after[name][0])["rows"] == json.loads(before[name][0])["rows"]
+        assert after[name][1] == before[name][1]  # a write without description would erase it
+
+
+@pytest.mark.usefixtures("after_first_run")
+def test_a_changed_film_genre_and_person_arrive(movies_sync: MoviesSync, small: Site) -> None:
+    small.execute(
+        "UPDATE content.film_work SET rating = 9.9, modified = now() WHERE title = 'Film 1'"
+    )
+    small.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
+    small.execute(
+        "UPDATE content.person SET full_name = 'Zoe', modified = now() WHERE full_name = 'Cy'"
+    )
+    run = movies_sync.run()
+    assert run.state == "success"
+    small.assert_equal()
+    assert run.counters("indexed") == [1, 3, 1]  # of Cy's two films the genre brought one
+
+
+@pytest.mark.usefixtures("after_first_run")
+def test_reload_ids_and_page_size_are_taken_from_the_trigger_form(
+    movies_sync: MoviesSync, small: Site
+) -> None:
+    films = sorted(small.versions())
+    run = movies_sync.run({"reload": "all", "page_size": 2})
+    assert run.counters("indexed") == [7, 0, 0]
+    assert run.counters("pages") == [4, 0, 0]
+    run = movies_sync.run({"reload": "genre"})
+    assert run.counters("indexed") == [0, 6, 0]
+    versions = small.versions()
+    run = movies_sync.run({"ids": films[:2]})
+    assert run.counters("indexed") == [2, 0, 0]
+    after = small.versions()
+    assert {film for film in films if after[film] > versions[film]} == set(films[:2])
+    small.assert_equal()
+
+
+@pytest.mark.usefixtures("after_first_run")
+def test_dead_letters_are_replayed(movies_sync: MoviesSync, small: Site) -> None:
+    film = small.add_film("Bad", rating="NaN", modified="now()")
+    run = movies_sync.run()
+    assert run.state == "success"
+    assert run.counters("refused") == [1, 0, 0]
+    assert small.letters().keys() == {film}
+    small.execute("UPDATE content.film_work SET rating = 1, modified = %s", "2000-01-01")
+    run = movies_sync.run({"replay": ["all"]})
+    assert run.counters("indexed") == [1, 0, 0]
+    assert small.letters() == {}
+
+
+def test_an_init_that_fails_leaves_nothing_and_is_not_tried_again(
+    movies_sync: MoviesSync,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "schema": "movies"}
+    monkeypatch.setenv("AIRFLOW_CONN_MOVIES_POSTGRES", json.dumps(connection))
+    monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT", 0.3)
+    run = movies_sync.run()
+    assert run.state == "failed"
+    assert run.states == {"init": "failed"} | dict.fromkeys(TASKS[1:], "upstream_failed")
+    assert run.tries["init"] == 1
+    assert "PostgreSQL (connection movies_postgres) cannot be reached" in capsys.readouterr().out
+    assert movies_sync.variables() == {}
+    assert not site.client.indices.get(index="movies*")
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"reload": "everything"},
+        {"page_size": 0},
+        {"page_size": 10_001},
+        {"ids": "one"},
+        {"ids": [""]},
+        {"replay": [7]},
+    ],
+)
+def test_params_that_are_not_valid_are_refused(
+    movies_sync: MoviesSync, conf: dict[str, object]
+) -> None:
+    with pytest.raises(ParamValidationError, match=next(iter(conf))):
+        movies_sync.run(conf)
+    assert movies_sync.variables() == {}

@@ -1,0 +1,158 @@
+"""``movies_sync`` by a real scheduler: triggered on the command line, and on schedule."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from local.airflow import PARTS, PROGRAM, Airflow
+from local.airflow_api import AirflowApi, Run
+from local.airflow_settings import AirflowSettings
+from local.elasticsearch import Elasticsearch
+from local.postgres import Postgres
+from local.processes import wait_until
+from local.rest import UnreachableError
+from local.state import State
+from tests.conftest import DATA, ROOT, free_port
+from tests.site import Site
+
+DATABASE = "airflow_test"
+NEVER = "0 0 29 2 *"
+"""Not since the DAG's start, and not before 2028."""
+
+EVERY_MINUTE = "* * * * *"
+STREAMS = ("film_work", "genre", "person")
+
+
+class Scheduled:
+    """An Airflow with a home of its own, whose dag-processor can be started anew by itself."""
+
+    def __init__(self, settings: AirflowSettings) -> None:
+        self.settings = settings
+        self.api = AirflowApi(settings.url, settings.password())
+        self._states = State(), State()
+        self._servers, self._processor = (Airflow(settings, state) for state in self._states)
+
+    def start(self) -> None:
+        self._servers.migrate(fresh=True)
+        self._servers.start("api-server")
+        self._processor.start("dag-processor")
+        self._wait(self.api.answers, "the API answers")
+        self._servers.start("scheduler")
+        self._wait(lambda: self.api.healthy() and bool(self.api.dag()), "Airflow knows the DAG")
+
+    def parse_again(self) -> None:
+        """Let the DAG's file be read in the present environment."""
+        self._processor.stop()
+        self._processor.start("dag-processor")
+
+    def trigger(self, run_id: str) -> Run:
+        """Trigger the DAG on the command line; return the run when it has ended."""
+        subprocess.run(
+            [PROGRAM, "dags", "trigger", "movies_sync", "--run-id", run_id],
+            env=self.settings.environment(),
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return self.ended(run_id)
+
+    def ended(self, prefix: str) -> Run:
+        """Wait until a run with an id of this beginning has ended."""
+
+        def found() -> list[Run]:
+            try:
+                runs = self.api.runs()
+            except UnreachableError:  # busy
+                return []
+            return [run for run in runs if run.run_id.startswith(prefix) and run.finished]
+
+        ended: list[Run] = []
+        self._wait(lambda: bool(ended.extend(found()) or ended), f"run {prefix} ends")
+        return ended[0]
+
+    def indexed(self, run: Run) -> list[int]:
+        return [self.api.result(run.run_id, stream)["indexed"] for stream in STREAMS]
+
+    def stop(self) -> None:
+        known = [process for state in self._states for process in state.processes.values()]
+        self._servers.stop(patience=10)
+        self._processor.stop(patience=10)
+        assert len(known) == len(PARTS)
+        assert [pid for process in known for pid in process.session()] == []
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        def holds() -> bool:
+            self._servers.check()
+            self._processor.check()
+            return condition()
+
+        wait_until(holds, seconds=90, what=what)
+
+
+@pytest.fixture
+def scheduled(
+    site: Site,  # noqa: ARG001 - the database and the empty index are there before Airflow
+    postgres: Postgres,
+    elasticsearch_node: Elasticsearch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Scheduled]:
+    """A scheduler, a dag-processor and an api-server that run the DAG when it is triggered."""
+    monkeypatch.setenv("MOVIES_ETL_SCHEDULE", NEVER)
+    home = DATA / "scheduler"
+    shutil.rmtree(home, ignore_errors=True)
+    postgres.dropdb(DATABASE)
+    postgres.createdb(DATABASE)
+    settings = AirflowSettings(
+        home=home,
+        port=free_port(),
+        database=f"postgresql+psycopg2://postgres@127.0.0.1:{postgres.port}/{DATABASE}",
+        checkout=ROOT,
+        connections={
+            "movies_postgres": {
+                "conn_type": "postgres",
+                "host": "127.0.0.1",
+                "port": postgres.port,
+                "login": "postgres",
+                "schema": "movies",
+            },
+            "movies_elasticsearch": {
+                "conn_type": "elasticsearch",
+                "host": "127.0.0.1",
+                "port": elasticsearch_node.port,
+            },
+        },
+    )
+    scheduled = Scheduled(settings)
+    try:
+        scheduled.start()
+        yield scheduled
+    finally:
+        scheduled.stop()
+        postgres.dropdb(DATABASE)
+
+
+def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due(
+    scheduled: Scheduled, small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = scheduled.trigger("first")
+    assert first.state == "success"
+    small.assert_equal()
+    assert scheduled.indexed(first) == [7, 0, 0]
+
+    second = scheduled.trigger("second")
+    assert second.state == "success"
+    assert scheduled.indexed(second) == [0, 0, 0]
+    assert [run.run_id for run in scheduled.api.runs()] == ["second", "first"]
+
+    small.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
+    monkeypatch.setenv("MOVIES_ETL_SCHEDULE", EVERY_MINUTE)
+    scheduled.parse_again()
+    due = scheduled.ended("scheduled__")
+    assert due.state == "success"
+    assert scheduled.api.import_errors() == []
+    small.assert_equal()
+    assert scheduled.indexed(due) == [0, 3, 0]
