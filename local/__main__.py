@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import shlex
 import signal
@@ -47,6 +49,10 @@ _ERRORS = (
     ),
     psycopg.Error,
 )
+_PASSED_ON = {
+    "psql": f"psql on the database {DATABASE}, such as: psql -c 'TABLE content.genre'",
+    "airflow": "any airflow command, such as: airflow dags trigger movies_sync",
+}
 
 
 class Progress:
@@ -77,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             stack.keep("run")
         code = _run(stack, report, once=arguments.once)
     except KeyboardInterrupt:
-        code = 0
+        code = 130
     finally:
         if others:
             report("left running: `python -m local down` stops it")
@@ -97,7 +103,8 @@ def _run(stack: Stack, report: Progress, *, once: bool) -> int:
     if once:
         return 0 if equal else 1
     print("stop           Ctrl-C\n", flush=True)
-    _follow(stack, api, first)
+    with contextlib.suppress(KeyboardInterrupt):
+        _follow(stack, api, first)
     return 0
 
 
@@ -107,6 +114,7 @@ def _follow(stack: Stack, api: AirflowApi, first: Run) -> None:
     for ended in finished_runs(api, first):
         if ended is not None:
             print(line(api, ended), flush=True)
+        stack.refresh()
         for part, runs in stack.parts.items():
             if not runs and part not in lost:
                 print(f"{part} is gone: `python -m local up` starts it again", flush=True)
@@ -253,12 +261,9 @@ def parser() -> argparse.ArgumentParser:
     add("edit", edit_catalogue, "change a few films, as an editor would").add_argument(
         "--seed", type=int, help="make the same edits again"
     )
-    add("psql", psql, f"psql on the database {DATABASE}").add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments of psql"
-    )
-    add("airflow", airflow, "any airflow command, such as: airflow dags list").add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments of airflow"
-    )
+    for name, function in (("psql", psql), ("airflow", airflow)):
+        command = add(name, function, _PASSED_ON[name])
+        command.add_argument("arguments", nargs="*", metavar="ARGS", help=f"as {name} takes them")
     add("env", env, 'settings for a shell: eval "$(.venv/bin/python -m local env)"')
     add("clean", clean, "stop everything and remove all its data")
     return whole
@@ -266,7 +271,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code."""
-    chosen = parser().parse_args(arguments)
+    # Its remarks on connections that an interrupted start has cut are of no use.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] and given[0] in _PASSED_ON and given[1:2] not in (["--help"], ["-h"]):
+        given.insert(1, "--")  # options that follow are not ours
+    chosen = parser().parse_args(given)
     try:
         code: int = chosen.function(chosen)
     except _ERRORS as error:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -48,8 +49,18 @@ class Stack:
         self._checkout = checkout
         self.folder = checkout / ".local"
         self._state_file = self.folder / "stack.json"
+        self._cancelled = threading.Event()
         self.state = State.read(self._state_file)
         self._connect()
+
+    def refresh(self) -> None:
+        """Read again what other processes may have changed."""
+        fresh = State.read(self._state_file)
+        moved = fresh.ports != self.state.ports
+        self.state.ports, self.state.processes = fresh.ports, fresh.processes
+        self.state.kept = fresh.kept
+        if moved:
+            self._connect()
 
     def _connect(self) -> None:
         """Make the parts with the ports of the state."""
@@ -139,6 +150,7 @@ class Stack:
                     job.result()
                 self.airflow.start("scheduler")
             except BaseException:
+                self._cancelled.set()
                 self.elasticsearch.cancel()
                 self.postgres.stop("fast")  # ends what the threads are doing there
                 pool.shutdown()
@@ -162,8 +174,6 @@ class Stack:
             self._report(f"stopping the `run` of process {runner}")
             os.kill(runner, signal.SIGTERM)
             wait_until(lambda: self.runner() is None, seconds=90, what=f"process {runner} ends")
-            self.state = State.read(self._state_file)
-            self._connect()
 
     def remove(self) -> None:
         """Stop everything and remove all data, jars and logs: `.local/`."""
@@ -219,15 +229,23 @@ class Stack:
     def _start_api(self, *, fresh: bool) -> None:
         """Start Airflow but for the scheduler, and wait until its API answers."""
         self.airflow.migrate(fresh=fresh)
+        self._go_on()
         self.airflow.start("dag-processor", "api-server")
         self.state.write(self._state_file)
 
         def answers() -> bool:
+            self._go_on()
             self.airflow.check()
             return self.api().answers()
 
         wait_until(answers, seconds=180, what="Airflow's API answers")
         self._report(f"Airflow's web UI is up: {self.settings.url}")
+
+    def _go_on(self) -> None:
+        """Raise InterruptedError when another thread has failed or was interrupted."""
+        if self._cancelled.is_set():
+            msg = "the start was cancelled"
+            raise InterruptedError(msg)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -235,4 +253,5 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            self.refresh()
             yield
