@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,11 @@ from movies_etl.streams import Feed, Stream
 
 MOST_REMEMBERED = 1000
 """Rows above the horizon that a cursor remembers as fanned out."""
+
+MOST_UNDATED = 10_000
+"""Rows without a usable time that are looked at in every run."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,10 +113,23 @@ class _Reader:
 
     def undated(self) -> Iterator[Batch]:
         """Page through the rows that no position in time reaches."""
+        if self._compare and self._has_many_undated():
+            log.warning(
+                "More than %d rows of %s have no usable modified: they were loaded once and are "
+                "not looked at again. Give them a time, or trigger with reload=%s",
+                MOST_UNDATED,
+                self._stream.name,
+                self._stream.name,
+            )
+            return
         after = None
         while rows := self._source.undated(self._stream, after, self._page_size):
             yield from self._above(rows, compare=self._compare)
             after = rows[-1].id
+
+    def _has_many_undated(self) -> bool:
+        rows = self._source.undated(self._stream, None, MOST_UNDATED + 1)
+        return len(rows) > MOST_UNDATED
 
     def tail(self, feed: Feed) -> Iterator[Batch]:
         """Page through the rows at or above the horizon; the cursor stays."""

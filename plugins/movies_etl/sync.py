@@ -110,10 +110,16 @@ def sync(
 
 
 def check_window(window: Window, parts: Parts) -> None:
-    """Refuse to write when the alias has left the run's index.
+    """Refuse to write when the alias or the connection has left what the run began with.
 
-    :raises ConfigurationError: the alias leads elsewhere; the next run finds out where.
+    :raises ConfigurationError: one leads elsewhere; the next run finds out where.
     """
+    database = parts.source.database()
+    if not database.same_as(window.database):
+        raise ConfigurationError(
+            f"Connection movies_postgres leads to database {database.name}, but this run began "
+            f"with another ({window.database.name}). Nothing was written; trigger a new run."
+        )
     index = live(parts.index.client)
     if index is None or index.name != window.index or index.uuid() != window.uuid:
         found = f"leads to {index.name}" if index else "is gone"
@@ -185,7 +191,7 @@ class _Task:
         if films:
             version, documents = self._parts.source.documents(films)
             # A clock that steps back in the middle of a run must not lower a later reading.
-            self._version = max(self._version, version + self._window.version_offset)
+            self._version = max(self._version + 1, version + self._window.version_offset)
             self._queue(documents, stored if batch.compare else {})
         self._counters.read += len(batch.films)
         self._counters.unchanged += len(batch.films) - len(films)
@@ -249,6 +255,8 @@ class _Task:
         self._save(reached or self.cursor)
 
     def _save(self, cursor: Cursor) -> None:
+        # Whoever has lost its session has lost the lock: another task may be ahead by now.
+        self._parts.source.version()
         self.cursor = cursor
         self._parts.cursors.save(
             self._stream.name,
