@@ -137,7 +137,7 @@ def test_a_first_load_that_is_killed_at_any_save_is_completed_by_the_next_run(
 def test_a_run_that_is_killed_at_any_save_is_completed_by_the_next_run(
     loaded: Site,
 ) -> None:
-    loaded.configure(page_size=5, bulk_bytes=1500, senders=1)
+    loaded.configure(page_size=5, bulk_bytes=3000, senders=1)
     saves = crash_everywhere(loaded, lambda: change_everything(loaded))
     assert saves >= 6  # each stream's cursor opened and closed
 
