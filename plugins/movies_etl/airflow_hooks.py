@@ -11,6 +11,7 @@ from airflow.providers.elasticsearch.hooks.elasticsearch import ElasticsearchPyt
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
+from elasticsearch import Elasticsearch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 DEFAULT_PORT = 9200
+
+_REFUSED = re.compile("FATAL|no password supplied|SSL was required|certificate")
+"""What is said when it is the connection that has to be mended, and not the server waited for."""
 
 _PASSING = re.compile(r"starting up|shutting down|recovery|too many|remaining connection slots")
 """What PostgreSQL says when it refuses a login that it will accept later."""
@@ -62,7 +66,7 @@ class MoviesPostgresHook(PostgresHook):
             return cast("psycopg.Connection[Any]", self.get_conn())
         except psycopg.OperationalError as error:
             said = " ".join(str(error).split())
-            if "FATAL" in said and not _PASSING.search(said):
+            if _REFUSED.search(said) and not _PASSING.search(said):
                 raise ConfigurationError(
                     f"PostgreSQL refused connection {self._conn_id}: {said}. Mend its login, "
                     "password or database in Admin -> Connections."
@@ -126,6 +130,15 @@ class MoviesElasticsearchHook(ElasticsearchPythonHook):
         connection = _connection(elasticsearch_conn_id, "Elasticsearch")
         super().__init__(hosts=_hosts(connection), es_conn_args=_client_arguments(connection))
 
+    def _get_elastic_connection(self) -> Elasticsearch:
+        try:
+            return cast("Elasticsearch", super()._get_elastic_connection())  # type: ignore[no-untyped-call]
+        except (ValueError, OSError) as error:  # a host, a certificate or a fingerprint
+            raise ConfigurationError(
+                f"Connection {self.elasticsearch_conn_id} is not valid: {error}. Mend its host or "
+                "its extras in Admin -> Connections."
+            ) from error
+
 
 def _connection(conn_id: str, kind: str) -> Connection:
     try:
@@ -156,10 +169,10 @@ def _host(connection: Connection, scheme: str, name: str) -> str:
             f"Connection {connection.conn_id}: host {name} must be a name without http:// or "
             "https://; the schema field says which of them it is."
         )
-    has_port = re.search(r":\d+$", name) and not re.fullmatch(r"[0-9a-fA-F:]+", name)
-    if not has_port:
-        bare = f"[{name}]" if ":" in name and not name.startswith("[") else name
-        name = f"{bare}:{connection.port or DEFAULT_PORT}"
+    if name.count(":") > 1 and not name.startswith("["):
+        name = f"[{name}]"  # an IPv6 address
+    if not re.search(r":\d+$", name):
+        name = f"{name}:{connection.port or DEFAULT_PORT}"
     return f"{scheme}://{name}"
 
 

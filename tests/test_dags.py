@@ -1,0 +1,250 @@
+"""The DAGs as Airflow reads them: wiring, limits, retries, params, and no need of any server."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import ParamValidationError
+from movies_etl import errors
+
+from tests.conftest import ROOT
+
+DAGS = str(ROOT / "dags")
+TASKS = ["init", "film_work", "genre", "person"]
+SYNCS = TASKS[1:]
+
+
+def bag() -> DagBag:
+    return DagBag(dag_folder=DAGS)
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, DAG]:
+    found = bag()
+    assert found.import_errors == {}
+    return found.dags
+
+
+@pytest.fixture(scope="module")
+def dag(dags: dict[str, DAG]) -> DAG:
+    return dags["movies_sync"]
+
+
+# -- all of them ----------------------------------------------------------------------------------
+
+
+def test_each_file_has_the_one_dag_that_it_is_named_after(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {path.stem for path in Path(DAGS).glob("*.py")}
+    for name, found in dags.items():
+        assert Path(found.fileloc).stem == name
+
+
+def test_each_dag_has_an_owner_tags_retries_and_a_page_of_documentation(
+    dags: dict[str, DAG],
+) -> None:
+    for found in dags.values():
+        assert "movies" in found.tags
+        assert found.doc_md
+        for task in found.tasks:
+            assert task.owner == "movies-etl"
+            assert task.retries >= 1
+            assert task.retry_delay > timedelta(0)
+
+
+def test_dags_are_read_without_database_connection_setting_or_path(tmp_path: Path) -> None:
+    home = tmp_path / "airflow"
+    env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    env |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/nowhere/airflow.db",
+    }
+    program = (
+        "import json, airflow, sys\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        "bag = DagBag(dag_folder=sys.argv[1])\n"
+        "print(json.dumps([bag.import_errors, sorted(bag.dags)]))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, DAGS],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    import_errors, names = json.loads(answer.stdout.splitlines()[-1])
+    assert import_errors == {}
+    assert "movies_sync" in names
+    assert not (tmp_path / "nowhere").exists()
+
+
+# -- movies_sync ----------------------------------------------------------------------------------
+
+
+def test_films_come_first_then_genres_then_persons(dag: DAG) -> None:
+    assert [task.task_id for task in dag.topological_sort()] == TASKS
+    for before, after in zip(TASKS, SYNCS, strict=False):
+        assert after in dag.get_task(before).downstream_task_ids
+    for task, reached in (("film_work", {"genre"}), ("genre", {"person"}), ("person", set())):
+        assert dag.get_task(task).downstream_task_ids == reached
+
+
+def test_a_task_runs_only_when_all_before_it_succeeded(dag: DAG) -> None:
+    assert {task.trigger_rule.value for task in dag.tasks} == {"all_success"}
+
+
+def test_each_task_gets_the_runs_window(dag: DAG) -> None:
+    for name in SYNCS:
+        assert "init" in dag.get_task(name).upstream_task_ids
+
+
+def test_there_is_one_writer(dag: DAG) -> None:
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    assert {task.max_active_tis_per_dag for task in dag.tasks} == {1}
+    assert {kind.value for kind in dag.allowed_run_types or ()} == {"scheduled", "manual"}
+
+
+def test_it_is_scheduled_every_minute(dag: DAG) -> None:
+    assert dag.schedule == "* * * * *"
+
+
+def test_the_schedule_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOVIES_ETL_SCHEDULE", "*/7 3 * * *")
+    assert bag().dags["movies_sync"].schedule == "*/7 3 * * *"
+
+
+def test_a_wrong_setting_is_named_on_the_page_of_import_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MOVIES_ETL_PAGE_SIZE", "many")
+    (said,) = bag().import_errors.values()
+    assert "MOVIES_ETL_PAGE_SIZE" in said
+
+
+def test_retries_wait_longer_each_time(dag: DAG) -> None:
+    for name in SYNCS:
+        task = dag.get_task(name)
+        assert task.retries == 2
+        assert task.retry_delay == timedelta(seconds=10)
+        assert task.retry_exponential_backoff == 2
+        assert task.max_retry_delay == timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("task", SYNCS)
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (errors.ConfigurationError("x"), RetryAction.FAIL),
+        (errors.RefusedDocumentsError("x"), RetryAction.FAIL),
+        (errors.SourceUnavailableError("x"), RetryAction.DEFAULT),
+        (errors.IndexUnavailableError("x"), RetryAction.DEFAULT),
+        (errors.WriterBusyError("x"), RetryAction.DEFAULT),
+        (RuntimeError("x"), RetryAction.DEFAULT),
+        (MemoryError(), RetryAction.DEFAULT),
+    ],
+)
+def test_what_somebody_has_to_mend_is_not_tried_again(
+    dag: DAG, task: str, error: Exception, action: RetryAction
+) -> None:
+    policy: Any = dag.get_task(task).retry_policy
+    assert policy.evaluate(error, 1, 2).action is action
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (errors.ConfigurationError("x"), RetryAction.FAIL),
+        (errors.SourceUnavailableError("x"), RetryAction.FAIL),
+        (errors.IndexUnavailableError("x"), RetryAction.FAIL),
+        (RuntimeError("x"), RetryAction.DEFAULT),
+    ],
+)
+def test_init_has_waited_already_and_leaves_the_rest_to_the_next_run(
+    dag: DAG, error: Exception, action: RetryAction
+) -> None:
+    policy: Any = dag.get_task("init").retry_policy
+    decision = policy.evaluate(error, 1, 2)
+    assert decision.action is action
+    assert action is RetryAction.DEFAULT or decision.reason
+
+
+def with_params(dag: DAG, **values: Any) -> dict[str, Any]:
+    params = copy.deepcopy(dag.params)
+    params.update(values)
+    validated: dict[str, Any] = params.validate()
+    return validated
+
+
+def test_the_form_does_nothing_special_when_it_is_left_alone(dag: DAG) -> None:
+    assert with_params(dag) == {"page_size": 1000, "reload": "none", "ids": [], "replay": []}
+
+
+def test_the_forms_page_size_begins_with_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOVIES_ETL_PAGE_SIZE", "50")
+    assert with_params(bag().dags["movies_sync"])["page_size"] == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("page_size", 1),
+        ("page_size", 10_000),
+        *[("reload", name) for name in ("none", "all", *SYNCS)],
+        ("ids", ["tt1", "00000000-0000-0000-0000-000000000001"]),
+        ("replay", ["all"]),
+    ],
+)
+def test_the_form_takes(dag: DAG, name: str, value: object) -> None:
+    assert with_params(dag, **{name: value})[name] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("page_size", 0),
+        ("page_size", 10_001),
+        ("page_size", "50"),
+        ("page_size", None),
+        ("page_size", 1.5),
+        ("reload", "init"),
+        ("reload", ""),
+        ("reload", None),
+        ("ids", "tt1"),
+        ("ids", [""]),
+        ("ids", [1]),
+        ("replay", "all"),
+    ],
+)
+def test_the_form_refuses(dag: DAG, name: str, value: object) -> None:
+    with pytest.raises(ParamValidationError):
+        with_params(dag, **{name: value})
+
+
+def test_every_param_is_explained_on_the_form(dag: DAG) -> None:
+    for name in dag.params:
+        param = dag.params.get_param(name)
+        assert param.schema["title"]
+        assert param.description
+
+
+def test_the_documentation_names_what_an_operator_needs(dag: DAG) -> None:
+    for word in (
+        *("movies_postgres", "movies_elasticsearch", "movies_etl.cursor.", "MOVIES_ETL_"),
+        *("reload", "movies-dead-letters"),
+    ):
+        assert word in (dag.doc_md or "")
