@@ -114,8 +114,8 @@ def _make_known(api: AirflowApi, ask: _Patient, report: Callable[[str], None]) -
     """Wait until the DAG has been read, and let it run."""
     began = time.monotonic()
     while (dag := ask(api.dag)) is None:
-        if time.monotonic() - began > _GRACE and (errors := ask(api.import_errors)):
-            raise RunError("Airflow cannot read the DAGs:\n" + "\n".join(errors))
+        if time.monotonic() - began > _GRACE:
+            _check_files(api, ask)
         ask.wait()
     if dag["is_paused"]:
         ask(api.unpause)
@@ -131,9 +131,18 @@ def _await_run(api: AirflowApi, ask: _Patient, since: datetime) -> Run:
             if run.ended is None or run.ended > since:
                 return run
         if not triggered and time.monotonic() - began > _GRACE:
-            ask(api.trigger)
-            triggered = True
+            try:
+                ask(api.trigger)
+                triggered = True
+            except RestError:  # it knows the DAG from before, and cannot read it any more
+                _check_files(api, ask)
         ask.wait()
+
+
+def _check_files(api: AirflowApi, ask: _Patient) -> None:
+    """Raise RunError when Airflow cannot read a DAG's file."""
+    if errors := ask(api.import_errors):
+        raise RunError("Airflow cannot read the DAGs:\n" + "\n".join(errors))
 
 
 def _tell(task: Task, told: dict[str, str | None], report: Callable[[str], None]) -> None:

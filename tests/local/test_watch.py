@@ -9,7 +9,7 @@ import pytest
 
 from local import watch
 from local.airflow_api import AirflowApi, Run, Task
-from local.rest import UnreachableError
+from local.rest import RestError, UnreachableError
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
@@ -29,6 +29,7 @@ class Scripted(AirflowApi):
         self.triggered = 0
         self.paused = False
         self.parsed = True
+        self.refuses = False
         self.broken: list[str] = []
         self.sent: dict[str, dict[str, Any]] = {}
         self.state = "success"
@@ -43,6 +44,8 @@ class Scripted(AirflowApi):
         self.paused = False
 
     def trigger(self) -> str:
+        if self.refuses:
+            raise RestError(404, "no such DAG")
         self.triggered += 1
         return "manual"
 
@@ -113,6 +116,13 @@ def test_a_failed_run_says_why() -> None:
 def test_a_dag_that_cannot_be_read_says_why() -> None:
     api = Scripted([])
     api.parsed, api.broken = False, ["dags/movies_sync.py: SyntaxError"]
+    with pytest.raises(watch.RunError, match="SyntaxError"):
+        first(api)
+
+
+def test_a_dag_that_can_no_longer_be_read_says_why() -> None:
+    api = Scripted([])
+    api.refuses, api.broken = True, ["dags/movies_sync.py: SyntaxError"]
     with pytest.raises(watch.RunError, match="SyntaxError"):
         first(api)
 
