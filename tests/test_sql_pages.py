@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -550,3 +551,13 @@ def test_documents_of_a_page_are_built_without_reading_whole_tables(big: Source)
     nodes = plan(big, "documents.sql", ids=[key(number) for number in range(1, 101)])
     whole = {node.get("Relation Name") for node in nodes if node["Node Type"] == "Seq Scan"}
     assert whole <= {"genre", "person"}
+
+
+def test_names_are_sorted_by_bytes_whatever_the_databases_collation(big: Source) -> None:
+    query = (Settings().include_dir / "sql" / "documents.sql").read_bytes()
+    answer = big._connection.execute(b"EXPLAIN (VERBOSE) " + query, {"ids": [key(1)]}).fetchall()
+    keys = [line for (line,) in answer if "Sort Key" in line or "Group Key" in line]
+    named = [line for line in keys if "full_name" in line or "genre.name" in line]
+    assert len(named) >= 2
+    for line in named:
+        assert re.search(r'(full_name|genre\.name)[):text]* COLLATE "C"', line), line
