@@ -1,0 +1,284 @@
+"""The measured horizon: what holds it back, what does not, and that it never goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import psycopg
+import pytest
+from movies_etl.horizon import (
+    ABANDONED,
+    Activity,
+    Epoch,
+    Known,
+    Measured,
+    Prepared,
+    in_utc,
+    measure,
+    parse,
+)
+from movies_etl.settings import Settings
+from movies_etl.source import Source
+
+from local.postgres import Postgres
+from tests.catalogue import Catalogue
+
+NOTHING = Known()
+MARGIN = timedelta(seconds=5)
+Session = psycopg.Connection
+
+
+@pytest.fixture
+def session(catalogue: Catalogue) -> Iterator[Callable[..., Session]]:
+    """Open sessions of a site; they are in a transaction as soon as they do anything."""
+    opened: list[Session] = []
+
+    def open_session(
+        role: str = "postgres", application: str = "site", database: str = "movies"
+    ) -> Session:
+        dsn = catalogue.dsn.replace("postgres@", f"{role}@").replace("/movies", f"/{database}")
+        opened.append(psycopg.connect(dsn, application_name=application))
+        return opened[-1]
+
+    yield open_session
+    for connection in opened:
+        connection.close()
+
+
+OpenSession = Callable[..., Session]
+
+
+def began(connection: Session) -> datetime:
+    """Begin a transaction; return when, by the database's clock."""
+    (at,) = connection.execute("SELECT now()").fetchone() or (None,)
+    assert isinstance(at, datetime)
+    return at
+
+
+def measured(source: Source, known: Known = NOTHING) -> Measured:
+    return measure(source, MARGIN, known, wait=timedelta(0))
+
+
+def test_when_nothing_is_open_the_horizon_is_the_clock_less_the_margin(
+    catalogue: Catalogue,
+) -> None:
+    found = measured(catalogue.source())
+    assert parse(found.horizon) == parse(found.now) - MARGIN
+    assert found.held_by is None
+    assert found.abandoned == []
+    assert found.epochs == ()
+
+
+def test_an_open_transaction_holds_it_at_its_beginning(
+    catalogue: Catalogue, session: OpenSession
+) -> None:
+    writer = session(application="nightly dump")
+    start = began(writer)
+    found = measured(catalogue.source())
+    assert parse(found.horizon) == start - MARGIN
+    assert f"pid {writer.info.backend_pid}" in (found.held_by or "")
+    assert "nightly dump" in (found.held_by or "")
+    writer.commit()
+    assert parse(measured(catalogue.source()).horizon) > start - MARGIN
+
+
+def test_the_oldest_of_several_holds_it(catalogue: Catalogue, session: OpenSession) -> None:
+    starts = [began(session()) for _ in range(3)]
+    assert parse(measured(catalogue.source()).horizon) == starts[0] - MARGIN
+
+
+def test_a_row_that_is_committed_later_is_not_below_it(
+    catalogue: Catalogue, session: OpenSession
+) -> None:
+    writer = session()
+    writer.execute(
+        "INSERT INTO content.film_work (id, title, type, modified)"
+        " VALUES (gen_random_uuid(), 'Late', 'movie', now())"
+    )
+    found = measured(catalogue.source())
+    writer.commit()
+    (stamp,) = catalogue.execute("SELECT modified FROM content.film_work").fetchone() or (None,)
+    assert isinstance(stamp, datetime)
+    assert stamp >= parse(found.horizon)
+
+
+def test_an_idle_session_does_not_hold_it(catalogue: Catalogue, session: OpenSession) -> None:
+    idle = session()
+    began(idle)
+    idle.rollback()
+    assert measured(catalogue.source()).held_by is None
+
+
+def test_a_transaction_in_another_database_does_not_hold_it(
+    catalogue: Catalogue, session: OpenSession
+) -> None:
+    began(session(database="postgres"))
+    assert measured(catalogue.source()).held_by is None
+
+
+def test_the_programs_own_sessions_do_not_hold_it(
+    catalogue: Catalogue, session: OpenSession
+) -> None:
+    began(session(application="movies_etl person"))
+    assert measured(catalogue.source()).held_by is None
+
+
+def test_the_programs_name_in_another_role_does_not_let_it_pass(
+    catalogue: Catalogue, session: OpenSession, postgres: Postgres
+) -> None:
+    postgres.createuser("writer")
+    start = began(session(role="writer", application="movies_etl person"))
+    assert parse(measured(catalogue.source()).horizon) == start - MARGIN
+
+
+def test_roles_that_never_write_may_be_left_out(
+    catalogue: Catalogue, session: OpenSession, postgres: Postgres
+) -> None:
+    postgres.createuser("reporting")
+    start = began(session(role="reporting"))
+    with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
+        source = Source(connection, Settings().include_dir, ignored_roles=["reporting"])
+        assert measured(source).held_by is None
+    assert parse(measured(catalogue.source()).horizon) == start - MARGIN
+
+
+def test_it_never_goes_back(catalogue: Catalogue, session: OpenSession) -> None:
+    began(session())
+    known = measured(catalogue.source()).now
+    later = in_utc(parse(known) + timedelta(hours=1))
+    for before in (known, later):
+        assert measured(catalogue.source(), Known(before)).horizon == before
+
+
+@pytest.fixture
+def prepared(session: OpenSession, catalogue: Catalogue) -> Iterator[datetime]:
+    """A prepared transaction; when it was prepared."""
+    writer = session()
+    writer.autocommit = True
+    writer.execute("BEGIN")
+    writer.execute("INSERT INTO content.genre (id, name) VALUES (gen_random_uuid(), 'Two-phase')")
+    writer.execute("PREPARE TRANSACTION 'import 7'")
+    try:
+        (at,) = catalogue.execute("SELECT prepared FROM pg_prepared_xacts").fetchone() or (None,)
+        assert isinstance(at, datetime)
+        yield at
+    finally:
+        catalogue.execute("ROLLBACK PREPARED 'import 7'")
+
+
+def test_while_a_prepared_transaction_waits_it_stands_still(
+    catalogue: Catalogue, prepared: datetime
+) -> None:
+    known = in_utc(prepared - timedelta(minutes=3))
+    found = measured(catalogue.source(), Known(known))
+    assert found.horizon == known
+    assert "import 7 of postgres" in (found.held_by or "")
+
+
+def test_beside_a_prepared_transaction_the_first_run_begins_an_hour_before_it(
+    catalogue: Catalogue, prepared: datetime
+) -> None:
+    assert parse(measured(catalogue.source()).horizon) == prepared - timedelta(hours=1)
+
+
+class Told:
+    """Transactions as a test tells them."""
+
+    def __init__(
+        self,
+        now: str = "2026-01-01T12:00:00.000000+00:00",
+        prepared: tuple[Prepared, ...] = (),
+        hidden: int = 0,
+        epochs: tuple[Epoch, ...] = (),
+    ) -> None:
+        self.now = now
+        self.prepared = prepared
+        self.hidden = hidden
+        self.epochs = list(epochs)
+
+    def activity(self) -> Activity:
+        return Activity(self.now, self.now, self.hidden, None)
+
+    def prepared_transactions(self) -> list[Prepared]:
+        return list(self.prepared)
+
+    def virtual_transactions(self) -> Epoch:
+        return self.epochs.pop(0) if len(self.epochs) > 1 else self.epochs[0]
+
+
+def test_a_prepared_transaction_that_was_forgotten_no_longer_holds_it() -> None:
+    old = Prepared("forgotten", "2026-01-01T10:59:59.000000+00:00", "ann")
+    found = measure(Told(prepared=(old,)), MARGIN, Known("2026-01-01T09:00:00.000000+00:00"))
+    assert found.abandoned == [old]
+    assert found.horizon == "2026-01-01T11:59:55.000000+00:00"
+    assert timedelta(hours=1) == ABANDONED
+
+
+def test_a_forgotten_one_beside_one_that_waits_does_not_let_it_pass() -> None:
+    old = Prepared("forgotten", "2026-01-01T10:00:00.000000+00:00", "ann")
+    waits = Prepared("fresh", "2026-01-01T11:59:00.000000+00:00", "bob")
+    known = "2026-01-01T11:30:00.000000+00:00"
+    found = measure(Told(prepared=(old, waits)), MARGIN, Known(known))
+    assert found.horizon == known
+    assert found.abandoned == [old]
+    assert "fresh of bob" in (found.held_by or "")
+
+
+# -- a role that may not see when others began ----------------------------------------------------
+
+
+@pytest.fixture
+def blind(catalogue: Catalogue, postgres: Postgres) -> Iterator[Source]:
+    postgres.createuser("blind")
+    dsn = catalogue.dsn.replace("postgres@", "blind@")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield Source(connection, Settings().include_dir)
+
+
+def test_without_the_right_to_see_others_it_passes_a_moment_when_all_open_then_are_gone(
+    session: OpenSession, blind: Source
+) -> None:
+    writer = session()
+    start = began(writer)
+    first = measured(blind)
+    assert parse(first.horizon) < start
+    assert "pg_read_all_stats" in (first.held_by or "")
+    second = measured(blind, Known(first.horizon, first.epochs))
+    assert second.horizon == first.horizon
+    writer.commit()
+    began(writer)  # another transaction of the same session
+    third = measured(blind, Known(second.horizon, second.epochs))
+    assert parse(third.horizon) == parse(second.epochs[-1].now) - MARGIN
+
+
+def test_without_that_right_a_row_committed_later_is_not_below_it(
+    catalogue: Catalogue, session: OpenSession, blind: Source
+) -> None:
+    known = NOTHING
+    for round_ in range(5):
+        writer = session()
+        writer.execute(
+            "INSERT INTO content.genre (id, name, modified) VALUES (gen_random_uuid(), %s, now())",
+            (f"Genre {round_}",),
+        )
+        found = measured(blind, known)
+        known = Known(found.horizon, found.epochs)
+        writer.commit()
+        (stamp,) = catalogue.execute(
+            "SELECT modified FROM content.genre WHERE name = %s", f"Genre {round_}"
+        ).fetchone() or (None,)
+        assert isinstance(stamp, datetime)
+        assert stamp >= parse(found.horizon)
+
+
+def test_moments_that_are_remembered_are_few() -> None:
+    known = NOTHING
+    for minute in range(50):
+        now = f"2026-01-01T12:{minute:02}:00.000000+00:00"
+        told = Told(now, hidden=1, epochs=(Epoch(now=now, transactions=("3/7", f"4/{minute}")),))
+        found = measure(told, MARGIN, known, wait=timedelta(0))
+        known = Known(found.horizon, found.epochs)
+    assert len(known.epochs) <= 10
+    assert known.epochs[0].now == "2026-01-01T12:00:00.000000+00:00"
+    assert known.epochs[-1].now == "2026-01-01T12:49:00.000000+00:00"
