@@ -1,0 +1,41 @@
+"""``python -m tests.simulation``: play histories, or one of them with its trace."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from tests.simulation.breaks import BREAKS, LIMIT
+from tests.simulation.play import play, replay
+
+
+def main() -> int:
+    """Read the arguments; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--histories", type=int, help="how many to play (default 1000)")
+    parser.add_argument("--minutes", type=float, help="play for so long, from a fresh seed")
+    parser.add_argument("--seed", type=int, help="play this one and print its trace")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first (default 0)")
+    parser.add_argument(
+        "--break", dest="rule", choices=sorted(BREAKS), help="switch a rule's protection off"
+    )
+    asked = parser.parse_args()
+    if asked.seed is not None:
+        return replay(asked.seed, asked.rule)
+    if asked.rule:
+        tally = play(range(asked.first, asked.first + LIMIT), rule=asked.rule, stop=True)
+        print(f"break {asked.rule}: {tally}")
+        return 0 if tally.divergences else 1
+    first = asked.first
+    count = asked.histories or (sys.maxsize if asked.minutes else 1000)
+    if asked.minutes and not first:
+        first = int(time.time())
+    until = time.monotonic() + asked.minutes * 60 if asked.minutes else None
+    tally = play(range(first, first + count), until=until, progress=True)
+    print(tally)
+    return 1 if tally.divergences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,2 @@
+BREAKS={}
+LIMIT=300

@@ -1,0 +1,83 @@
+"""Plays histories one after another, and one again with its trace."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+from tests.simulation.breaks import BREAKS
+from tests.simulation.history import History, Tally
+from tests.simulation.world import Divergence, simulated
+
+EVERY = 10.0
+"""Seconds between two lines of progress."""
+
+
+def play(
+    seeds: Iterable[int],
+    *,
+    rule: str | None = None,
+    until: float | None = None,
+    stop: bool = False,
+    progress: bool = False,
+) -> Tally:
+    """Play a history a seed; print each that diverges.
+
+    :param rule: whose protection is switched off.
+    :param until: moment (``time.monotonic``) after which none begins.
+    :param stop: end at the first divergence.
+    """
+    tally = Tally()
+    started = told = time.monotonic()
+    with ExitStack() as stack:
+        stack.enter_context(simulated())
+        if rule:
+            stack.enter_context(BREAKS[rule]())
+        for seed in seeds:
+            now = time.monotonic()
+            if until is not None and now > until:
+                break
+            if progress and now - told > EVERY:
+                told = now
+                print(f"{tally} ({tally.histories / (now - started):.0f}/s)", flush=True)
+            error = _one(History(seed, tally), tally)
+            if error:
+                print(f"seed {seed}: {error}", file=sys.stderr)
+                if stop:
+                    break
+                print(f"python -m tests.simulation --seed {seed}", file=sys.stderr)
+    return tally
+
+
+def _one(history: History, tally: Tally) -> str | None:
+    error = None
+    try:
+        history.play()
+    except Divergence as divergence:
+        error = str(divergence)
+    except Exception as unexpected:  # noqa: BLE001 - the seed must be told whatever it is
+        error = f"{type(unexpected).__name__}: {unexpected}"
+    tally.histories += 1
+    tally.steps += history.world.steps
+    if error:
+        tally.divergences += 1
+        tally.diverged.append(history.seed)
+    return error
+
+
+def replay(seed: int, rule: str | None = None) -> int:
+    """Play one history and print what happened; return 1 when it diverges."""
+    tally = Tally()
+    with ExitStack() as stack:
+        stack.enter_context(simulated())
+        if rule:
+            stack.enter_context(BREAKS[rule]())
+        try:
+            History(seed, tally, trace=print).play()
+        except Divergence as divergence:
+            print(f"seed {seed} diverges: {divergence}")
+            return 1
+    print(f"seed {seed}: every document is as it should be")
+    return 0

@@ -1,0 +1,211 @@
+"""The program's tasks in a world: an executor without threads, cursors that are checked, runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+from movies_etl.cursors import Cursor
+from movies_etl.horizon import Epoch, Known
+from movies_etl.settings import Settings
+from movies_etl.streams import STREAMS
+from movies_etl.window import Window
+
+from tests.simulation.elasticsearch import POISON, SimulatedClient
+from tests.simulation.world import Divergence, World, described
+
+if TYPE_CHECKING:
+    from tests.simulation.history import History
+
+
+class Answer:
+    """What the executor returns for a future: the call is made when the world wants it."""
+
+    def __init__(self, executor: SimulatedExecutor, call: Callable[..., Any], body: Any) -> None:
+        self._executor = executor
+        self._call = call
+        self._body = body
+        self._outcome: Any = None
+        self._error: Exception | None = None
+        self._is_done = False
+
+    def can_run(self) -> bool:
+        """Whether the call has room beside those that are being made."""
+        throttle = self._call._throttle  # type: ignore[attr-defined]
+        return bool(throttle._in_flight < throttle._permits)
+
+    def run(self) -> None:
+        """Make the call; a kill ends the whole task, as the thread ends with its process."""
+        self._executor.waiting.remove(self)
+        try:
+            self._outcome = self._call(self._body)
+        except Exception as error:  # noqa: BLE001 - as a future does
+            self._error = error
+        self._is_done = True
+
+    def leave(self) -> None:
+        """Let the request be under way although its task is dead."""
+        self.run()
+
+    def done(self) -> bool:
+        """Whether the outcome is there."""
+        return self._is_done
+
+    def result(self) -> Any:
+        """Wait for the outcome."""
+        if self in self._executor.waiting:
+            self.run()
+        if self._error:
+            raise self._error
+        return self._outcome
+
+
+class SimulatedExecutor(Executor):
+    """Runs bodies at once, when they are waited for, or in between, in any order."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.waiting: list[Answer] = []
+
+    def submit(self, call: Callable[..., Any], body: Any) -> Answer:  # type: ignore[override]
+        answer = Answer(self, call, body)
+        self.waiting.append(answer)
+        if self.world.chance(0.4):
+            answer.run()
+        return answer
+
+    def run_one(self) -> None:
+        """Run one of the bodies that wait, if there is room for it."""
+        able = [answer for answer in self.waiting if answer.can_run()]
+        if able:
+            self.world.random.choice(able).run()
+
+
+class Cursors:
+    """Keeps cursors as text, as Variables do, and looks at each that a task saves."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.texts: dict[str, str] = {}
+
+    def load(self, stream: str) -> Cursor | None:
+        self.history.world.step(f"load cursor {stream}")
+        text = self.texts.get(stream)
+        return None if text is None else Cursor.from_json(text, where=stream)
+
+    def save(self, stream: str, cursor: Cursor) -> None:
+        self.history.world.step(f"save cursor {stream}")
+        task = self.history.tasks[-1] if self.history.tasks else None
+        if task and task.window:
+            check_cursor(self.history, task, stream, cursor)
+        self.texts[stream] = cursor.to_json()
+        if self.history.world.trace:
+            self.history.note(f"cursor {stream}: {described(cursor.model_dump_json(by_alias=True))}")
+        self.history.world.step(f"saved cursor {stream}")
+
+
+class Horizons:
+    """Keeps the last measurement."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.known = Known()
+
+    def load(self) -> Known:
+        self.world.step("load horizon")
+        return self.known
+
+    def save(self, horizon: str, epochs: tuple[Epoch, ...]) -> None:
+        self.world.step("save horizon")
+        self.known = Known(horizon, epochs)
+
+
+class Differences:
+    """Keeps the last comparison of counts."""
+
+    def __init__(self) -> None:
+        self.last: int | None = None
+
+    def load(self) -> int | None:
+        return self.last
+
+    def save(self, difference: int) -> None:
+        self.last = difference
+
+
+class Task:
+    """One attempt of one task: its session, its client and its senders."""
+
+    def __init__(self, history: History, name: str, window: Window | None) -> None:
+        from tests.simulation.postgres import SimulatedSource  # noqa: PLC0415
+
+        self.name = name
+        self.window = window
+        settings: Settings = history.settings
+        self.source = SimulatedSource(
+            history.postgres, settings, name, privileged=history.privileged
+        )
+        self.client = SimulatedClient(history.node, 0.0 if history.world.calm else history.faults)
+        self.executor = SimulatedExecutor(history.world)
+
+    def die(self, world: World) -> None:
+        """Let some of the requests that were in flight be under way for longer than the task."""
+        self.client.dead = True
+        for answer in list(self.executor.waiting):
+            if world.chance(0.5):
+                answer.leave()
+
+
+def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> None:
+    """Look at a cursor that a task saves.
+
+    It stands at rows that were there, below the horizon, it never goes back, and what is below it
+    is in the index.
+    """
+    postgres, window = history.postgres, task.window
+    assert window
+    (of,) = [one for one in STREAMS if one.name == stream]
+    before = history.cursors.texts.get(stream)
+    held = None if before is None else Cursor.model_validate_json(before)
+    for feed, position in zip(of.feeds, (cursor.rows, cursor.links), strict=False):
+        if position is None:
+            continue
+        place = (position.stamp[:26], position.id)
+        if place not in postgres.places[feed.table]:
+            raise Divergence(f"{task.name}: cursor {stream} stands at no row: {place}")
+        if place[0] >= task.source.below(feed, window.horizon).stamp[:26]:
+            raise Divergence(f"{task.name}: cursor {stream} passed the horizon: {place}")
+        earlier = held and (held.rows if feed.name == "rows" else held.links)
+        if held and held.index == cursor.index and earlier:
+            if place < (earlier.stamp[:26], earlier.id):
+                raise Divergence(f"{task.name}: cursor {stream} went back to {place}")
+    check_loaded(history, task, stream, cursor)
+
+
+def check_loaded(history: History, task: Task, stream: str, cursor: Cursor) -> None:
+    """Compare what is below a cursor with what the index has."""
+    index = next((one for one in history.node.indexes.values() if one.uuid == cursor.index), None)
+    if index is None or cursor.rows is None:
+        return
+    upto = (cursor.rows.stamp[:26], cursor.rows.id)
+    tables = history.postgres.tables
+    if stream == "film_work":
+        for film in tables["film_work"].values():
+            if film.stamp is None or (film.stamp, film.id) > upto or is_refused(film):
+                continue
+            held = index.held.get(film.id)
+            if held is None or held.source["title"] != film.title:
+                raise Divergence(
+                    f"{task.name}: cursor film_work passed {film.id}, which the index does not have"
+                )
+
+
+def is_refused(film: Any) -> bool:
+    """Whether a film's document is refused, by the program or by Elasticsearch."""
+    return film.title.startswith(POISON) or film.rating != film.rating
+
+
+def sent(results: Sequence[Any]) -> int:
+    """Return how many documents a run's tasks sent."""
+    return sum(counters.indexed + counters.conflicts for counters in results)

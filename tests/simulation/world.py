@@ -1,0 +1,158 @@
+"""One world a history: its clocks, its seed, and whatever happens between any two actions.
+
+Both models, the cursor store and the executor call :meth:`World.step` before each of their actions.
+There the site may write, a late request arrive, a sender run, a session be lost, or the task die.
+Everything runs in one thread: a task that is paused (a zombie, or one beside its rival) waits in
+its own ``step`` while what happens meanwhile runs on top of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from unittest import mock
+from zoneinfo import ZoneInfo
+
+import tenacity
+import tenacity.nap
+import tenacity.wait
+from movies_etl import horizon, init, lock
+from movies_etl import index as elastic
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+ACTION = 900
+"""Microseconds that one action of the program takes."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Killed(BaseException):  # noqa: N818 - nothing may catch it as an error
+    """The task's process ended here: SIGKILL, so nothing of it runs any more."""
+
+
+class Divergence(AssertionError):  # noqa: N818 - it is what a history ends with
+    """The index is not what it should be, or a cursor stands where it must not."""
+
+
+class World:
+    """The clocks and the dice of one history.
+
+    :param seed: all that a history depends on.
+    :param trace: takes each line of what happened; None when nobody reads it.
+    """
+
+    def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
+        self.random = random.Random(f"movies_etl {seed}")  # noqa: S311 - a game
+        self.trace = trace
+        self.now = 0
+        self.behind = 0
+        self.steps = 0
+        self.calm = True
+        self.restlessness = 20
+        self.happen: Callable[[str], None] = lambda _action: None
+        self._until_next = 0
+
+    @property
+    def database_clock(self) -> int:
+        """The database's clock in microseconds; it may be set back, the site's own never is."""
+        return self.now - self.behind
+
+    def step(self, action: str) -> None:
+        """Let time pass before an action, and the world move."""
+        self.steps += 1
+        self.now += ACTION
+        if self.calm:
+            return
+        self._until_next -= 1
+        if self._until_next <= 0:
+            self._until_next = self.random.randint(1, self.restlessness)
+            self.happen(action)
+
+    def chance(self, probability: float) -> bool:
+        """Whether something of this probability happens."""
+        return self.random.random() < probability
+
+    # -- a stand-in for the module ``time``: waiting moves the model's clock ---------------------
+
+    def monotonic(self) -> float:
+        """Return seconds."""
+        return self.now / SECOND
+
+    def sleep(self, seconds: float) -> None:
+        """Let that much time pass."""
+        self.now += int(seconds * SECOND)
+        self.step("sleep")
+
+
+def microseconds(moment: str) -> int:
+    """Read ISO 8601."""
+    return (datetime.fromisoformat(moment) - _EPOCH) // timedelta(microseconds=1)
+
+
+def utc(moment: int) -> str:
+    """Write microseconds as PostgreSQL shows a ``timestamptz`` in UTC, without the zone."""
+    return (
+        (_EPOCH + timedelta(microseconds=moment))
+        .replace(tzinfo=None)
+        .isoformat(timespec="microseconds")
+    )
+
+
+def on_the_wall(moment: int, zone: str) -> str:
+    """Write microseconds as the wall clock of a zone shows them."""
+    shown = (_EPOCH + timedelta(microseconds=moment)).astimezone(ZoneInfo(zone))
+    return shown.replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+class Clock:
+    """The module ``time`` of the program while it is simulated."""
+
+    world: World
+
+    def monotonic(self) -> float:
+        """Return the world's seconds."""
+        return self.world.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Move the world's clock."""
+        self.world.sleep(seconds)
+
+
+CLOCK = Clock()
+
+
+class _Dice:
+    """The module ``random`` of the retries while they are simulated."""
+
+    def uniform(self, low: float, high: float) -> float:
+        return CLOCK.world.random.uniform(low, high)
+
+
+@contextmanager
+def simulated() -> Iterator[None]:
+    """Give the program the world's clock and dice in place of the machine's."""
+    program = logging.getLogger("movies_etl")
+    level = program.level
+    program.setLevel(logging.CRITICAL)
+    with ExitStack() as stack:
+        for module in (tenacity, tenacity.nap, lock, horizon):
+            stack.enter_context(mock.patch.object(module, "time", CLOCK))
+        stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
+        stack.enter_context(mock.patch.object(init, "LOCK_WAIT", 1.0))
+        stack.enter_context(mock.patch.object(elastic, "definition", cache(elastic.definition)))
+        try:
+            yield
+        finally:
+            program.setLevel(level)
+
+
+def described(value: Any) -> str:
+    """Write a value for a trace, short."""
+    text = str(value)
+    return text if len(text) < 160 else text[:157] + "..."
