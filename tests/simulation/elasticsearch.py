@@ -281,7 +281,7 @@ class SimulatedClient:
         request = Late(index, _parsed(operations), refresh)
         if self.dead:
             self.node.late.append(request)
-            raise elasticsearch.ConnectionError("nobody waits")
+            raise Killed
         world = self.node.world
         try:
             self._request("bulk")

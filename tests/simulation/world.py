@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 from zoneinfo import ZoneInfo
@@ -21,7 +22,7 @@ from zoneinfo import ZoneInfo
 import tenacity
 import tenacity.nap
 import tenacity.wait
-from movies_etl import horizon, init, lock
+from movies_etl import horizon, init, lock, throttle
 from movies_etl import index as elastic
 
 SECOND = 1_000_000
@@ -134,6 +135,22 @@ class _Dice:
         return CLOCK.world.random.uniform(low, high)
 
 
+class _Unlocked:
+    """A condition for one thread: a sender on top of another cannot wait for it to end."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def wait_for(self, _condition: object) -> None:
+        pass
+
+    def notify_all(self) -> None:
+        pass
+
+
 @contextmanager
 def simulated() -> Iterator[None]:
     """Give the program the world's clock and dice in place of the machine's."""
@@ -144,6 +161,8 @@ def simulated() -> Iterator[None]:
         for module in (tenacity, tenacity.nap, lock, horizon):
             stack.enter_context(mock.patch.object(module, "time", CLOCK))
         stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
+        one_thread = SimpleNamespace(Condition=_Unlocked)
+        stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
         stack.enter_context(mock.patch.object(init, "LOCK_WAIT", 1.0))
         stack.enter_context(mock.patch.object(elastic, "definition", cache(elastic.definition)))
         try:
