@@ -86,14 +86,14 @@ NEVER = ExceptionRetryPolicy(
         ),
         "ids": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string", "minLength": 1},
             title="Films to load again",
             description="Film ids, one a line: sent whatever the index has of them.",
         ),
         "replay": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string", "minLength": 1},
             title="Dead letters to try again",
             description='Film ids, one a line, or the word "all".',
