@@ -1,2 +1,305 @@
-BREAKS={}
-LIMIT=300
+"""Proof of the proof: each switches the protection of one rule of the design off, from outside.
+
+A break is a context manager; the program has no such switch. A rule that no history can break is
+either not needed or not tested, so each must be found within ``LIMIT`` histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+from movies_etl import horizon, init, lock, sync
+from movies_etl.batches import Batch, _Reader
+from movies_etl.bulk import Item
+from movies_etl.cursors import FanOut, LinkPosition, RowPosition
+from movies_etl.dead_letters import DeadLetters
+from movies_etl.errors import ConfigurationError
+from movies_etl.index import Index
+from movies_etl.starts import Starts
+from movies_etl.streams import FILM_WORK, GENRE, PERSON
+
+from tests.simulation.elasticsearch import SimulatedClient
+from tests.simulation.postgres import SimulatedSource
+
+LIMIT = 300
+"""Histories within which a broken rule must be found."""
+
+Break = Callable[[], AbstractContextManager[object]]
+BREAKS: dict[str, Break] = {}
+LAST = "\N{DELETE}"
+"""An id above every other."""
+
+
+def _rule(name: str) -> Callable[[Break], Break]:
+    def kept(broken: Break) -> Break:
+        BREAKS[name] = broken
+        return broken
+
+    return kept
+
+
+@contextmanager
+def _patched(*changes: tuple[object, str, object]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for owner, name, value in changes:
+            stack.enter_context(mock.patch.object(owner, name, value))
+        yield
+
+
+@_rule("1")
+def bare_comparison_of_the_stamp() -> AbstractContextManager[object]:
+    """``modified > :m`` in place of the row comparison: ties at a page's border are lost."""
+    page = SimulatedSource._page
+
+    def broken(self: Any, table: str, *, after_id: str, **parameters: Any) -> Any:
+        del after_id
+        return page(self, table, after_id=LAST, **parameters)
+
+    return _patched((SimulatedSource, "_page", broken))
+
+
+@_rule("2")
+def horizon_is_now() -> AbstractContextManager[object]:
+    """The cursor follows to the clock, whatever is open."""
+    measure = horizon.measure
+
+    def broken(*arguments: Any) -> Any:
+        measured = measure(*arguments)
+        return measured._replace(horizon=measured.now)
+
+    return _patched((horizon, "measure", broken))
+
+
+@_rule("2-margin")
+def horizon_without_margin() -> AbstractContextManager[object]:
+    """Stamps are taken to be never older than the start that the list of sessions shows."""
+    measure = horizon.measure
+
+    def broken(source: Any, margin: Any, known: Any) -> Any:
+        return measure(source, margin * 0, known)
+
+    return _patched((horizon, "measure", broken))
+
+
+@_rule("2-prepared")
+def prepared_transactions_are_not_waited_for() -> AbstractContextManager[object]:
+    """The horizon goes on beside a prepared transaction."""
+    return _patched((SimulatedSource, "_prepared", lambda _self: []))
+
+
+@_rule("2-order")
+def horizon_from_a_clock_that_is_read_late() -> AbstractContextManager[object]:
+    """The clock is read after the list of sessions instead of before."""
+
+    def broken(self: SimulatedSource, ignored_roles: Any) -> Any:
+        del ignored_roles
+        starts = [one.start for one in self.postgres.open]
+        self._move("activity.sql, before it reads the clock")
+        self.postgres.world.now += 10_000_000
+        now = min([self.postgres.world.database_clock, *starts])
+        text = horizon.in_utc(horizon.datetime.fromtimestamp(now / 1e6, horizon.UTC))
+        return [(self._now(), text, 0, None, None, None, None)]
+
+    return _patched((SimulatedSource, "_activity", broken))
+
+
+@_rule("3")
+def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
+    """Whether a document is there is asked from the last refresh."""
+    mget = SimulatedClient.mget
+
+    def broken(self: SimulatedClient, **parameters: Any) -> Any:
+        return mget(self, **(parameters | {"realtime": "realtime" not in parameters}))
+
+    return _patched((SimulatedClient, "mget", broken))
+
+
+@_rule("3-fence")
+def no_fence_after_an_unclean_end() -> AbstractContextManager[object]:
+    """An equal document is believed although a dead task's request may be under way."""
+    return _patched((sync._Task, "_raised_fence", lambda _self, _cursors: 0))
+
+
+@_rule("4")
+def no_pass_over_undated_rows() -> AbstractContextManager[object]:
+    """Rows whose ``modified`` is NULL or infinite are not looked at."""
+    return _patched((_Reader, "undated", lambda _self: iter(())))
+
+
+@_rule("5")
+def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[object]:
+    """What was renamed while films were loaded lies below the starts."""
+    finish = sync._Task.finish
+
+    def broken(self: Any) -> None:
+        first = self._stream is FILM_WORK and self.cursor.horizon is None
+        finish(self)
+        if not first:
+            return
+        source, cursors = self._parts.source, self._parts.cursors
+        for stream in (GENRE, PERSON):
+            cursor = cursors.load(stream.name)
+            if cursor is None or stream.links is None:
+                continue
+            rows = source.last(stream.rows, source.below(stream.rows, source.now()))
+            links = source.last(stream.links, source.below(stream.links, source.now()))
+            cursors.texts[stream.name] = cursor.moved(
+                rows=rows and RowPosition.at(rows), links=links and LinkPosition.at(links)
+            ).to_json()
+
+    return _patched((sync._Task, "finish", broken))
+
+
+@_rule("6")
+def names_from_a_cache() -> AbstractContextManager[object]:
+    """Documents are built with names that were read when the run began."""
+    opened = init._check_source
+    names = SimulatedSource.names
+    cache: dict[int, Any] = {}
+
+    def remember(source: Any, settings: Any) -> None:
+        cache.clear()
+        cache[id(source.postgres)] = names(source)
+        opened(source, settings)
+
+    def remembered(self: SimulatedSource) -> Any:
+        known = cache.get(id(self.postgres))
+        genres, persons = names(self)
+        return (genres | known[0], persons | known[1]) if known else (genres, persons)
+
+    return _patched((init, "_check_source", remember), (SimulatedSource, "names", remembered))
+
+
+@_rule("7")
+def once_a_run_judged_by_an_earlier_moment() -> AbstractContextManager[object]:
+    """A film that was read a while before the horizon is taken for read in this run."""
+    read = sync._Task._is_read_in_this_run
+
+    def broken(self: Any, film: str, stored: Any) -> bool:
+        earlier = self._window.version - 60_000_000
+        return read(self, film, stored) or (film in stored and stored[film].version >= earlier)
+
+    return _patched((sync._Task, "_is_read_in_this_run", broken))
+
+
+@_rule("8")
+def page_read_by_its_size_again_on_resume() -> AbstractContextManager[object]:
+    """A page of genres is resumed with LIMIT: who takes a leaver's place is half loaded."""
+
+    def broken(self: Any, feed: Any, cursor: Any) -> Any:
+        upto = self._source.below(feed, self._horizon)
+        while rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
+            after = cursor.fan_out.after_film if cursor.fan_out else None
+            end = self._row_position(feed, rows[-1])
+            page = FanOut(start=cursor.rows, end=end, after_film=after)
+            rows = [row for row in rows if (row.id, row.xmin) not in self.remembered]
+            for films in self._fan_out(rows, page.after_film):
+                page = page.model_copy(update={"after_film": films[-1]})
+                yield Batch(films, cursor.moved(fan_out=page), compare=self._compare, once=True)
+            cursor = cursor.moved(rows=page.end, fan_out=None)
+            yield Batch([], cursor)
+        return cursor
+
+    return _patched((_Reader, "_settled_fan_out", broken))
+
+
+@_rule("9")
+def one_version_for_all() -> AbstractContextManager[object]:
+    """An older reading overwrites a newer one."""
+
+    def constant(film: str, version: int, source: bytes) -> Item:
+        del version
+        return Item(film, 1, source)
+
+    return _patched((sync, "Item", constant))
+
+
+@_rule("9-offset")
+def versions_follow_a_clock_that_was_set_back() -> AbstractContextManager[object]:
+    """Nothing raises the versions above those of the cursors."""
+    opened = init.Window
+
+    def broken(**fields: Any) -> Any:
+        version = fields["version"] - fields["version_offset"]
+        return opened(**(fields | {"version": version, "version_offset": 0}))
+
+    item = sync.Item
+
+    def by_the_clock(film: str, version: int, source: bytes) -> Item:
+        del version
+        return item(film, SEEN[0], source)
+
+    documents = SimulatedSource.documents
+
+    def noted(self: SimulatedSource, films: Any) -> Any:
+        version, found = documents(self, films)
+        SEEN[0] = version
+        return version, found
+
+    return _patched(
+        (init, "Window", broken),
+        (sync, "Item", by_the_clock),
+        (SimulatedSource, "documents", noted),
+    )
+
+
+SEEN = [0]
+
+
+@_rule("10")
+def cursor_saved_before_the_load() -> AbstractContextManager[object]:
+    """A page is remembered as done before its documents are sent."""
+    load = sync._Task.load
+
+    def broken(self: Any, batch: Batch) -> None:
+        if batch.reached:
+            self._save(batch.reached)
+        load(self, batch)
+
+    return _patched((sync._Task, "load", broken))
+
+
+@_rule("11")
+def dead_letters_are_dropped() -> AbstractContextManager[object]:
+    """A refused document is forgotten."""
+    return _patched((DeadLetters, "park", lambda _self, _letters, _now: None))
+
+
+@_rule("11-stop")
+def one_bad_row_stops() -> AbstractContextManager[object]:
+    """A refused document fails the task."""
+
+    def broken(_self: object, letters: Any, _now: object) -> None:
+        if letters:
+            raise ConfigurationError(f"a refused document: {letters[0].film}")
+
+    return _patched((DeadLetters, "park", broken))
+
+
+@_rule("12")
+def no_lock() -> AbstractContextManager[object]:
+    """Two writers work side by side."""
+    return _patched((lock, "take", lambda _session, _uuid, wait: wait))
+
+
+@_rule("13")
+def no_look_at_the_index_identity() -> AbstractContextManager[object]:
+    """A cursor counts for whatever index the alias leads to."""
+    return _patched(
+        (Starts, "_void", lambda _self, cursor: None if cursor else "there is no cursor"),
+        (sync, "check_window", lambda _window, _parts: None),
+        (sync._Task, "_checked", lambda _self, cursor: cursor),
+        (init, "_is_emptied", lambda _films, _source, _index: False),
+        (Index, "uuid", lambda _self: "any"),
+    )
+
+
+@_rule("13-emptied")
+def no_look_at_an_emptied_index() -> AbstractContextManager[object]:
+    """An index whose documents were deleted is taken for loaded."""
+    return _patched((init, "_is_emptied", lambda _films, _source, _index: False))
+
+
