@@ -349,12 +349,23 @@ def test_versions_are_microseconds_of_the_clock_and_grow(catalogue: Catalogue) -
     assert abs(versions[0] / 1e6 - time.time()) < 60
 
 
-def test_a_documents_version_is_read_before_its_snapshot(catalogue: Catalogue) -> None:
+def test_a_documents_version_is_read_before_its_snapshot(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = catalogue.add_film("Old")
     source = catalogue.source()
-    before = source.version()
-    version, _documents = source.documents([catalogue.add_film()])
-    (after,) = catalogue.execute("SELECT extract(epoch FROM clock_timestamp()) * 1e6").fetchone()
-    assert before < version < after
+    read_clock = source.version
+
+    def read_clock_and_change_the_film() -> int:
+        version = read_clock()
+        catalogue.execute("UPDATE content.film_work SET title = 'New'")
+        return version
+
+    monkeypatch.setattr(source, "version", read_clock_and_change_the_film)
+    before = read_clock()
+    version, ((_film, text),) = source.documents([film])
+    assert before < version < read_clock()
+    assert '"title":"New"' in text
 
 
 def test_films_are_counted(catalogue: Catalogue) -> None:
