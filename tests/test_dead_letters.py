@@ -34,7 +34,7 @@ def stored(client: Elasticsearch) -> list[dict[str, object]]:
 def test_a_letter_says_what_was_refused_why_and_when(
     letters: DeadLetters, client: Elasticsearch
 ) -> None:
-    letters.park([letter()], FIRST)
+    letters.park([letter()], FIRST, 1)
     assert stored(client) == [
         {
             "film": "f1",
@@ -51,8 +51,8 @@ def test_a_letter_says_what_was_refused_why_and_when(
 def test_a_film_has_one_letter_that_keeps_its_first_time_and_counts(
     letters: DeadLetters, client: Elasticsearch
 ) -> None:
-    letters.park([letter()], FIRST)
-    letters.park([letter(reason="rating: NaN")], LATER)
+    letters.park([letter()], FIRST, 1)
+    letters.park([letter(reason="rating: NaN")], LATER, 3)
     (found,) = stored(client)
     assert (found["first_seen"], found["last_seen"], found["attempts"]) == (FIRST, LATER, 2)
     assert found["reason"] == "rating: NaN"
@@ -61,42 +61,55 @@ def test_a_film_has_one_letter_that_keeps_its_first_time_and_counts(
 def test_several_letters_are_parked_at_once_new_and_known(
     letters: DeadLetters, client: Elasticsearch
 ) -> None:
-    letters.park([letter("b")], FIRST)
-    letters.park([letter("a"), letter("b"), letter("c")], LATER)
+    letters.park([letter("b")], FIRST, 1)
+    letters.park([letter("a"), letter("b"), letter("c")], LATER, 3)
     assert [found["attempts"] for found in stored(client)] == [1, 2, 1]
 
 
 def test_films_with_a_letter_are_told_at_once(letters: DeadLetters) -> None:
     assert letters.films() == set()
-    letters.park([letter("a"), letter("b")], FIRST)
+    letters.park([letter("a"), letter("b")], FIRST, 1)
     assert letters.films() == {"a", "b"}
 
 
 def test_a_resolved_letter_is_gone_at_once_and_the_others_stay(letters: DeadLetters) -> None:
-    letters.park([letter("a"), letter("b")], FIRST)
-    letters.resolve(["a"])
+    letters.park([letter("a"), letter("b")], FIRST, 1)
+    letters.resolve(["a"], 2)
     assert letters.films() == {"b"}
 
 
 def test_a_letter_that_is_gone_already_may_be_resolved_again(letters: DeadLetters) -> None:
-    letters.resolve(["never was"])
+    letters.resolve(["never was"], 2)
     assert letters.films() == set()
 
 
 def test_a_film_that_comes_back_after_its_letter_was_resolved_begins_anew(
     letters: DeadLetters, client: Elasticsearch
 ) -> None:
-    letters.park([letter()], FIRST)
-    letters.resolve(["f1"])
-    letters.park([letter()], LATER)
+    letters.park([letter()], FIRST, 1)
+    letters.resolve(["f1"], 2)
+    letters.park([letter()], LATER, 3)
     (found,) = stored(client)
     assert (found["first_seen"], found["attempts"]) == (LATER, 1)
 
 
+def test_a_late_request_neither_brings_a_resolved_letter_back_nor_removes_a_newer_one(
+    letters: DeadLetters, client: Elasticsearch
+) -> None:
+    letters.resolve(["f1"], 2)
+    letters.park([letter()], FIRST, 1)
+    assert stored(client) == []
+    letters.park([letter()], LATER, 3)
+    letters.resolve(["f1"], 2)
+    letters.park([letter()], FIRST, 1)
+    (found,) = stored(client)
+    assert found["last_seen"] == LATER
+
+
 def test_nothing_to_park_or_resolve_asks_nobody() -> None:
     nobody = DeadLetters(Faults(forever=AssertionError("asked")).client("http://127.0.0.1:9"))
-    nobody.park([], FIRST)
-    nobody.resolve([])
+    nobody.park([], FIRST, 1)
+    nobody.resolve([], 2)
 
 
 @pytest.mark.parametrize("film", ["", "x" * 513, "\u0451" * 300, 'a "b"', "_id"])
@@ -104,10 +117,10 @@ def test_a_film_of_any_id_can_have_a_letter(
     letters: DeadLetters, client: Elasticsearch, film: str
 ) -> None:
     for _ in range(2):
-        letters.park([letter(film)], FIRST)
+        letters.park([letter(film)], FIRST, 1)
     (found,) = stored(client)
     assert (found["film"], found["attempts"]) == (film, 2)
-    letters.resolve([film])
+    letters.resolve([film], 2)
     assert stored(client) == []
 
 
@@ -115,13 +128,13 @@ def test_a_document_of_any_size_and_form_is_kept(
     letters: DeadLetters, client: Elasticsearch
 ) -> None:
     text = '{"title": "' + "x" * 100_000
-    letters.park([Letter("f1", "indexing", "r" * 50_000, text)], FIRST)
+    letters.park([Letter("f1", "indexing", "r" * 50_000, text)], FIRST, 1)
     (found,) = stored(client)
     assert found["document"] == text
 
 
 def test_the_index_of_letters_is_made_once_and_keeps_its_letters(letters: DeadLetters) -> None:
-    letters.park([letter()], FIRST)
+    letters.park([letter()], FIRST, 1)
     letters.create()
     assert letters.films() == {"f1"}
 
@@ -129,7 +142,7 @@ def test_the_index_of_letters_is_made_once_and_keeps_its_letters(letters: DeadLe
 def test_without_its_index_a_letter_is_an_error_and_not_lost(client: Elasticsearch) -> None:
     forbid_automatic_creation(client)
     with pytest.raises((ConfigurationError, IndexUnavailableError), match=INDEX):
-        DeadLetters(client).park([letter()], FIRST)
+        DeadLetters(client).park([letter()], FIRST, 1)
 
 
 def test_a_letter_that_cannot_be_written_is_an_error_that_names_the_film(
@@ -137,6 +150,6 @@ def test_a_letter_that_cannot_be_written_is_an_error_that_names_the_film(
 ) -> None:
     client.indices.put_settings(index=INDEX, settings={"index.blocks.write": True})
     with pytest.raises(IndexUnavailableError, match=f"letter of film f1 .* to {INDEX}"):
-        letters.park([letter()], FIRST)
+        letters.park([letter()], FIRST, 1)
     with pytest.raises(elasticsearch.NotFoundError):
         client.get(index=INDEX, id="f1")

@@ -63,8 +63,9 @@ def test_a_refused_document_becomes_a_letter_with_its_text(
 def test_a_letter_is_gone_when_its_film_is_indexed(
     source: Source, index: Index, letters: DeadLetters
 ) -> None:
-    letters.park([Letter(film, "indexing", "r", "{}") for film in "ab"], "2026-01-01T00:00:00Z")
+    letters.park([Letter(film, "indexing", "r", "{}") for film in "ab"], "2026-01-01T00:00:00Z", 1)
     settlement = Settlement(Counters(), source, index, letters, ahead=0)
+    settlement.reading = 2
     assert settlement.films_with_letter == {"a", "b"}
     settlement.settle(Outcome(indexed=["a", "c"]))
     assert letters.films() == settlement.films_with_letter == {"b"}

@@ -1,7 +1,8 @@
 """Documents that were refused: kept apart so that one bad film stops nobody.
 
 A film has at most one letter. It says what was refused, why, and how often; it goes away when the
-film is indexed later. Letters are read and written in real time, by the films' ids.
+film is indexed later. Letters are read and written in real time, by the films' ids, and carry the
+version of the reading that decided: a late request brings no resolved letter back.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ INDEX = "movies-dead-letters"
 MOST = 10_000
 """Letters that are looked at in one run; more than that is an outage, not a few bad films."""
 
+_NEWER_IS_THERE = 409
 _TEXT = {"type": "text", "index": False}
 _MAPPINGS: dict[str, Any] = {
     "dynamic": "strict",
@@ -67,7 +69,11 @@ class DeadLetters:
             if not self._client.indices.exists(index=INDEX):
                 self._client.indices.create(
                     index=INDEX,
-                    settings={"number_of_shards": 1, "auto_expand_replicas": "0-1"},
+                    settings={
+                        "number_of_shards": 1,
+                        "auto_expand_replicas": "0-1",
+                        "gc_deletes": "1h",
+                    },
                     mappings=_MAPPINGS,
                 )
 
@@ -86,15 +92,16 @@ class DeadLetters:
             )
         return {hit["_source"]["film"] for hit in answer.get("hits", {}).get("hits", ())}
 
-    def park(self, letters: Sequence[Letter], now: str) -> None:
+    def park(self, letters: Sequence[Letter], now: str, version: int) -> None:
         """Store letters; a film that has one already keeps its first time and counts the attempt.
 
         :param now: the database's time, ISO 8601.
+        :param version: of the reading that was refused; a letter of a later one stays.
         """
         if letters:
-            retrying(self._patience)(self._park, letters, now)
+            retrying(self._patience)(self._park, letters, now, version)
 
-    def _park(self, letters: Sequence[Letter], now: str) -> None:
+    def _park(self, letters: Sequence[Letter], now: str, version: int) -> None:
         with explained():
             before = self._client.mget(
                 index=INDEX,
@@ -105,7 +112,7 @@ class DeadLetters:
         for letter, found in zip(letters, before["docs"], strict=True):
             earlier = found.get("_source", {})
             operations += (
-                {"index": {"_id": _key(letter.film)}},
+                {"index": _meta(letter.film, version)},
                 {
                     **letter._asdict(),
                     "first_seen": earlier.get("first_seen", now),
@@ -115,10 +122,13 @@ class DeadLetters:
             )
         self._write(operations)
 
-    def resolve(self, films: Collection[str]) -> None:
-        """Remove the letters of films that were indexed."""
+    def resolve(self, films: Collection[str], version: int) -> None:
+        """Remove the letters of films that were indexed.
+
+        :param version: of the reading that was indexed; a letter of a later one stays.
+        """
         if films:
-            deletions = [{"delete": {"_id": _key(film)}} for film in films]
+            deletions = [{"delete": _meta(film, version)} for film in films]
             retrying(self._patience)(self._write, deletions)
 
     def _write(self, operations: Sequence[dict[str, Any]]) -> None:
@@ -126,11 +136,17 @@ class DeadLetters:
             answer = self._client.bulk(index=INDEX, operations=operations, refresh=True)
         for item in answer["items"]:
             (result,) = item.values()
+            if result["status"] == _NEWER_IS_THERE:
+                continue
             if "error" in result:  # a letter to be removed that is not there has none
                 raise IndexUnavailableError(
                     f"A dead letter of film {result['_id']} could not be written to {INDEX}: "
                     f"{result['error'].get('reason')}. The cursor stays before the film."
                 )
+
+
+def _meta(film: str, version: int) -> dict[str, Any]:
+    return {"_id": _key(film), "version": version, "version_type": "external_gte"}
 
 
 def _key(film: str) -> str:

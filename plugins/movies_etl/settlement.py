@@ -52,6 +52,8 @@ class Settlement:
     :param index: the run's concrete index.
     :param letters: where refused documents go.
     :param ahead: microseconds that a version may be later than the database's clock.
+
+    ``reading`` is the version of the newest reading of the task.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Settlement:
         self._letters = letters
         self._ahead = ahead
         self._refused_by_index = 0
+        self.reading = 0
         self.films_with_letter = letters.films()
 
     def settle(self, outcome: Outcome) -> None:
@@ -114,12 +117,12 @@ class Settlement:
         for film, stage, reason, _document in letters:
             log.warning("Film %s is kept as a dead letter (%s): %s", film, stage, reason)
         self.counters.refused += len(letters)
-        self._letters.park(letters, self._source.now())
+        self._letters.park(letters, self._source.now(), self.reading)
         self.films_with_letter |= {letter.film for letter in letters}
 
     def resolve(self, films: Collection[str]) -> None:
         """Remove the dead letters of films whose document is in the index."""
         if resolved := self.films_with_letter.intersection(films):
-            self._letters.resolve(resolved)
+            self._letters.resolve(resolved, self.reading)
             self.films_with_letter -= resolved
             log.info("Dead letters resolved: %s", ", ".join(sorted(resolved)))

@@ -192,6 +192,7 @@ class _Task:
             version, documents = self._parts.source.documents(films)
             # A clock that steps back in the middle of a run must not lower a later reading.
             self._version = max(self._version + 1, version + self._window.version_offset)
+            self._settlement.reading = self._version
             self._queue(documents, stored if batch.compare else {})
         self._counters.read += len(batch.films)
         self._counters.unchanged += len(batch.films) - len(films)
