@@ -265,14 +265,14 @@ def cursor_saved_before_the_load() -> AbstractContextManager[object]:
 @_rule("11")
 def dead_letters_are_dropped() -> AbstractContextManager[object]:
     """A refused document is forgotten."""
-    return _patched((DeadLetters, "park", lambda _self, _letters, _now: None))
+    return _patched((DeadLetters, "park", lambda _self, _letters, _now, _version: None))
 
 
 @_rule("11-stop")
 def one_bad_row_stops() -> AbstractContextManager[object]:
     """A refused document fails the task."""
 
-    def broken(_self: object, letters: Any, _now: object) -> None:
+    def broken(_self: object, letters: Any, _now: object, _version: int) -> None:
         if letters:
             raise ConfigurationError(f"a refused document: {letters[0].film}")
 
@@ -301,5 +301,3 @@ def no_look_at_the_index_identity() -> AbstractContextManager[object]:
 def no_look_at_an_emptied_index() -> AbstractContextManager[object]:
     """An index whose documents were deleted is taken for loaded."""
     return _patched((init, "_is_emptied", lambda _films, _source, _index: False))
-
-

@@ -45,13 +45,14 @@ class Late(NamedTuple):
 
 
 class IndexModel:
-    """One index: what a get sees, and what a search sees."""
+    """One index: what a get sees, what a search sees, and versions of what was deleted."""
 
     def __init__(self, uuid: str, mappings: dict[str, Any]) -> None:
         self.uuid = uuid
         self.mappings = mappings
         self.held: dict[str, Held] = {}
         self.searchable: dict[str, Held] = {}
+        self.deleted: dict[str, int] = {}
 
     def refresh(self) -> None:
         """Make what is held visible to searches."""
@@ -109,13 +110,15 @@ class Node:
         key, version, source = operation
         if self.pressure and self.world.chance(self.pressure):
             return _refused(429, "es_rejected_execution_exception")
-        if source is None:
-            return {"status": 200 if index.held.pop(key, None) else 404, "_id": key}
         before = index.held.get(key)
+        known = before.version if before else index.deleted.get(key, 0)
         if version is None:
-            version = before.version + 1 if before else 1
-        elif before and version < before.version:
+            version = known + 1
+        elif version < known:
             return _refused(409, "version_conflict_engine_exception")
+        if source is None:
+            index.deleted[key] = version
+            return {"status": 200 if index.held.pop(key, None) else 404, "_id": key}
         if str(source.get("title", "")).startswith(POISON) and "film" not in source:
             return _refused(400, "document_parsing_exception")
         index.held[key] = Held(version, source)

@@ -32,7 +32,16 @@ from tests.simulation import tasks
 from tests.simulation.elasticsearch import Node
 from tests.simulation.postgres import ROLES, Postgres
 from tests.simulation.tasks import Cursors, Differences, Horizons, Task
-from tests.simulation.world import CLOCK, MINUTE, SECOND, Divergence, Killed, World, described
+from tests.simulation.world import (
+    ACTION,
+    CLOCK,
+    MINUTE,
+    SECOND,
+    Divergence,
+    Killed,
+    World,
+    described,
+)
 from tests.simulation.world import microseconds as at
 from tests.simulation.writers import Writers
 
@@ -83,9 +92,7 @@ def _settings(page_size: int, senders: int, zone: str) -> Settings:
 class History:
     """What happens in one world."""
 
-    def __init__(
-        self, seed: int, tally: Tally, trace: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, seed: int, tally: Tally, trace: Callable[[str], None] | None = None) -> None:
         self.seed = seed
         self.tally = tally
         self.world = world = World(seed, trace)
@@ -106,6 +113,7 @@ class History:
         self.tasks: list[Task] = []
         self.vanished: list[Task] = []
         self.runs = 0
+        self.farthest = ""
         world.happen = self.happen
         self.events = world.random.choices(
             (
@@ -123,7 +131,7 @@ class History:
                 self.replace_index,
                 self.let_go,
             ),
-            (30, 12, 8, 5, 3, 4, 1, 3, 3, 2, 1, 1, 2),
+            (30, 12, 8, 5, 3, 4, 1, 3, 3, 2, 3, 1, 2),
             k=128,
         )
 
@@ -217,6 +225,7 @@ class History:
         window = self._attempts(f"{name} init", None, opened, retries)
         if window is None:
             return None
+        self.farthest = max(self.farthest, window.horizon)
         self.note(f"{name}: {window}")
         done = []
         for stream in STREAMS:
@@ -296,7 +305,7 @@ class History:
 
     def happen(self, action: str) -> None:
         """Let one thing happen before an action of the program."""
-        event = self.world.random.choice(self.events)
+        event = self.world.pick(self.events)
         if self.world.trace:
             self.note(f"before {action}: {event.__name__}")
         event()
@@ -365,7 +374,8 @@ class History:
     def set_clock(self) -> None:
         """Set the database's clock back, or right again."""
         world = self.world
-        world.behind = 0 if world.behind else world.random.randint(1, 3 * MINUTE)
+        longest = world.random.choice((20 * ACTION, 4 * SECOND, 3 * MINUTE))
+        world.behind = 0 if world.behind else world.random.randint(1, longest)
         self.note(f"the database's clock is {world.behind / SECOND} s behind")
 
     def let_go(self) -> None:

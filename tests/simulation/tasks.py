@@ -108,7 +108,9 @@ class Cursors:
             check_cursor(self.history, task, stream, cursor)
         self.texts[stream] = cursor.to_json()
         if self.history.world.trace:
-            self.history.note(f"cursor {stream}: {described(cursor.model_dump_json(by_alias=True))}")
+            self.history.note(
+                f"cursor {stream}: {described(cursor.model_dump_json(by_alias=True))}"
+            )
         self.history.world.step(f"saved cursor {stream}")
 
 
@@ -165,15 +167,14 @@ class Task:
 def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> None:
     """Look at a cursor that a task saves.
 
-    It stands at rows that were there, below the horizon, it never goes back, and what is below it
+    It stands at rows that were there, below a horizon, it never goes back, and what is below it
     is in the index. A zombie may have been paused between its last look at its session and the
     write: it may put a cursor back, which only repeats work.
     """
-    postgres, window = history.postgres, task.window
-    assert window
+    postgres = history.postgres
     (of,) = [one for one in STREAMS if one.name == stream]
     before = history.cursors.texts.get(stream)
-    held = None if before is None else Cursor.model_validate_json(before)
+    held = None if before is None else Cursor.from_json(before, where=stream)
     for feed, position in zip(of.feeds, (cursor.rows, cursor.links), strict=False):
         if position is None:
             continue
@@ -183,7 +184,7 @@ def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> N
             continue
         if place not in postgres.places[feed.table]:
             raise Divergence(f"{task.name}: cursor {stream} stands at no row: {place}")
-        if place[0] >= task.source.below(feed, window.horizon).stamp[:26]:
+        if place[0] >= task.source.below(feed, history.farthest).stamp[:26]:
             raise Divergence(f"{task.name}: cursor {stream} passed the horizon: {place}")
         if held and held.index == cursor.index and earlier and not task.source.lost:
             if place < (earlier.stamp[:26], earlier.id):

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 from zoneinfo import ZoneInfo
 
@@ -24,16 +24,19 @@ import tenacity.nap
 import tenacity.wait
 from movies_etl import horizon, init, lock, throttle
 from movies_etl import index as elastic
+from movies_etl.cursors import Cursor
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 ACTION = 900
 """Microseconds that one action of the program takes."""
 
+ChoiceT = TypeVar("ChoiceT")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Killed(BaseException):  # noqa: N818 - nothing may catch it as an error
+class Killed(BaseException):
     """The task's process ended here: SIGKILL, so nothing of it runs any more."""
 
 
@@ -72,12 +75,16 @@ class World:
             return
         self._until_next -= 1
         if self._until_next <= 0:
-            self._until_next = self.random.randint(1, self.restlessness)
+            self._until_next = 1 + int(self.random.random() * self.restlessness)
             self.happen(action)
 
     def chance(self, probability: float) -> bool:
         """Whether something of this probability happens."""
         return self.random.random() < probability
+
+    def pick(self, choices: Sequence[ChoiceT]) -> ChoiceT:
+        """Return one of the choices; three times as fast as ``random.choice``."""
+        return choices[int(self.random.random() * len(choices))]
 
     # -- a stand-in for the module ``time``: waiting moves the model's clock ---------------------
 
@@ -164,6 +171,10 @@ def simulated() -> Iterator[None]:
         one_thread = SimpleNamespace(Condition=_Unlocked)
         stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
         stack.enter_context(mock.patch.object(init, "LOCK_WAIT", 1.0))
+        stack.enter_context(mock.patch.object(init, "missing_indexes", lambda _found: []))
+        stack.enter_context(
+            mock.patch.object(Cursor, "from_json", lru_cache(500)(Cursor.from_json))
+        )
         stack.enter_context(mock.patch.object(elastic, "definition", cache(elastic.definition)))
         try:
             yield

@@ -59,7 +59,7 @@ class Writers:
 
     def act(self) -> None:
         """Do one thing."""
-        self.random.choice(self.actions)()
+        self.world.pick(self.actions)()
 
     def settle_down(self) -> None:
         """End every transaction."""
@@ -75,7 +75,7 @@ class Writers:
     # -- transactions ----------------------------------------------------------------------------
 
     def _any_open(self) -> Tx | None:
-        return self.random.choice(self.postgres.open) if self.postgres.open else None
+        return self.world.pick(self.postgres.open) if self.postgres.open else None
 
     def write_at_once(self) -> None:
         transaction = self.postgres.begin()
@@ -95,7 +95,7 @@ class Writers:
     def commit(self) -> None:
         waiting = self.postgres.open + self.postgres.prepared
         if waiting:
-            self._commit(self.random.choice(waiting))
+            self._commit(self.world.pick(waiting))
 
     def _commit(self, transaction: Tx) -> None:
         self.note(f"{transaction.name}: commit")
@@ -104,7 +104,7 @@ class Writers:
     def roll_back(self) -> None:
         waiting = self.postgres.open + self.postgres.prepared
         if waiting:
-            transaction = self.random.choice(waiting)
+            transaction = self.world.pick(waiting)
             self.note(f"{transaction.name}: rollback")
             self.postgres.roll_back(transaction)
 
@@ -136,8 +136,8 @@ class Writers:
     # -- rows ------------------------------------------------------------------------------------
 
     def _write(self, transaction: Tx) -> None:
-        for _ in range(self.random.choice((1, 1, 1, 2, 3))):
-            self.random.choice(self.kinds)(transaction)
+        for _ in range(self.world.pick((1, 1, 1, 2, 3))):
+            self.world.pick(self.kinds)(transaction)
 
     def _put(self, transaction: Tx, table: str, row: Any) -> None:
         transaction.writes.append((table, row))
@@ -148,7 +148,7 @@ class Writers:
         odd = 0.25 if before in (None, INFINITY, MINUS_INFINITY, FAR_AWAY) else 0.04
         draw = self.random.random()
         if draw < odd:
-            return self.random.choice(ODD_STAMPS)
+            return self.world.pick(ODD_STAMPS)
         if draw < 0.7:
             return transaction.stamp
         early = self.random.randint(0, self.postgres.margin // 2)
@@ -159,7 +159,7 @@ class Writers:
         rows = self.postgres.seen(transaction, table)
         if not rows:
             return None
-        key = self.random.choice(list(rows))
+        key = self.world.pick(list(rows))
         return None if self.postgres.is_locked(transaction, table, key) else rows[key]
 
     def _key(self, kind: str) -> str:
@@ -182,13 +182,13 @@ class Writers:
 
     def _edit(self, transaction: Tx, film: Film, stamp: str | None) -> None:
         draw = self.random.random()
-        title, rating = f"{film.id} {self.random.choice(LETTERS)}", film.rating
+        title, rating = f"{film.id} {self.world.pick(LETTERS)}", film.rating
         if draw < 0.05:
             title = f"{POISON} {title}"
         elif draw < 0.09:
             rating = float("nan")
         else:
-            rating = self.random.choice((None, 1.5, 8.0))
+            rating = self.world.pick((None, 1.5, 8.0))
         row = film._replace(title=title, rating=rating, stamp=stamp, xmin=transaction.xmin)
         self._put(transaction, "film_work", row)
 
@@ -206,16 +206,14 @@ class Writers:
 
     def rename(self, transaction: Tx) -> None:
         """Rename one genre or person, or all of them at once."""
-        table = self.random.choice(("genre", "person"))
+        table = self.world.pick(("genre", "person"))
         rows = [self._free(transaction, table)]
         if self.world.chance(0.3):
             seen = self.postgres.seen(transaction, table).values()
-            rows = [
-                row for row in seen if not self.postgres.is_locked(transaction, table, row.id)
-            ]
+            rows = [row for row in seen if not self.postgres.is_locked(transaction, table, row.id)]
         for row in rows:
             if row is not None:
-                name = f"{row.id} {self.random.choice(LETTERS)}"
+                name = f"{row.id} {self.world.pick(LETTERS)}"
                 stamp = self._stamp(transaction, row.stamp)
                 new = row._replace(name=name, stamp=stamp, xmin=transaction.xmin)
                 self._put(transaction, table, new)
@@ -245,9 +243,9 @@ class Writers:
                 self._key("l"),
                 stamp,
                 transaction.xmin,
-                film or self.random.choice(films),
-                self.random.choice(others),
-                self.random.choice(("actor", "writer", "director", None)),
+                film or self.world.pick(films),
+                self.world.pick(others),
+                self.world.pick(("actor", "writer", "director", None)),
             ),
         )
 
@@ -266,5 +264,5 @@ class Writers:
         for _ in range(self.random.randint(2, 6)):
             self.add_film(transaction)
         for _ in range(self.random.randint(2, 8)):
-            self._link(transaction, self.random.choice(("genre", "person")))
+            self._link(transaction, self.world.pick(("genre", "person")))
         self._commit(transaction)
