@@ -129,7 +129,15 @@ def test_a_recreated_index_of_the_same_name_is_filled(
     assert "Everything is loaded: the cursor belongs to another index" in caplog.text
 
 
-def test_an_emptied_index_is_filled_again(loaded: Site, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_an_emptied_index_is_filled_again(
+    loaded: Site, caplog: pytest.LogCaptureFixture, *, interrupted: bool
+) -> None:
+    # An index that is emptied before its first load came to the end: found by the simulation.
+    if interrupted:
+        films = loaded.cursors.load("film_work")
+        assert films is not None
+        loaded.cursors.save("film_work", films.moved(horizon=None, open=True))
     (index,) = loaded.client.indices.get_alias(name="movies")
     deletes = [{"delete": {"_index": index, "_id": film}} for film in loaded.versions()]
     loaded.client.bulk(operations=deletes, refresh=True)

@@ -142,8 +142,9 @@ def _lateness(measured: Measured) -> str | None:
 
 
 def _is_emptied(films: Cursor | None, source: Source, index: Index) -> bool:
-    """Whether the index has nothing although a load came to its end and there are films."""
-    return bool(films and films.horizon and not index.documents() and source.films())
+    """Whether the index has nothing although films were loaded and there are some."""
+    loaded = films and (films.rows or films.horizon)
+    return bool(loaded and not index.documents() and source.films())
 
 
 def _check_source(source: Source, settings: Settings) -> None:
