@@ -1,7 +1,7 @@
 -- Whole documents for a page of films, in one statement and so in one snapshot.
 -- The text is assembled here: keys in the order of movies_etl.documents.Movie, no
--- white space, lists distinct and ordered by name (persons by name and id) in the
--- "C" collation, so equal content gives equal bytes. checksum is the first 64
+-- white space, lists distinct and ordered by name in the "C" collation (persons of
+-- one name by id), so equal content gives equal bytes. checksum is the first 64
 -- bits of md5 over that text. Persons and genres without a name have nothing
 -- to show and are left out; roles other than the three take no part.
 -- A list is made a role first and then put beside the others: cheaper than six

@@ -102,6 +102,11 @@ class Index:
             )
         stored = {}
         for document in answer["docs"]:
+            if document.get("error", {}).get("type") == "index_not_found_exception":
+                raise ConfigurationError(
+                    f"Index {self.name} vanished while it was written to. The next run looks for "
+                    f"alias {ALIAS} again."
+                )
             if "error" in document:
                 raise IndexUnavailableError(
                     f"Elasticsearch could not look up film {document['_id']} in {self.name}: "

@@ -211,6 +211,9 @@ class Source:
 
     def last(self, feed: Feed, upto: Position) -> Position | None:
         """Return the last row of a feed at or below a position; None when there is none."""
+        if feed.last is None:
+            msg = f"nobody asks for the last row of content.{feed.table}"
+            raise ValueError(msg)
         for row_id, stamp in self._rows(feed.last, upto_stamp=upto.stamp, upto_id=upto.id):
             return self.position(feed, Row(row_id, stamp, "", None))
         return None

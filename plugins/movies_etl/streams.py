@@ -13,14 +13,15 @@ class Feed:
     :param table: the table in schema ``content``.
     :param stamp: the column that orders the feed.
     :param page: the SQL file that reads a page, under ``include/sql``.
-    :param last: the SQL file that reads the last row at or below a bound.
+    :param last: the SQL file that reads the last row at or below a bound; None for a feed that
+        never starts anywhere but at the beginning.
     """
 
     name: str
     table: str
     stamp: str
     page: str
-    last: str
+    last: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _linked(name: str) -> Stream:
 
 FILM_WORK = Stream(
     name="film_work",
-    rows=Feed("rows", "film_work", "modified", "film_work/changed.sql", "film_work/last.sql"),
+    rows=Feed("rows", "film_work", "modified", "film_work/changed.sql"),
     undated="film_work/undated.sql",
 )
 GENRE = _linked("genre")
