@@ -139,7 +139,8 @@ class _Task:
         self._parts = parts
         self.cursor = self._checked(held[stream.name])
         self._fence = self._raised_fence([cursor for cursor in held.values() if cursor])
-        self._version = self.cursor.version
+        # A clock that steps back between two tasks must not lower a later reading either.
+        self._version = max(cursor.version for cursor in held.values() if cursor)
         self._open = False
         self._counters = parts.counters
         self._settlement = Settlement(
