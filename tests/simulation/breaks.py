@@ -90,37 +90,24 @@ def prepared_transactions_are_not_waited_for() -> AbstractContextManager[object]
     return _patched((SimulatedSource, "_prepared", lambda _self: []))
 
 
-@_rule("2-order")
-def horizon_from_a_clock_that_is_read_late() -> AbstractContextManager[object]:
-    """The clock is read after the list of sessions instead of before."""
-
-    def broken(self: SimulatedSource, ignored_roles: Any) -> Any:
-        del ignored_roles
-        starts = [one.start for one in self.postgres.open]
-        self._move("activity.sql, before it reads the clock")
-        self.postgres.world.now += 10_000_000
-        now = min([self.postgres.world.database_clock, *starts])
-        text = horizon.in_utc(horizon.datetime.fromtimestamp(now / 1e6, horizon.UTC))
-        return [(self._now(), text, 0, None, None, None, None)]
-
-    return _patched((SimulatedSource, "_activity", broken))
-
-
 @_rule("3")
+def no_fence_after_an_unclean_end() -> AbstractContextManager[object]:
+    """An equal document is believed although a dead task's request may be under way."""
+    return _patched((sync._Task, "_raised_fence", lambda _self, _cursors: 0))
+
+
+@_rule("3-search")
 def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
-    """Whether a document is there is asked from the last refresh."""
+    """Whether a document is there is asked from the last refresh, and no fence makes up for it."""
     mget = SimulatedClient.mget
 
     def broken(self: SimulatedClient, **parameters: Any) -> Any:
         return mget(self, **(parameters | {"realtime": "realtime" not in parameters}))
 
-    return _patched((SimulatedClient, "mget", broken))
-
-
-@_rule("3-fence")
-def no_fence_after_an_unclean_end() -> AbstractContextManager[object]:
-    """An equal document is believed although a dead task's request may be under way."""
-    return _patched((sync._Task, "_raised_fence", lambda _self, _cursors: 0))
+    return _patched(
+        (SimulatedClient, "mget", broken),
+        (sync._Task, "_raised_fence", lambda _self, _cursors: 0),
+    )
 
 
 @_rule("4")
@@ -179,7 +166,7 @@ def once_a_run_judged_by_an_earlier_moment() -> AbstractContextManager[object]:
     read = sync._Task._is_read_in_this_run
 
     def broken(self: Any, film: str, stored: Any) -> bool:
-        earlier = self._window.version - 60_000_000
+        earlier = self._window.version - 600_000_000
         return read(self, film, stored) or (film in stored and stored[film].version >= earlier)
 
     return _patched((sync._Task, "_is_read_in_this_run", broken))

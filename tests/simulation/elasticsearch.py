@@ -141,6 +141,8 @@ def _parsed(operations: bytes | Sequence[dict[str, Any]]) -> list[Operation]:
         ((kind, meta),) = action.items()
         source = next(rest) if kind == "index" else None
         found.append(Operation(meta["_id"], meta.get("version"), source))
+    if all(operation.source is None for operation in found):
+        found.sort(key=lambda operation: operation.key)  # the letters' come from a set
     return found
 
 

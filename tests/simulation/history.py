@@ -31,6 +31,7 @@ from movies_etl.window import Window
 from tests.simulation import tasks
 from tests.simulation.elasticsearch import Node
 from tests.simulation.postgres import ROLES, Postgres
+from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.tasks import Cursors, Differences, Horizons, Task
 from tests.simulation.world import (
     ACTION,
@@ -106,6 +107,7 @@ class History:
         self.settings = _settings(choose((1, 2, 3, 50)), choose((1, 2, 3)), self.zone or "UTC")
         self.privileged = not world.chance(0.15)
         self.faults = choose((0.0, 0.01, 0.05))
+        self.operated = world.chance(0.4)
         self.writers = Writers(self.postgres, self.note)
         self.cursors = Cursors(self)
         self.horizons = Horizons(world)
@@ -131,7 +133,7 @@ class History:
                 self.replace_index,
                 self.let_go,
             ),
-            (30, 12, 8, 5, 3, 4, 1, 3, 3, 2, 3, 1, 2),
+            (30, 12, 8, 5, 3, 4, 1, 2, 2, 2, 2, 1, 2),
             k=128,
         )
 
@@ -152,6 +154,8 @@ class History:
         self.world.calm = False
         for _ in range(self.world.random.randint(LENGTH // 2, LENGTH * 3 // 2)):
             self.act()
+        if self.world.chance(0.7):
+            self.play_scenario()
         self.finish()
 
     def act(self) -> None:
@@ -161,12 +165,23 @@ class History:
             self.writers.act()
         elif draw < 0.72:
             self.pass_time()
-        elif draw < 0.90:
+        elif draw < 0.85:
             self.run()
-        elif draw < 0.93:
+        elif draw < 0.88:
             self.arrive()
-        else:
+        elif draw < 0.92 and not self.tasks:
+            self.play_scenario()
+        elif self.operated:
             self.operate()
+
+    def play_scenario(self) -> None:
+        """Play one of the scenarios, mostly with nothing else going on."""
+        self.world.hushed = self.world.chance(0.7)
+        if self.world.hushed:
+            self.node.pressure = 0.0
+            self.mend_alias()
+        self.world.pick(SCENARIOS)(self)
+        self.world.hushed = False
 
     def finish(self) -> None:
         """Let everything come to rest, and look at the result."""
@@ -250,8 +265,8 @@ class History:
                 counters=counters,
                 lock_wait=1.0,
             )
-            first = stream is STREAMS[0]
-            sync(stream, window, parts, self.settings, asked if first else None)
+            whole = asked if asked is None or stream is STREAMS[0] else Requests(asked.page_size)
+            sync(stream, window, parts, self.settings, whole)
             if stream is STREAMS[-1]:
                 compared(window, parts, self.differences)
             return counters
@@ -399,7 +414,7 @@ class History:
             )
         )()
 
-    def delete_cursors(self) -> None:
+    def delete_cursors(self, *, everything: bool = False) -> None:
         """Delete a cursor or all; not while documents are ahead of the clock (an error says so)."""
         clock = self.world.database_clock
         for index in self.node.indexes.values():
@@ -407,15 +422,16 @@ class History:
                 return
         names = list(self.cursors.texts)
         if names:
-            some = names if self.world.chance(0.4) else [self.world.random.choice(names)]
+            everything = everything or self.world.chance(0.4)
+            some = names if everything else [self.world.random.choice(names)]
             for name in some:
                 del self.cursors.texts[name]
             self.note(f"deleted the cursors of {some}")
 
     def replace_index(self) -> None:
         """Delete the index, move the alias to an empty one, or recreate it under its name."""
-        node, name = self.node, next(iter(self.node.aliased), None)
-        if name is None:
+        node, name = self.node, next(iter(sorted(self.node.aliased)), None)
+        if name is None or not self.operated:
             return
         self.tally.recreated += 1
         draw = self.world.random.random()
@@ -480,6 +496,10 @@ class History:
                 raise Divergence(f"{film} is {found}, it should be {document}")
         if more := live.held.keys() - wanted.keys():
             raise Divergence(f"the index has films that the catalogue has not: {more}")
+        self._check_rest(refused)
+
+    def _check_rest(self, refused: set[str]) -> None:
+        """Look at the dead letters, the counts and the cursors."""
         letters = {held.source["film"] for held in self.node.indexes[LETTERS_INDEX].held.values()}
         if letters != refused:
             raise Divergence(f"dead letters of {letters}, refused are {refused}")

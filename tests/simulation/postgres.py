@@ -130,7 +130,7 @@ class Postgres:
         self.open.append(transaction)
         return transaction
 
-    def is_locked(self, transaction: Transaction, table: str, key: str) -> bool:
+    def is_locked(self, transaction: Transaction | None, table: str, key: str) -> bool:
         """Whether another transaction has written this row and not ended."""
         return any(
             where == table and row.id == key
@@ -391,10 +391,7 @@ def _place(row: Row) -> tuple[str | None, str]:
 
 
 def _shown(table: str, row: Any) -> tuple[Any, ...]:
-    if table == "film_work":
-        film = row.id
-    else:
-        film = row.film if isinstance(row, Link) else None
+    film = row.film if isinstance(row, Link) else row.id if table == "film_work" else None
     stamp = None if row.stamp in (INFINITY, MINUS_INFINITY) else row.stamp
     return (row.id, stamp, row.xmin, film)
 

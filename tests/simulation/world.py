@@ -40,6 +40,10 @@ class Killed(BaseException):
     """The task's process ended here: SIGKILL, so nothing of it runs any more."""
 
 
+def _die() -> None:
+    raise Killed
+
+
 class Divergence(AssertionError):  # noqa: N818 - it is what a history ends with
     """The index is not what it should be, or a cursor stands where it must not."""
 
@@ -60,6 +64,9 @@ class World:
         self.calm = True
         self.restlessness = 20
         self.happen: Callable[[str], None] = lambda _action: None
+        self.hushed = False
+        self.doom: tuple[str, Callable[[], None]] | None = None
+        self._doom_in = 0
         self._until_next = 0
 
     @property
@@ -73,10 +80,29 @@ class World:
         self.now += ACTION
         if self.calm:
             return
+        if self.doom and self.doom[0] == action:
+            self._meet_doom()
+        if self.hushed:
+            return
         self._until_next -= 1
         if self._until_next <= 0:
             self._until_next = 1 + int(self.random.random() * self.restlessness)
             self.happen(action)
+
+    def doom_at(self, action: str, times: int) -> None:
+        """Kill the task that comes to an action for so many times."""
+        self.doom, self._doom_in = (action, _die), times
+
+    def meanwhile_at(self, action: str, times: int, happening: Callable[[], None]) -> None:
+        """Let something happen when a task comes to an action for so many times."""
+        self.doom, self._doom_in = (action, happening), times
+
+    def _meet_doom(self) -> None:
+        self._doom_in -= 1
+        if self.doom and self._doom_in <= 0:
+            _action, happening = self.doom
+            self.doom = None
+            happening()
 
     def chance(self, probability: float) -> bool:
         """Whether something of this probability happens."""
@@ -171,7 +197,7 @@ def simulated() -> Iterator[None]:
         one_thread = SimpleNamespace(Condition=_Unlocked)
         stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
         stack.enter_context(mock.patch.object(init, "LOCK_WAIT", 1.0))
-        stack.enter_context(mock.patch.object(init, "missing_indexes", lambda _found: []))
+        stack.enter_context(mock.patch.object(init, "missing_indexes", return_value=[]))
         stack.enter_context(
             mock.patch.object(Cursor, "from_json", lru_cache(500)(Cursor.from_json))
         )

@@ -16,6 +16,7 @@ ODD_STAMPS = (None, INFINITY, MINUS_INFINITY, FAR_AWAY, FAR_AWAY)
 LETTERS = "ABC"
 """Contents come from few values, so that a change from A to B and back to A is common."""
 
+DESCRIPTION = "long enough for a body of a thousand bytes to hold few films " * 4
 MOST_OPEN = 3
 MOST_FILMS = 9
 LONGEST_PREPARED = 50 * MINUTE
@@ -196,7 +197,7 @@ class Writers:
         if len(self.postgres.tables["film_work"]) >= MOST_FILMS:
             return
         film = Film(
-            self._key("f"), self._stamp(transaction), transaction.xmin, "", None, "a description"
+            self._key("f"), self._stamp(transaction), transaction.xmin, "", None, DESCRIPTION
         )
         self._edit(transaction, film, film.stamp)
         if self.world.chance(0.7):
@@ -258,11 +259,11 @@ class Writers:
         """Write the catalogue that was there before the program."""
         transaction = self.postgres.begin()
         transaction.stamp = LONG_AGO
-        for table, most in (("genre", 3), ("person", 3)):
+        for table, most in (("genre", 4), ("person", 4)):
             for _ in range(self.random.randint(1, most)):
                 self._add_named(transaction, table)
         for _ in range(self.random.randint(2, 6)):
             self.add_film(transaction)
-        for _ in range(self.random.randint(2, 8)):
+        for _ in range(self.random.randint(2, 14)):
             self._link(transaction, self.world.pick(("genre", "person")))
         self._commit(transaction)

@@ -1,0 +1,42 @@
+"""The program's own code over models of both servers: thousands of histories, none diverges."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.breaks import BREAKS, LIMIT
+from tests.simulation.play import play, replay
+
+
+def test_no_history_diverges() -> None:
+    tally = play(range(150))
+    assert tally.diverged == []
+    assert tally.kills > 100
+    assert tally.zombies > 30
+    assert tally.rivals > 30
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+def test_no_history_of_five_thousand_diverges() -> None:
+    assert play(range(10_000, 15_000)).diverged == []
+
+
+@pytest.mark.parametrize("rule", BREAKS)
+@pytest.mark.timeout(180)
+def test_a_protection_that_is_switched_off_is_missed(rule: str) -> None:
+    tally = play(range(LIMIT), rule=rule, stop=True)
+    assert tally.divergences, f"{tally}: the protection of rule {rule} is not needed, or not tested"
+
+
+def test_a_seed_is_played_again_with_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(0, rule="10") == 1
+    first = capsys.readouterr().out
+    assert "film_work begins" in first
+    assert "seed 0 diverges" in first
+    replay(0, rule="10")
+    assert capsys.readouterr().out == first
+
+
+def test_every_rule_of_the_design_has_a_break() -> None:
+    assert {name.partition("-")[0] for name in BREAKS} == {str(rule) for rule in range(1, 14)}
