@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def change_its_mind(history: History) -> None:
-    """A film goes from A to B; the task that sends B dies; it goes back to A, and B arrives late."""
+    """A film goes from A to B, the task that sends B dies, and it is A again when B arrives."""
     history.run()
     film = _free_row(history, "film_work")
     if film is None or film.title.startswith(POISON):
