@@ -116,9 +116,12 @@ SCENARIOS = (
     leave_the_page,
     leave_the_page,
     rename_what_was_just_loaded,
-    go_back_in_time,
     rename_during_the_first_load,
 )
+"""Of histories in which tasks end uncleanly."""
+
+STEPS_BACK = (go_back_in_time, go_back_in_time, rename_what_was_just_loaded)
+"""Of histories in which the clock is set back."""
 
 
 def _is_locked(history: History, table: str, key: str) -> bool:
