@@ -68,6 +68,7 @@ class Node:
         self.aliased: set[str] = set()
         self.forbids_automatic_creation = False
         self.late: list[Late] = []
+        self.late_letters: set[str] = set()
         self.pressure = 0.0
         self._uuids = 0
 
@@ -92,6 +93,7 @@ class Node:
     def arrive(self, request: Late) -> None:
         """Carry out a request for which nobody waits any more."""
         self.late.remove(request)
+        self.late_letters |= {one.key for one in request.operations if one.source}
         self.carry_out(request)
 
     def carry_out(self, request: Late) -> list[dict[str, Any]]:
