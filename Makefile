@@ -33,7 +33,7 @@ test: install lint types  ## lint, types, and the tests on real servers
 lint: install  ## style of Python and SQL, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/sqlfluff lint --disable-progress-bar include/sql local
+	$(BIN)/sqlfluff lint --disable-progress-bar include/sql local benchmarks
 	$(BIN)/codespell
 
 types: install  ## mypy, strict
@@ -42,7 +42,7 @@ types: install  ## mypy, strict
 format: install  ## let ruff and sqlfluff format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/sqlfluff fix include/sql local
+	$(BIN)/sqlfluff fix include/sql local benchmarks
 
 lock: install  ## compile the requirement locks anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.txt --custom-compile-command 'make lock'
