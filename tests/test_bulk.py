@@ -398,6 +398,24 @@ def test_an_error_of_a_sender_surfaces_and_no_mark_behind_it_comes_back() -> Non
     assert loader.is_pending("b")
 
 
+def test_a_mark_before_an_error_is_told_although_the_call_fails() -> None:
+    held = Held()
+
+    def fail(items: Sequence[Item]) -> Outcome:
+        if items[0].film == "b":
+            raise IndexUnavailableError("away")
+        return all_indexed(items)
+
+    loader = loader_of(held, fail, in_flight=9)
+    for number, film in enumerate("ab"):
+        loader.add(of_size(film, 2000))
+        loader.mark(number)
+    assert loader.reached is None
+    with pytest.raises(IndexUnavailableError, match="away"):
+        loader.settled(lambda _: None, everything=True)
+    assert loader.reached == 0
+
+
 def test_an_outcome_that_cannot_be_settled_holds_the_mark() -> None:
     loader = loader_of(Held())
     loader.add(of_size("a", 10))

@@ -207,6 +207,32 @@ def test_a_page_that_stays_unsent_holds_the_cursor_though_a_later_one_is_indexed
     loaded.assert_equal()
 
 
+def test_the_pages_before_a_request_that_fails_are_not_loaded_again(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.configure(page_size=1, bulk_bytes=1000, senders=1)
+    loaded.execute(
+        "UPDATE content.film_work SET description = repeat('long', 300),"
+        " modified = now() + right(title, 1)::int * interval '1 microsecond'"
+    )
+    fails = die_at(3)
+
+    class ThirdFails(Sender):
+        def __call__(self, items: Sequence[Item]) -> Outcome:
+            if fails():
+                raise IndexUnavailableError("the third is lost")
+            return super().__call__(items)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(loop, "Sender", ThirdFails)
+        # All is settled at the end: two pages in the very call in which the third fails.
+        failing.setattr(loop._Task, "save_settled", lambda _task: False)
+        with pytest.raises(IndexUnavailableError, match="the third is lost"):
+            loaded.run()
+    assert loaded.run()["film_work"].read == 5
+    loaded.assert_equal()
+
+
 def test_a_big_genre_goes_on_where_the_killed_run_stopped(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,6 +198,8 @@ class Loader(Generic[MarkT]):
     :param executor: where bodies are sent from, one thread a request in flight.
     :param throttle: says at which size a body is sent.
     :param in_flight: bodies that may wait for their answer before the caller has to.
+
+    ``reached`` is the last mark of which everything before is settled, also when ``settled`` fails.
     """
 
     def __init__(
@@ -213,6 +215,7 @@ class Loader(Generic[MarkT]):
         self._queue: deque[_Shipment | MarkT] = deque()
         self._sent = 0
         self._pending: Counter[str] = Counter()
+        self.reached: MarkT | None = None
 
     def is_pending(self, film: str) -> bool:
         """Whether a document of this film is on its way: what the index has says nothing then."""
@@ -265,6 +268,6 @@ class Loader(Generic[MarkT]):
                 self._sent -= 1
                 self._pending -= Counter(item.film for item in head.body)
             else:
-                reached = head
+                self.reached = reached = head
             self._queue.popleft()
         return reached

@@ -30,7 +30,7 @@ from movies_etl.bulk import Item, Loader, Sender
 from movies_etl.cursors import Cursor, CursorStore
 from movies_etl.dead_letters import DeadLetters, Letter
 from movies_etl.documents import Movie, complaint
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, MoviesEtlError
 from movies_etl.index import ABSENT, Index, Stored, live
 from movies_etl.settings import Settings
 from movies_etl.settlement import Counters, Settlement
@@ -242,7 +242,7 @@ class _Task:
 
     def save_settled(self) -> bool:
         """Save the cursor of the last page of which every document is settled; say if it moved."""
-        reached = self._loader.settled(self._settlement.settle)
+        reached = self._settled()
         if reached is None or reached == self.cursor:
             return False
         self._save(reached)
@@ -250,11 +250,20 @@ class _Task:
 
     def finish(self) -> None:
         """Wait for everything, make it visible to searches, and close the cursor."""
-        reached = self._loader.settled(self._settlement.settle, everything=True)
+        reached = self._settled(everything=True)
         if self._counters.indexed:
             self._parts.index.refresh()
         self._open = False
         self._save(reached or self.cursor)
+
+    def _settled(self, *, everything: bool = False) -> Cursor | None:
+        try:
+            return self._loader.settled(self._settlement.settle, everything=everything)
+        except MoviesEtlError:
+            reached = self._loader.reached
+            if reached and reached != self.cursor:  # pages before the one that failed are done
+                self._save(reached)
+            raise
 
     def _save(self, cursor: Cursor) -> None:
         # Whoever has lost its session has lost the lock: another task may be ahead by now.
