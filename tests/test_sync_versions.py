@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from movies_etl import sync as loop
 from movies_etl.bulk import Item, Outcome, Sender
-from movies_etl.cursors import Cursor
+from movies_etl.cursors import LEASE, Cursor
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.index import Index
 from movies_etl.source import Source
@@ -185,6 +185,80 @@ def test_versions_go_on_from_a_cursor_that_is_ahead_of_the_clock(
     assert "clock is 3600." in caplog.text or "clock is 3599." in caplog.text
 
 
+def set_back(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """Set the database's clock back for as long as the patches last."""
+    read = Source.version
+    monkeypatch.setattr(Source, "version", lambda source: read(source) - seconds * 1_000_000)
+
+
+def test_a_clock_that_is_set_back_while_a_task_is_dead_leaves_no_older_document(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.configure(page_size=2, senders=1)
+    loaded.execute("UPDATE content.film_work SET title = 'Sooner', modified = now()")
+    late = LateRequest(loaded)
+    late.run_and_die(monkeypatch)  # one request with several pages, each of a later version
+    assert len({item.version for item in late.items}) == 4
+    loaded.execute("UPDATE content.film_work SET title = 'Later', modified = now()")
+    with monkeypatch.context() as patches:
+        set_back(patches, 10)
+        loaded.run()
+    assert len(late.arrive().conflicts) == 7
+    loaded.run()
+    loaded.assert_equal()
+
+
+def test_versions_do_not_run_away_from_the_clock_when_tasks_die_again_and_again(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for title in "ABCDE":
+        loaded.execute("UPDATE content.film_work SET title = %s, modified = now()", title)
+        LateRequest(loaded).run_and_die(monkeypatch)
+        ahead = cursor_of(loaded, "film_work").version - loaded.source().version()
+        assert ahead <= LEASE + 100_000
+    assert "the database's clock is" not in caplog.text.lower()
+    loaded.run()
+    loaded.assert_equal()
+
+
+def test_a_cursor_bounds_every_version_before_it_is_sent(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watching(Sender):
+        def __call__(self, items: Sequence[Item]) -> Outcome:
+            cursor = cursor_of(loaded, "film_work")
+            assert cursor.open
+            assert max(item.version for item in items) <= cursor.version
+            return super().__call__(items)
+
+    monkeypatch.setattr(loop, "Sender", Watching)
+    monkeypatch.setattr(loop, "LEASE", 0)
+    monkeypatch.setattr(loop, "MOST_READINGS", 0)
+    loaded.configure(page_size=1, senders=1)
+    loaded.execute("UPDATE content.film_work SET title = 'New', modified = '2099-01-01'")
+    loaded.cursors.saves.clear()
+    assert loaded.run()["film_work"].indexed == 7
+    saves = [cursor for stream, cursor in loaded.cursors.saves if stream == "film_work"]
+    assert len(saves) == 7 + 1  # none of the pages moves the cursor
+    assert saves[-1].version == max(loaded.versions().values())  # no longer a bound
+    loaded.assert_equal()
+
+
+def test_a_deleted_cursor_takes_no_bound_of_versions_with_it(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.execute("UPDATE content.film_work SET title = 'Sooner', modified = now()")
+    late = LateRequest(loaded)
+    late.run_and_die(monkeypatch)
+    loaded.run()  # its versions are ahead of the clock
+    assert min(loaded.versions().values()) > loaded.source().version()
+    loaded.execute("UPDATE content.film_work SET title = 'Later', modified = now()")
+    loaded.cursors.texts.clear()
+    counters = loaded.run()["film_work"]
+    assert (counters.indexed, counters.conflicts) == (7, 0)
+    loaded.assert_equal()
+
+
 def test_a_clock_that_steps_back_between_two_tasks_leaves_no_older_document(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +269,6 @@ def test_a_clock_that_steps_back_between_two_tasks_leaves_no_older_document(
     window = loaded.open()
     loaded.sync(FILM_WORK, window)
     loaded.execute("UPDATE content.genre SET name = name || '!', modified = now()")
-    read = Source.version
-    monkeypatch.setattr(Source, "version", lambda source: read(source) - 3_000_000)
+    set_back(monkeypatch, 3)
     loaded.sync(GENRE, window)
     loaded.assert_equal()

@@ -22,6 +22,10 @@ time zone it is the column's own wall time with its offset, which PostgreSQL ign
 compares in the column's type."""
 
 
+LEASE = 60_000_000
+"""Microseconds for which a task may send versions before it has to save its cursor again."""
+
+
 class Position(BaseModel):
     """A row's place in its feed: its stamp, then its id."""
 
@@ -105,7 +109,8 @@ class Cursor(BaseModel):
     :param tail: rows above the horizon that were fanned out.
     :param horizon: the horizon of the last run that came to the end of the stream; None while the
         first load is under way.
-    :param version: the greatest document version sent (microseconds of the database's clock).
+    :param version: the greatest document version sent (microseconds of the database's clock);
+        while ``open`` a bound that no version passes: whoever comes after begins above it.
     :param open: a task has sent documents and has not ended cleanly since.
     :param fence: a document of a lower version may be about to change under us, by a request of a
         task that died: it is sent again rather than believed (0: there was no such end).

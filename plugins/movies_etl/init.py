@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 from movies_etl import horizon, lock
 from movies_etl import index as elastic
-from movies_etl.cursors import Cursor, CursorStore, Database
+from movies_etl.cursors import LEASE, Cursor, CursorStore, Database
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.errors import ConfigurationError
 from movies_etl.horizon import HorizonStore, Known, Measured
@@ -68,20 +69,13 @@ def open_window(
     database = source.database()
 
     measured = _measure(source, settings, state.horizons, held[FILM_WORK.name], database)
-    version = source.version()
-    greatest = max((cursor.version for cursor in held.values() if cursor), default=0)
+    version = _first_version(source.version(), held.values(), is_fresh=index is None)
     elastic.forbid_automatic_creation(client)
     DeadLetters(client).create()
     if index is None:
         name = f"{elastic.ALIAS}-{horizon.parse(measured.now):%Y%m%d%H%M%S}"
         index = elastic.create(client, name, described)
         log.info("Created index %s behind alias %s", name, elastic.ALIAS)
-    offset = max(0, greatest + 1 - version)
-    if offset:
-        log.warning(
-            "The database's clock is %.1f s behind the newest document; versions go on from there",
-            offset / 1e6,
-        )
     window = Window(
         index=index.name,
         uuid=index.uuid(),
@@ -89,13 +83,30 @@ def open_window(
         m2m_start=measured.now,
         horizon=measured.horizon,
         held_by=_lateness(measured),
-        version=version + offset,
-        version_offset=offset,
+        version=version,
     )
     emptied = _is_emptied(held[FILM_WORK.name], source, index)
     Starts(window, source, state.cursors).put_in_order(held, reload, emptied=emptied)
     state.horizons.save(measured.horizon, measured.epochs)
     return window
+
+
+def _first_version(clock: int, held: Collection[Cursor | None], *, is_fresh: bool) -> int:
+    """Return the clock, or the version above all that may have been sent, if that is greater.
+
+    A task that died may have sent versions up to a lease ahead of the clock: nothing is wrong with
+    the clock then, and it catches up. The same is assumed where a cursor was deleted.
+
+    :param is_fresh: there was no index, so nothing was sent to it.
+    """
+    unknown = 0 if is_fresh else clock + LEASE
+    greatest = max(cursor.version if cursor else unknown for cursor in held)
+    if greatest > clock + LEASE:
+        log.warning(
+            "The database's clock is %.1f s behind the newest document; versions go on from there",
+            (greatest - clock) / 1e6,
+        )
+    return max(clock, greatest + 1)
 
 
 def _measure(

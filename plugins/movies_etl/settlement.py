@@ -100,7 +100,7 @@ class Settlement:
         """Accept that the index has something newer, but not something from the future."""
         if not conflicts:
             return
-        latest = self._source.version() + self._ahead
+        latest = max(self._source.version(), self.reading) + self._ahead
         for film, stored in self._index.stored([item.film for item in conflicts]).items():
             if stored.version > latest:
                 raise ConfigurationError(

@@ -78,7 +78,7 @@ class Starts:
         return Cursor(
             index=self._window.uuid,
             database=self._window.database,
-            version=max((cursor.version for cursor in known), default=0),
+            version=max([self._window.version - 1, *(cursor.version for cursor in known)]),
             fence=max(fences, default=0),
         )
 

@@ -7,7 +7,7 @@
 3. ``Source.documents`` builds each film's whole document from its present state;
 4. ``Movie`` validates it; a document that the index has already is left out;
 5. ``Loader`` sends it, with the database's clock before the reading as its version, so an older
-   reading never overwrites a newer one;
+   reading never overwrites a newer one; before a version is sent, the cursor says that it may be;
 6. when every document of a page is settled (indexed, beaten by a newer one, or parked as a dead
    letter) the page's cursor is saved.
 
@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from movies_etl import lock
 from movies_etl.batches import Batch, batches
 from movies_etl.bulk import Item, Loader, Sender
-from movies_etl.cursors import Cursor, CursorStore
+from movies_etl.cursors import LEASE, Cursor, CursorStore
 from movies_etl.dead_letters import DeadLetters, Letter
 from movies_etl.documents import Movie, complaint
 from movies_etl.errors import ConfigurationError, MoviesEtlError
@@ -40,6 +40,9 @@ from movies_etl.throttle import Throttle
 from movies_etl.window import Window
 
 log = logging.getLogger(__name__)
+
+MOST_READINGS = 1000
+"""Batches for which a cursor is good while versions are ahead of the clock."""
 
 
 @dataclass(frozen=True)
@@ -138,17 +141,19 @@ class _Task:
         self._window = window
         self._parts = parts
         self.cursor = self._checked(held[stream.name])
-        self._fence = self._raised_fence([cursor for cursor in held.values() if cursor])
-        # A clock that steps back between two tasks must not lower a later reading either.
-        self._version = max(cursor.version for cursor in held.values() if cursor)
+        known = [cursor for cursor in held.values() if cursor]
+        # Whatever the clock says, a later reading has a greater version than all that was sent.
+        self._version = max([window.version - 1, *(cursor.version for cursor in known)])
+        self._fence = self._raised_fence(known)
         self._open = False
+        self._lease = 0
         self._counters = parts.counters
         self._settlement = Settlement(
             parts.counters,
             parts.source,
             parts.index,
             parts.letters,
-            ahead=window.version_offset + int(settings.horizon_margin * 1e6),
+            ahead=int(settings.horizon_margin * 1e6),
         )
         throttle = Throttle(settings.bulk_bytes, settings.senders)
         self._loader: Loader[Cursor] = Loader(
@@ -173,7 +178,8 @@ class _Task:
         after we found it unchanged; documents that were written since cannot be changed by it.
         """
         if any(cursor.open for cursor in cursors):
-            return self._parts.source.version() + self._window.version_offset
+            self._version = max(self._version, self._parts.source.version())
+            return self._version + 1
         return max(cursor.fence for cursor in cursors)
 
     def requested(self, asked: Requests, page_size: int) -> list[list[str]]:
@@ -191,8 +197,7 @@ class _Task:
             films = [film for film in films if not self._is_read_in_this_run(film, stored)]
         if films:
             version, documents = self._parts.source.documents(films)
-            # A clock that steps back in the middle of a run must not lower a later reading.
-            self._version = max(self._version + 1, version + self._window.version_offset)
+            self._version = max(self._version + 1, version)
             self._settlement.reading = self._version
             self._queue(documents, stored if batch.compare else {})
         self._counters.read += len(batch.films)
@@ -219,7 +224,7 @@ class _Task:
             if self._is_there(movie, stored):
                 unchanged.append(movie.id)
             else:
-                self._note_opening()
+                self._note_sending()
                 self._loader.add(Item(movie.id, self._version, document.text.encode()))
         self._counters.unchanged += len(unchanged)
         self._settlement.park(refused)
@@ -234,9 +239,9 @@ class _Task:
             and not self._loader.is_pending(movie.id)
         )
 
-    def _note_opening(self) -> None:
-        """Note before the first document is sent that this task may end uncleanly."""
-        if not self._open:
+    def _note_sending(self) -> None:
+        """Note before a version is sent that this task may end uncleanly, having sent it."""
+        if self._version > self._lease:
             self._open = True
             self._save(self.cursor)
 
@@ -267,11 +272,14 @@ class _Task:
 
     def _save(self, cursor: Cursor) -> None:
         # Whoever has lost its session has lost the lock: another task may be ahead by now.
-        self._parts.source.version()
+        clock = self._parts.source.version()
+        if self._open:
+            # Versions that are ahead of the clock go on one by one until it has caught up.
+            self._lease = max(clock + LEASE, self._version + MOST_READINGS)
+        sent = self._lease if self._open else self._version
         self.cursor = cursor
         self._parts.cursors.save(
-            self._stream.name,
-            cursor.moved(version=self._version, open=self._open, fence=self._fence),
+            self._stream.name, cursor.moved(version=sent, open=self._open, fence=self._fence)
         )
 
 

@@ -16,8 +16,8 @@ class Window(BaseModel):
     :param m2m_start: the database's time before anything was read.
     :param horizon: below it rows are settled: a cursor may pass them.
     :param held_by: what keeps the horizon more than a minute behind; None when nothing does.
-    :param version: the version of the earliest document of this run.
-    :param version_offset: added to the clock where that is behind versions already sent.
+    :param version: the version of the earliest document of this run: the database's clock, or the
+        next one above all that may have been sent where the clock is behind those.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,4 +29,3 @@ class Window(BaseModel):
     horizon: Stamp
     held_by: str | None = None
     version: int
-    version_offset: int = 0

@@ -204,36 +204,40 @@ def one_version_for_all() -> AbstractContextManager[object]:
     return _patched((sync, "Item", constant))
 
 
-@_rule("9-offset")
+@_rule("9-clock")
 def versions_follow_a_clock_that_was_set_back() -> AbstractContextManager[object]:
     """Nothing raises the versions above those of the cursors."""
-    opened = init.Window
-
-    def broken(**fields: Any) -> Any:
-        version = fields["version"] - fields["version_offset"]
-        return opened(**(fields | {"version": version, "version_offset": 0}))
-
     item = sync.Item
+    documents = SimulatedSource.documents
+    seen = [0]
+
+    def noted(self: SimulatedSource, films: Any) -> Any:
+        seen[0], found = documents(self, films)
+        return seen[0], found
 
     def by_the_clock(film: str, version: int, source: bytes) -> Item:
         del version
-        return item(film, SEEN[0], source)
-
-    documents = SimulatedSource.documents
-
-    def noted(self: SimulatedSource, films: Any) -> Any:
-        version, found = documents(self, films)
-        SEEN[0] = version
-        return version, found
+        return item(film, seen[0], source)
 
     return _patched(
-        (init, "Window", broken),
+        (init, "_first_version", lambda clock, _held, **_: clock),
         (sync, "Item", by_the_clock),
         (SimulatedSource, "documents", noted),
     )
 
 
-SEEN = [0]
+@_rule("9-lease")
+def cursors_without_a_bound_of_versions() -> AbstractContextManager[object]:
+    """A cursor tells what was sent when it was saved, not what its task may have sent since."""
+    save = sync._Task._save
+
+    def broken(self: Any, cursor: Any) -> None:
+        save(self, cursor)
+        name, cursors = self._stream.name, self._parts.cursors
+        saved = cursors.load(name)
+        cursors.texts[name] = saved.moved(version=self._version).to_json()
+
+    return _patched((sync._Task, "_save", broken))
 
 
 @_rule("10")

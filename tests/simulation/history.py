@@ -1,9 +1,5 @@
 """One history: some thirty things that happen to the site, the program and both servers.
 
-In a history the database's clock is set back or tasks end uncleanly, never both: of the versions
-that a dead task sent after its last save nobody knows, so a clock that is set back to before them
-while the task is dead is a known gap.
-
 No films or links are deleted, no row is dated back beyond the margin, no link lacks a time: what
 ``modified`` cannot show is not the sync's to find. At the end every transaction ends, the program
 runs undisturbed until it has nothing to do, requests that were under way arrive, and then every
@@ -19,7 +15,7 @@ from typing import Any, TypeVar
 
 from movies_etl import index as elastic
 from movies_etl.counts import compared
-from movies_etl.cursors import Cursor
+from movies_etl.cursors import LEASE, Cursor
 from movies_etl.dead_letters import INDEX as LETTERS_INDEX
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.errors import MoviesEtlError
@@ -111,7 +107,7 @@ class History:
         self.settings = _settings(choose((1, 2, 3, 50)), choose((1, 2, 3)), self.zone or "UTC")
         self.privileged = not world.chance(0.15)
         self.steps_back = world.chance(0.3)
-        self.faults = 0.0 if self.steps_back else choose((0.0, 0.01, 0.05))
+        self.faults = choose((0.0, 0.01, 0.05))
         self.operated = world.chance(0.4)
         self.writers = Writers(self.postgres, self.note)
         self.cursors = Cursors(self)
@@ -185,7 +181,9 @@ class History:
         if self.world.hushed:
             self.node.pressure = 0.0
             self.mend_alias()
-        self.world.pick(STEPS_BACK if self.steps_back else SCENARIOS)(self)
+        self.world.pick(STEPS_BACK if self.steps_back and self.world.chance(0.5) else SCENARIOS)(
+            self
+        )
         self.world.hushed = False
 
     def finish(self) -> None:
@@ -357,17 +355,17 @@ class History:
 
     def kill(self) -> None:
         """Kill the task that is at work."""
-        if self.tasks and not self.steps_back:
+        if self.tasks:
             raise Killed
 
     def lose_session(self) -> None:
         """Cut the connection to PostgreSQL."""
-        if self.tasks and not self.steps_back:
+        if self.tasks:
             self.tasks[-1].source.lose()
 
     def be_a_zombie(self) -> None:
         """Pause the task, its session lost, while others go on; then it goes on, too."""
-        if len(self.tasks) == 1 and not self.steps_back:
+        if len(self.tasks) == 1:
             self.tally.zombies += 1
             self.tasks[-1].source.lose()
             self.note("it is paused and loses its session")
@@ -389,9 +387,7 @@ class History:
 
     def push_back(self) -> None:
         """Let Elasticsearch refuse some items for a while, or no longer."""
-        self.node.pressure = (
-            0.0 if self.node.pressure or self.steps_back else self.world.random.choice((0.1, 0.5))
-        )
+        self.node.pressure = 0.0 if self.node.pressure else self.world.random.choice((0.1, 0.5))
 
     def set_clock(self) -> None:
         """Set the database's clock back, or right again."""
@@ -424,8 +420,8 @@ class History:
         )()
 
     def delete_cursors(self, *, everything: bool = False) -> None:
-        """Delete a cursor or all; not while documents are ahead of the clock (an error says so)."""
-        clock = self.world.database_clock
+        """Delete a cursor or all; not while documents are far ahead of the clock: an error."""
+        clock = self.world.database_clock + LEASE
         for index in self.node.indexes.values():
             if any(held.version > clock for held in index.held.values()):
                 return

@@ -98,6 +98,24 @@ def go_back_in_time(history: History) -> None:
     history.world.doom = None
 
 
+def die_and_go_back_in_time(history: History) -> None:
+    """A task dies with several requests under way; the clock is set back; films change again."""
+    history.run()
+    films = _free_rows(history, "film_work")
+    history.note("scenario: a task dies and the clock is set back")
+    _write(history, "film_work", *(film._replace(title=f"{film.id} sooner") for film in films))
+    history.world.doom_at("bulk", history.world.pick((2, 3, 4)))
+    history.run(retries=0, asked=Requests(page_size=1))
+    history.world.doom = None
+    history.world.behind = history.world.random.randint(11, 50) * SECOND
+    films = _free_rows(history, "film_work")
+    _write(history, "film_work", *(film._replace(title=f"{film.id} later") for film in films))
+    history.run(retries=0)
+    history.world.behind = 0
+    history.world.now += 70 * SECOND
+    history.run()
+
+
 def rename_during_the_first_load(history: History) -> None:
     """Names change while everything is loaded again."""
     history.note("scenario: everything is loaded while names change")
@@ -118,10 +136,10 @@ SCENARIOS = (
     rename_what_was_just_loaded,
     rename_during_the_first_load,
 )
-"""Of histories in which tasks end uncleanly."""
+"""Of any history."""
 
-STEPS_BACK = (go_back_in_time, go_back_in_time, rename_what_was_just_loaded)
-"""Of histories in which the clock is set back."""
+STEPS_BACK = (go_back_in_time, die_and_go_back_in_time)
+"""Of histories in which the clock is set back, beside the others."""
 
 
 def _is_locked(history: History, table: str, key: str) -> bool:
