@@ -9,8 +9,8 @@ every document before it is settled, so it may be saved as a cursor.
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -124,7 +124,7 @@ class Sender:
             with explained():
                 answer = self._client.bulk(
                     index=self._index.name,
-                    operations=b"".join(_lines(items)),  # type: ignore[arg-type]
+                    operations=b"".join(map(_lines, items)),  # type: ignore[arg-type]
                     filter_path="items.*.status,items.*.error.type,items.*.error.reason,"
                     "items.*.error.caused_by",
                 )
@@ -148,14 +148,13 @@ class Sender:
         return _sort_out(items, [result["index"] for result in answer["items"]], outcome)
 
 
-def _lines(items: Iterable[Item]) -> Iterator[bytes]:
-    for item in items:
-        yield (
-            f'{{"index":{{"_id":{json.dumps(item.film)},"version":{item.version},'
-            '"version_type":"external_gte"}}\n'
-        ).encode()
-        yield item.source
-        yield b"\n"
+def _lines(item: Item) -> bytes:
+    """Return an item's two lines of a bulk request."""
+    return b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n%b\n' % (
+        json.dumps(item.film).encode(),
+        item.version,
+        item.source,
+    )
 
 
 def _status(error: MoviesEtlError) -> int | None:
@@ -214,17 +213,17 @@ class Loader(Generic[MarkT]):
         self._marks_in_body: list[MarkT] = []
         self._queue: deque[_Shipment | MarkT] = deque()
         self._sent = 0
-        self._pending: Counter[str] = Counter()
+        self._pending: dict[str, int] = {}  # how many documents of each film are on their way
         self.reached: MarkT | None = None
 
     def is_pending(self, film: str) -> bool:
         """Whether a document of this film is on its way: what the index has says nothing then."""
-        return self._pending[film] > 0
+        return film in self._pending
 
     def add(self, item: Item) -> None:
         """Take a document; sends the body when it is full."""
         self._body.append(item)
-        self._pending[item.film] += 1
+        self._pending[item.film] = self._pending.get(item.film, 0) + 1
         self._size += len(item.source) + len(item.film) + 90
         if self._size >= self._throttle.body_bytes:
             self.ship()
@@ -266,8 +265,15 @@ class Loader(Generic[MarkT]):
                     break
                 settle(head.answer.result())
                 self._sent -= 1
-                self._pending -= Counter(item.film for item in head.body)
+                self._forget(head.body)
             else:
                 self.reached = reached = head
             self._queue.popleft()
         return reached
+
+    def _forget(self, body: Sequence[Item]) -> None:
+        pending = self._pending
+        for item in body:
+            left = pending.pop(item.film) - 1
+            if left:
+                pending[item.film] = left

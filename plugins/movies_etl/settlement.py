@@ -122,6 +122,8 @@ class Settlement:
 
     def resolve(self, films: Collection[str]) -> None:
         """Remove the dead letters of films whose document is in the index."""
+        if not self.films_with_letter:
+            return
         if resolved := self.films_with_letter.intersection(films):
             self._letters.resolve(resolved, self.reading)
             self.films_with_letter -= resolved

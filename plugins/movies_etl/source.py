@@ -193,7 +193,7 @@ class Source:
         """
         after = after or BEGINNING
         return [
-            Row(*row)
+            Row._make(row)
             for row in self._rows(
                 feed.page,
                 after_stamp=after.stamp,
@@ -236,7 +236,7 @@ class Source:
         :returns: their version, read before the snapshot, and the documents of those that exist.
         """
         version = self.version()
-        return version, [Document(*row) for row in self._rows("documents.sql", ids=list(films))]
+        return version, list(map(Document._make, self._rows("documents.sql", ids=list(films))))
 
     def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
         with self._explained(file):
