@@ -112,6 +112,8 @@ class Node:
         key, version, source = operation
         if self.pressure and self.world.chance(self.pressure):
             return _refused(429, "es_rejected_execution_exception")
+        if source and str(source.get("title", "")).startswith(POISON) and "film" not in source:
+            return _refused(400, "document_parsing_exception")  # before its version is looked at
         before = index.held.get(key)
         known = before.version if before else index.deleted.get(key, 0)
         if version is None:
@@ -121,8 +123,6 @@ class Node:
         if source is None:
             index.deleted[key] = version
             return {"status": 200 if index.held.pop(key, None) else 404, "_id": key}
-        if str(source.get("title", "")).startswith(POISON) and "film" not in source:
-            return _refused(400, "document_parsing_exception")
         index.held[key] = Held(version, source)
         return {"status": 200, "_id": key}
 

@@ -1,0 +1,346 @@
+"""The simulation's model of PostgreSQL and the real server show the program the same.
+
+The same random transactions are played on both; after each step everything that the program asks is
+asked of both: pages of every feed with bounds of all kinds, undated rows, last rows, linked films,
+documents, counts, and what is open or prepared.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+import pytest
+from movies_etl.cursors import Position
+from movies_etl.settings import Settings
+from movies_etl.source import Row, Source
+from movies_etl.streams import FILM_WORK, STREAMS
+
+from tests.catalogue import Catalogue
+from tests.simulation.postgres import (
+    INFINITY,
+    MINUS_INFINITY,
+    TABLES,
+    Film,
+    Link,
+    Named,
+    Postgres,
+    SimulatedSource,
+    Transaction,
+)
+from tests.simulation.world import World, simulated
+
+NAME = {"film_work": "title", "genre": "name", "person": "full_name"}
+STAMPS = (
+    None,
+    INFINITY,
+    MINUS_INFINITY,
+    "2099-01-01T00:00:00.000000",
+    *(f"2026-03-03T12:00:00.{number:06}" for number in range(4)),
+)
+"""Few, so that ties are common."""
+MOMENT = "2026-03-03T12:00:00.000002+00:00"
+
+
+class Pair(NamedTuple):
+    """A transaction in the model and in the real server."""
+
+    model: Transaction
+    real: psycopg.Connection[Any]
+
+
+class Alike:
+    """Whether two sides use different names for the same things: one to one, for good."""
+
+    def __init__(self) -> None:
+        self._there: dict[str, str] = {}
+        self._back: dict[str, str] = {}
+
+    def __call__(self, model: Iterable[str], real: Iterable[str]) -> bool:
+        return all(
+            self._there.setdefault(one, other) == other and self._back.setdefault(other, one) == one
+            for one, other in zip(model, real, strict=True)
+        )
+
+
+class Both:
+    """The model and the real server, written to and asked alike."""
+
+    def __init__(self, catalogue: Catalogue, seed: int, zone: str | None, stack: ExitStack) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - a game
+        self.catalogue = catalogue
+        self.stack = stack
+        self.world = World(seed)
+        self.world.now = 1_000_000_000
+        self.postgres = Postgres(self.world, zone=zone, margin=0)
+        settings = Settings(timestamp_zone=zone or "UTC")
+        self.model = SimulatedSource(self.postgres, settings, "model")
+        self.real = catalogue.source(zone or "UTC")
+        self.open: list[Pair] = []
+        self.xmins = Alike()
+        self.checksums = Alike()
+        self.transactions = Alike()
+        self.linked: set[tuple[object, ...]] = set()
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self.world.now += 1000
+        model = self.postgres.begin()
+        real = psycopg.connect(self.catalogue.dsn, autocommit=True, application_name=model.name)
+        self.stack.callback(real.close)
+        real.execute("BEGIN")
+        self.open.append(Pair(model, real))
+        self.write(self.open[-1])
+
+    def write(self, pair: Pair) -> None:
+        """Add or change a row of any table, as far as the model says that nobody holds it."""
+        table = self.random.choice(TABLES)
+        row = self._row(pair.model, table)
+        if row is None:
+            return
+        pair.model.writes.append((table, row))
+        if isinstance(row, Link):
+            other = table.partition("_")[0]
+            columns = {"film_work_id": row.film, f"{other}_id": row.other, "created": row.stamp}
+            columns |= {"role": row.role} if other == "person" else {}
+        else:
+            columns = {NAME[table]: row[3], "modified": row.stamp}
+            if isinstance(row, Film):
+                columns |= {"type": "movie", "rating": row.rating, "description": row.description}
+        columns = {"id": row.id, **columns}
+        pair.real.execute("SET TimeZone = 'UTC'")
+        pair.real.execute(
+            f"INSERT INTO content.{table} ({', '.join(columns)})"
+            f" VALUES ({', '.join(['%s'] * len(columns))}) ON CONFLICT (id) DO UPDATE SET "
+            + ", ".join(f"{name} = EXCLUDED.{name}" for name in columns if name != "id"),
+            list(columns.values()),
+        )
+
+    def _row(self, transaction: Transaction, table: str) -> Any | None:
+        seen = self.postgres.seen(transaction, table)
+        key = self._key()
+        if seen and self.random.random() < 0.5 and "film_work" not in table[1:]:
+            key = self.random.choice(list(seen))
+            if self.postgres.is_locked(transaction, table, key):
+                return None
+        stamp, xmin = self.random.choice(STAMPS), transaction.xmin
+        if table == "film_work":
+            rating = self.random.choice((None, 1.5, 8.25))
+            return Film(key, stamp, xmin, self._text(), rating, self.random.choice((None, "d")))
+        if table in NAME:
+            return Named(key, stamp, xmin, self._text())
+        return self._link(transaction, table, Link(key, stamp, xmin, "", "", None))
+
+    def _link(self, transaction: Transaction, table: str, link: Link) -> Link | None:
+        other = table.partition("_")[0]
+        films = list(self.postgres.seen(transaction, "film_work"))
+        others = list(self.postgres.seen(transaction, other))
+        if not films or not others:
+            return None
+        role = self.random.choice(("actor", "director", "writer", "producer", None))
+        link = link._replace(
+            film=self.random.choice(films),
+            other=self.random.choice(others),
+            role=role if other == "person" else None,
+        )
+        place = (table, link.film, link.other, link.role)
+        if place in self.linked:
+            return None
+        self.linked.add(place)
+        return link
+
+    def _key(self) -> str:
+        return str(UUID(int=self.random.getrandbits(128)))
+
+    def _text(self) -> str:
+        return self.random.choice(("A", "B", 'quote " and \\ and é', "line\nbreak"))
+
+    def act(self) -> None:
+        """Do one thing on both sides."""
+        if not self.open or (len(self.open) < 3 and self.random.random() < 0.2):
+            self.begin()
+            return
+        pair = self.random.choice(self.open)
+        actions: tuple[Callable[[Pair], None], ...] = (
+            *(self.write,) * 5,
+            *(self.commit,) * 3,
+            self.roll_back,
+            self.savepoint,
+            self.prepare,
+        )
+        if pair.model in self.postgres.prepared:
+            actions = (self.commit, self.roll_back)
+        self.random.choice(actions)(pair)
+
+    def commit(self, pair: Pair) -> None:
+        self._end(pair, "COMMIT", self.postgres.commit)
+
+    def roll_back(self, pair: Pair) -> None:
+        self._end(pair, "ROLLBACK", self.postgres.roll_back)
+
+    def _end(self, pair: Pair, how: str, model: Callable[[Transaction], None]) -> None:
+        prepared = pair.model in self.postgres.prepared
+        model(pair.model)
+        pair.real.execute(f"{how} PREPARED '{pair.model.name}'" if prepared else how)
+        pair.real.close()
+        self.open.remove(pair)
+
+    def savepoint(self, pair: Pair) -> None:
+        if pair.model.savepoint is None:
+            self.postgres.set_savepoint(pair.model)
+            pair.real.execute("SAVEPOINT one")
+            self.write(pair)
+        else:
+            self.postgres.roll_back_to_savepoint(pair.model)
+            pair.real.execute("ROLLBACK TO one")
+            self.postgres.set_savepoint(pair.model)  # it stays, with an id of its own
+
+    def prepare(self, pair: Pair) -> None:
+        self.world.now += 1000
+        self.postgres.prepare(pair.model)
+        pair.real.execute(f"PREPARE TRANSACTION '{pair.model.name}'")
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def compare(self) -> None:
+        """Ask both sides everything."""
+        self.compare_pages()
+        self.compare_films()
+        self.compare_what_is_open()
+        for pair in self.open:
+            if pair.model not in self.postgres.prepared:
+                self.compare_sight(pair)
+
+    def positions(self, feed: Any) -> list[Position | None]:
+        """Return bounds of each kind: none, a moment, rows that are there, rows that are not."""
+        rows = self.model.changed(feed, None, None, None)
+        found = [self.model.position(feed, row) for row in rows]
+        assert found == [self.real.position(feed, row) for row in rows]
+        below = self.model.below(feed, MOMENT)
+        assert below == self.real.below(feed, MOMENT)
+        chosen = self.random.sample(found, min(2, len(found)))
+        return [None, below, Position(stamp=below.stamp, id=self._key()), *chosen]
+
+    def compare_pages(self) -> None:
+        for stream in STREAMS:
+            for feed in stream.feeds:
+                positions = self.positions(feed)
+                for limit in (None, 1, 3):
+                    after, upto = self.random.choice(positions), self.random.choice(positions)
+                    self.same_rows(lambda side: side.changed(feed, after, upto, limit))  # noqa: B023
+                for upto in positions[1:]:
+                    if feed.last and upto:
+                        assert self.model.last(feed, upto) == self.real.last(feed, upto)
+            after = self.random.choice((None, self._key()))
+            self.same_rows(lambda side: side.undated(stream, after, 3))  # noqa: B023
+
+    def same_rows(self, ask: Callable[[Source], list[Row]]) -> None:
+        model, real = ask(self.model), ask(self.real)
+        assert [row._replace(xmin="") for row in model] == [row._replace(xmin="") for row in real]
+        assert self.xmins([row.xmin for row in model], [row.xmin for row in real])
+
+    def compare_films(self) -> None:
+        for stream in STREAMS[1:]:
+            rows = [Row(key, None, "", None) for key in self.postgres.tables[stream.name]]
+            some = self.random.sample(rows, min(3, len(rows)))
+            for after in (None, self._key()):
+                assert self.model.linked_films(stream, some, after, 2) == self.real.linked_films(
+                    stream, some, after, 2
+                )
+        assert self.model.films() == self.real.films()
+        films = [*self.postgres.tables[FILM_WORK.name], self._key()]
+        _, model = self.model.documents(films)
+        _, real = self.real.documents(films)
+        texts = [
+            {document.film: json.loads(document.text) for document in side}
+            for side in (model, real)
+        ]
+        checksums = [
+            [str(one.pop("checksum")) for _, one in sorted(side.items())] for side in texts
+        ]
+        assert texts[0] == texts[1]
+        assert self.checksums(*checksums)
+
+    def compare_what_is_open(self) -> None:
+        model, real = self.model.activity(), self.real.activity()
+        assert (model.hidden, model.oldest == model.now) == (real.hidden, real.oldest == real.now)
+        assert bool(model.holder) == bool(real.holder)
+        if model.holder and real.holder:
+            assert model.holder.application == real.holder.application
+            assert real.holder.since == real.oldest
+        prepared = [self.model.prepared_transactions(), self.real.prepared_transactions()]
+        assert [one.gid for one in prepared[0]] == [one.gid for one in prepared[1]]
+        assert all(one.prepared <= real.now for one in prepared[1])
+        names = [set(side.virtual_transactions().transactions) for side in (self.model, self.real)]
+        known = {pair.model.name: self.virtual_transaction(pair) for pair in self.open}
+        assert {known[name] for name in names[0]} == names[1]
+        assert self.real.version() < self.real.version()
+
+    def virtual_transaction(self, pair: Pair) -> str | None:
+        """Return the real name of a transaction in a session."""
+        if pair.model in self.postgres.prepared:
+            return None
+        row = pair.real.execute(
+            "SELECT virtualtransaction FROM pg_locks"
+            " WHERE pid = pg_backend_pid() AND locktype = 'virtualxid'"
+        ).fetchone()
+        return str(row[0]) if row else None
+
+    def compare_sight(self, pair: Pair) -> None:
+        """Compare what a transaction sees, and what it may not write."""
+        for table in TABLES:
+            seen = self.postgres.seen(pair.model, table)
+            rows = pair.real.execute(f"SELECT id::text FROM content.{table}").fetchall()
+            assert seen.keys() == {key for (key,) in rows}
+            if table in NAME:
+                free = {key for key in seen if not self.postgres.is_locked(pair.model, table, key)}
+                self.compare_locks(pair, table, free)
+
+    def compare_locks(self, pair: Pair, table: str, free: set[str]) -> None:
+        """Compare which rows others hold, without holding them afterwards."""
+        pair.real.execute("SAVEPOINT look")
+        rows = pair.real.execute(
+            f"SELECT id::text FROM content.{table} FOR NO KEY UPDATE SKIP LOCKED"
+        ).fetchall()
+        pair.real.execute("ROLLBACK TO look")
+        pair.real.execute("RELEASE look")
+        assert {key for (key,) in rows} == free
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack, simulated():
+        yield stack
+
+
+def play(catalogue: Catalogue, stack: ExitStack, seed: int, zone: str | None, steps: int) -> None:
+    if zone:
+        catalogue.use_wall_time()
+    both = Both(catalogue, seed, zone, stack)
+    for _ in range(steps):
+        both.act()
+        both.compare()
+    while both.open:
+        both.commit(both.open[0])
+    both.compare()
+    assert both.real.films() > 2
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_both_show_the_same(catalogue: Catalogue, stack: ExitStack, zone: str | None) -> None:
+    play(catalogue, stack, 1, zone, 60)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_both_show_the_same_for_long(
+    catalogue: Catalogue, stack: ExitStack, zone: str | None, seed: int
+) -> None:
+    play(catalogue, stack, seed, zone, 250)
