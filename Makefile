@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run down clean test lint types format lock
+.PHONY: help install run down clean test bench lint types format lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ clean: install  ## stop everything and remove its data (.local/); .venv stays
 
 test: install lint types  ## lint, types, and the tests on real servers
 	$(BIN)/python -m pytest
+
+bench: install  ## how fast it is: FILMS=100000 ONLY=load ROUNDS=3
+	@$(BIN)/python -m benchmarks $(if $(FILMS),--films $(FILMS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: install  ## style of Python and SQL, spelling
 	$(BIN)/ruff check .

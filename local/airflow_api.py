@@ -42,12 +42,15 @@ class Task:
 class AirflowApi:
     """Airflow's REST API as user admin; the token is fetched when it is needed.
 
+    :param dag: the DAG that all questions are about.
+
     Every method raises UnreachableError when nobody answers and RestError when the call is refused.
     """
 
-    def __init__(self, url: str, password: str) -> None:
+    def __init__(self, url: str, password: str, dag: str = DAG) -> None:
         self._url = url
         self._password = password
+        self._dag = dag
         self._token = ""
 
     def answers(self) -> bool:
@@ -70,7 +73,7 @@ class AirflowApi:
     def dag(self) -> dict[str, Any] | None:
         """Return what Airflow knows of the DAG, None when it has not been parsed."""
         try:
-            return dict(self._call("GET", f"dags/{DAG}"))
+            return dict(self._call("GET", self._path))
         except RestError as error:
             if error.status == 404:
                 return None
@@ -78,11 +81,12 @@ class AirflowApi:
 
     def unpause(self) -> None:
         """Let the schedule run the DAG."""
-        self._call("PATCH", f"dags/{DAG}?update_mask=is_paused", {"is_paused": False})
+        self._call("PATCH", f"{self._path}?update_mask=is_paused", {"is_paused": False})
 
     def trigger(self) -> str:
         """Start a run at once; return its id."""
-        return str(self._call("POST", f"dags/{DAG}/dagRuns", {"logical_date": None})["dag_run_id"])
+        answer = self._call("POST", f"{self._path}/dagRuns", {"logical_date": None})
+        return str(answer["dag_run_id"])
 
     def import_errors(self) -> list[str]:
         """Return the DAG files that cannot be read, with the reason."""
@@ -91,7 +95,7 @@ class AirflowApi:
 
     def runs(self, limit: int = 10) -> list[Run]:
         """Return the latest runs, the youngest first."""
-        answer = self._call("GET", f"dags/{DAG}/dagRuns?order_by=-run_after&limit={limit}")
+        answer = self._call("GET", f"{self._path}/dagRuns?order_by=-run_after&limit={limit}")
         return [
             Run(
                 run["dag_run_id"],
@@ -104,7 +108,7 @@ class AirflowApi:
 
     def tasks(self, run_id: str) -> list[Task]:
         """Return the tasks of a run, the first one first."""
-        found = self._call("GET", f"{_run(run_id)}/taskInstances")["task_instances"]
+        found = self._call("GET", f"{self._run(run_id)}/taskInstances")["task_instances"]
         found.sort(key=lambda task: (task["start_date"] is None, task["start_date"] or ""))
         return [
             Task(task["task_id"], task["state"], task["try_number"], task["duration"])
@@ -113,7 +117,7 @@ class AirflowApi:
 
     def result(self, run_id: str, task: str) -> dict[str, Any]:
         """Return what a task returned, {} when it has returned nothing yet."""
-        path = f"{_run(run_id)}/taskInstances/{task}/xcomEntries/return_value?deserialize=true"
+        path = f"{self._run(run_id)}/taskInstances/{task}/xcomEntries/return_value?deserialize=true"
         try:
             value = self._call("GET", path)["value"]
         except RestError as error:
@@ -124,9 +128,16 @@ class AirflowApi:
 
     def errors(self, run_id: str, task: Task) -> list[str]:
         """Return the error messages in the log of a task's latest try."""
-        path = f"{_run(run_id)}/taskInstances/{task.name}/logs/{task.tries}?full_content=true"
+        path = f"{self._run(run_id)}/taskInstances/{task.name}/logs/{task.tries}?full_content=true"
         content = self._call("GET", path)["content"]
         return [text for line in content if isinstance(line, dict) and (text := _error(line))]
+
+    @property
+    def _path(self) -> str:
+        return f"dags/{self._dag}"
+
+    def _run(self, run_id: str) -> str:
+        return f"{self._path}/dagRuns/{urllib.parse.quote(run_id, safe='')}"
 
     def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         if not self._token:
@@ -139,10 +150,6 @@ class AirflowApi:
                 raise
         self._token = ""  # it is valid for a day
         return self._call(method, path, body)
-
-
-def _run(run_id: str) -> str:
-    return f"dags/{DAG}/dagRuns/{urllib.parse.quote(run_id, safe='')}"
 
 
 def _moment(text: str | None) -> datetime | None:

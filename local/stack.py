@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DATABASE = "movies"
 READER = "movies_etl"
-_READER_GRANTS = (
+READER_GRANTS = (
     f"GRANT pg_read_all_stats TO {READER}",
     f"GRANT USAGE ON SCHEMA content TO {READER}",
     f"GRANT SELECT ON ALL TABLES IN SCHEMA content TO {READER}",
@@ -221,7 +221,7 @@ class Stack:
     def _load(self) -> None:
         loaded = catalogue.prepare(self.dsn)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for grant in _READER_GRANTS:
+            for grant in READER_GRANTS:
                 connection.execute(grant.encode())
         if loaded:
             self._report(f"{loaded:,} films loaded into PostgreSQL")

@@ -1,0 +1,52 @@
+"""Several measurements of one thing: the median stands for them, the spread says how sure it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured, once a round."""
+
+    rounds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Figure:
+        """Take the values of the rounds, in their order."""
+        return cls(tuple(values))
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return median(self.rounds)
+
+    def text(self, digits: int = 0) -> str:
+        """Return the median and, of several rounds, the least and the greatest."""
+        shown = [f"{value:,.{digits}f}" for value in (self.median, *self._spread())]
+        return shown[0] if len(shown) == 1 else f"{shown[0]} ({shown[1]} - {shown[2]})"
+
+    def _spread(self) -> tuple[float, ...]:
+        return (min(self.rounds), max(self.rounds)) if len(self.rounds) > 1 else ()
+
+
+@dataclass
+class Part:
+    """One part of the benchmark's result.
+
+    :param title: a heading.
+    :param rows: what was measured, in words, and its figure or figures.
+    :param summary: by name, for the JSON line.
+    :param notes: what a reader has to know, and what was skipped.
+    """
+
+    title: str
+    columns: tuple[str, ...] = ("", "median (spread)")
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    summary: dict[str, object] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)

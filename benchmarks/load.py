@@ -1,0 +1,170 @@
+"""A first load by the real DAG, between passes of the raw bulk ceiling."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import ceiling
+from benchmarks.figures import Figure, Part
+from benchmarks.servers import FOLDER, BenchmarkError, Servers
+from local.rest import RestError, call
+
+if TYPE_CHECKING:
+    from benchmarks.ceiling import Bodies, Ceiling
+
+
+def measure(servers: Servers, bodies: Bodies, rounds: int) -> Part:
+    """Load everything a few times, the ceiling before and after each; return the figures.
+
+    A pass of each comes first that does not count: a Java that has just started is three times
+    slower.
+    """
+    port, films = servers.elasticsearch.port, bodies.films
+    servers.report("warming up: a pass of the ceiling and a first load")
+    ceiling.measure(port, bodies, servers.meter)
+    first_load(servers, films)
+    empty = Figure.of(servers.empty_task() for _ in range(3))
+    ceilings = [_ceiling(servers, bodies)]
+    loads = []
+    for number in range(1, rounds + 1):
+        load = first_load(servers, films)
+        loads.append(load)
+        servers.report(
+            f"load {number} of {rounds}: {films / load['at']:,.0f} films/s, CPU per film: "
+            f"task {load['task'] / films * 1e6:.1f} us, "
+            f"PostgreSQL {load['postgres'] / films * 1e6:.1f} us"
+        )
+        ceilings.append(_ceiling(servers, bodies))
+    compare(servers.elasticsearch.port, "movies", bodies)
+    servers.report(f"the index has the same {films:,} documents as the ceiling's bodies")
+    part = _part(films, loads, ceilings, empty)
+    _add_overhead(part, servers, films, rounds)
+    return part
+
+
+def _add_overhead(part: Part, servers: Servers, films: int, rounds: int) -> None:
+    """Measure what the protections cost: loads with them and without, by turns."""
+    spent: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(rounds):
+        for unprotected, seconds in spent.items():
+            load = first_load(servers, films, unprotected=unprotected)
+            seconds.append((load["task"] + load["postgres"]) / films * 1e6)
+    protected, bare = Figure.of(spent[False]), Figure.of(spent[True])
+    overhead = Figure.of(one / other - 1 for one, other in zip(*spent.values(), strict=True))
+    part.rows += [
+        ("CPU of both in the rounds for the next line, us a film", protected.text(1)),
+        ("CPU of both without the protections, us a film", bare.text(1)),
+        ("what the protections add", f"{overhead.median:.1%}"),
+    ]
+    part.summary |= {
+        "cpu_us_own_unprotected": round(bare.median, 3),
+        "protections_overhead": round(overhead.median, 4),
+    }
+    servers.report(f"the protections add {overhead.median:.1%} of CPU time")
+
+
+def first_load(servers: Servers, films: int, *, unprotected: bool = False) -> dict[str, float]:
+    """Take the index away, load everything anew, and return what the task `film_work` measured.
+
+    Raises BenchmarkError when not every film was loaded.
+    """
+    remove_index(servers.elasticsearch.port)
+    result = servers.run(unprotected=unprotected)["film_work"]
+    if result["indexed"] != films:
+        msg = f"a first load of {films:,} films sent {result['indexed']:,}"
+        raise BenchmarkError(msg)
+    figures: dict[str, float] = result["benchmark"]
+    return figures
+
+
+def remove_index(port: int) -> None:
+    """Take away the index behind the alias: the next run creates one and loads everything."""
+    url = f"http://127.0.0.1:{port}"
+    try:
+        names = list(call("GET", f"{url}/_alias/movies"))
+    except RestError as error:
+        if error.status != 404:
+            raise
+        return
+    for name in names:
+        call("DELETE", f"{url}/{name}", seconds=60)
+
+
+def compare(port: int, index: str, bodies: Bodies) -> None:
+    """Raise BenchmarkError unless the index has exactly the documents of the bodies."""
+    found = 0
+    for file in bodies.files:
+        lines = file.read_bytes().splitlines()
+        wanted = {
+            json.loads(action)["index"]["_id"]: json.loads(document)
+            for action, document in zip(lines[::2], lines[1::2], strict=True)
+        }
+        answer = call(
+            "POST", f"http://127.0.0.1:{port}/{index}/_mget", {"ids": list(wanted)}, seconds=60
+        )
+        for document in answer["docs"]:
+            if document.get("_source") != wanted[document["_id"]]:
+                msg = f"film {document['_id']} is not in {index} as it should be"
+                raise BenchmarkError(msg)
+            found += 1
+    count = call("GET", f"http://127.0.0.1:{port}/{index}/_count")["count"]
+    if not found == count == bodies.films:
+        msg = f"{index} has {count:,} documents, {bodies.films:,} are wanted"
+        raise BenchmarkError(msg)
+
+
+def bodies(servers: Servers) -> Bodies:
+    """Take the documents out of the catalogue."""
+    taken = ceiling.take_out(servers.dsn, FOLDER / "bodies")
+    servers.report(
+        f"{taken.films:,} documents of {taken.size / taken.films:,.0f} bytes taken out as "
+        f"{len(taken.files)} bodies"
+    )
+    return taken
+
+
+def _ceiling(servers: Servers, bodies: Bodies) -> Ceiling:
+    result = ceiling.measure(servers.elasticsearch.port, bodies, servers.meter)
+    servers.report(f"ceiling: {result.rate:,.0f} documents/s")
+    return result
+
+
+def _part(films: int, loads: list[dict[str, Any]], ceilings: list[Ceiling], empty: Figure) -> Part:
+    around = [mean((before.rate, after.rate)) for before, after in pairwise(ceilings)]
+    micros = 1e6 / films
+    figures = {
+        "ceiling_docs_s": Figure.of(one.rate for one in ceilings),
+        "load_docs_s": Figure.of(films / load["at"] for load in loads),
+        "ratio": Figure.of(
+            films / load["at"] / rate for load, rate in zip(loads, around, strict=True)
+        ),
+        "cpu_us_task": Figure.of(load["task"] * micros for load in loads),
+        "cpu_us_postgres": Figure.of(load["postgres"] * micros for load in loads),
+        "cpu_us_own": Figure.of((load["task"] + load["postgres"]) * micros for load in loads),
+        "cpu_us_elasticsearch": Figure.of(load["elasticsearch"] * micros for load in loads),
+        "ceiling_cpu_us_elasticsearch": Figure.of(
+            one.spent.elasticsearch * micros for one in ceilings
+        ),
+        "ceiling_cpu_us_client": Figure.of(one.spent.task * micros for one in ceilings),
+        "rss_mb": Figure.of(load["peak"] - empty.median for load in loads),
+    }
+    named = {
+        "ceiling_docs_s": ("raw bulk ceiling, documents/s", 0),
+        "load_docs_s": ("first load by `movies_sync`, films/s", 0),
+        "ratio": ("first load / the ceilings before and after it", 3),
+        "cpu_us_task": ("CPU of the task, us a film", 1),
+        "cpu_us_postgres": ("CPU of PostgreSQL, us a film", 1),
+        "cpu_us_own": ("CPU of both, us a film", 1),
+        "cpu_us_elasticsearch": ("CPU of Elasticsearch, us a film", 0),
+        "ceiling_cpu_us_elasticsearch": ("CPU of Elasticsearch in the ceiling, us a film", 0),
+        "ceiling_cpu_us_client": ("CPU of the ceiling's sender, us a film", 1),
+        "rss_mb": (f"peak memory of the task over an empty task ({empty.text(0)} MB), MB", 1),
+    }
+    return Part(
+        title=f"First load of {films:,} films",
+        rows=[(words, figures[name].text(digits)) for name, (words, digits) in named.items()],
+        summary={name: round(figure.median, 3) for name, figure in figures.items()},
+    )

@@ -1,0 +1,259 @@
+"""Servers of the benchmark's own: the catalogue, Airflow's database, Elasticsearch, Airflow.
+
+All data lie under `.local/bench/`. Airflow's metadata are in a cluster of their own, so that the
+catalogue's PostgreSQL works for nobody but the sync.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+
+from benchmarks.catalogue import generate
+from benchmarks.meter import Meter
+from local.airflow import Airflow
+from local.airflow_api import DAG, AirflowApi
+from local.airflow_settings import AirflowSettings
+from local.elasticsearch import Elasticsearch
+from local.files import CHECKOUT
+from local.postgres import Postgres
+from local.processes import free_port, pause, wait_until
+from local.rest import UnreachableError
+from local.stack import DATABASE, READER, READER_GRANTS
+from local.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+FOLDER = CHECKOUT / ".local" / "bench"
+EMPTY = "benchmark_empty"
+Answer = TypeVar("Answer")
+_STREAMS = ("film_work", "genre", "person")
+_PATIENCE = 4 * 3600.0
+
+
+class BenchmarkError(RuntimeError):
+    """Something that is measured did not do its work; the message says what."""
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings(AirflowSettings):
+    """The local Airflow's settings, with the benchmark's DAGs and fewer looks at their files."""
+
+    def variables(self) -> dict[str, str]:
+        """Return the local Airflow's variables and what differs here."""
+        return super().variables() | {
+            "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "benchmarks" / "dags"),
+            # Airflow's own defaults: nobody edits DAGs here, and parsing them takes CPU time.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
+            "BENCHMARK": str(FOLDER / "order.json"),
+            "MOVIES_ETL_SCHEDULE": "0 0 29 2 *",  # it runs when the benchmark triggers it
+            "PYTHONPATH": str(CHECKOUT),
+        }
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change that a run shall find: committed at the first moment of one of its tasks.
+
+    :param task: the task that is to find it.
+    :param statements: SQL, in one transaction.
+    """
+
+    task: str
+    statements: tuple[str, ...]
+
+
+class Servers:
+    """What is measured.
+
+    :param report: told what has been reached, one short line each.
+    """
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.report = report
+        self._state_file = FOLDER / "state.json"
+        self._state = State.read(self._state_file)
+        taken = {free_port(25732)}
+        self._metadata = Postgres(FOLDER / "metadata", port=min(taken))
+        self.catalogue = Postgres(FOLDER / "postgres", port=free_port(25632, taken))
+        self.elasticsearch = Elasticsearch(
+            FOLDER / "elasticsearch", port=free_port(29300), report=report
+        )
+        self.settings = BenchmarkSettings(
+            home=FOLDER / "airflow",
+            port=free_port(28180),
+            database=f"postgresql+psycopg2://airflow@127.0.0.1:{self._metadata.port}/airflow",
+            checkout=CHECKOUT,
+            connections={
+                "movies_postgres": {
+                    "conn_type": "postgres",
+                    "host": "127.0.0.1",
+                    "port": self.catalogue.port,
+                    "login": READER,
+                    "schema": DATABASE,
+                },
+                "movies_elasticsearch": {
+                    "conn_type": "elasticsearch",
+                    "host": "127.0.0.1",
+                    "port": self.elasticsearch.port,
+                },
+            },
+        )
+        self._airflow = Airflow(self.settings, self._state)
+
+    @property
+    def dsn(self) -> str:
+        """The catalogue, as superuser."""
+        return self.catalogue.dsn(DATABASE)
+
+    @property
+    def meter(self) -> Meter:
+        """What reads the servers' clocks. Raises BenchmarkError when one does not run."""
+        postgres, elasticsearch = self.catalogue.pid, self.elasticsearch.pid
+        if postgres is None or elasticsearch is None:
+            msg = "a server has ended; see the logs under .local/bench"
+            raise BenchmarkError(msg)
+        return Meter(postgres, elasticsearch)
+
+    @contextmanager
+    def running(self, films: int) -> Iterator[None]:
+        """Keep everything up, with a catalogue of this size, and stop it at the end."""
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with (FOLDER / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                msg = "another benchmark of this checkout is running"
+                raise BenchmarkError(msg) from None
+            try:
+                self._start(films)
+                yield
+            finally:
+                self._stop()
+
+    def restart_catalogue(self, options: Mapping[str, str]) -> None:
+        """Start the catalogue's PostgreSQL again, with these settings on top of its own."""
+        self.catalogue.stop()
+        self.catalogue.options |= options
+        self.catalogue.start()
+
+    def run(self, *, edit: Edit | None = None, unprotected: bool = False) -> dict[str, Any]:
+        """Run `movies_sync` to its end; return each task's result.
+
+        Raises BenchmarkError when it fails, with the tasks' messages.
+        """
+        order = {
+            "postgres": self.meter.postgres,
+            "elasticsearch": self.meter.elasticsearch,
+            "unprotected": unprotected,
+            "edit_in": edit.task if edit else None,
+            "edit": {"dsn": self.dsn, "statements": edit.statements} if edit else None,
+        }
+        (FOLDER / "order.json").write_text(json.dumps(order))
+        return self._finished(DAG, ("init", *_STREAMS))
+
+    def empty_task(self) -> float:
+        """Return the peak memory of a task that does nothing, in MB."""
+        return float(self._finished(EMPTY, ("empty",))["empty"]["peak"])
+
+    def _finished(self, dag: str, tasks: tuple[str, ...]) -> dict[str, Any]:
+        api = self._api(dag)
+        run_id = api.trigger()
+
+        def ended() -> bool:
+            self._airflow.check()
+            pause(1)  # asking takes CPU time from what is measured
+            runs = _patiently(api.runs)
+            return next(run for run in runs if run.run_id == run_id).finished
+
+        wait_until(ended, seconds=_PATIENCE, what=f"{dag} ends")
+        failed = [task for task in _patiently(partial(api.tasks, run_id)) if task.state == "failed"]
+        if failed:
+            reasons = "; ".join(error for task in failed for error in api.errors(run_id, task))
+            msg = f"{dag} failed: {reasons}"
+            raise BenchmarkError(msg)
+        return {task: _patiently(partial(api.result, run_id, task)) for task in tasks}
+
+    def _api(self, dag: str) -> AirflowApi:
+        return AirflowApi(self.settings.url, self.settings.password(), dag)
+
+    def _start(self, films: int) -> None:
+        self._stop()  # what an earlier benchmark left when it was killed
+        for server in (self._metadata, self.catalogue):
+            server.start()
+        self._prepare(films)
+        self.elasticsearch.remove()
+        self.elasticsearch.start()
+        self.report(f"PostgreSQL and Elasticsearch are up, {films:,} films generated")
+        self._metadata.createuser("airflow")
+        fresh = self._metadata.createdb("airflow", owner="airflow")
+        self._airflow.migrate(fresh=fresh)
+        self._airflow.start("dag-processor", "api-server", "scheduler")
+        self._state.write(self._state_file)
+        apis = [self._api(dag) for dag in (DAG, EMPTY)]
+        wait_until(
+            lambda: apis[0].healthy() and all(api.dag() for api in apis),
+            seconds=300,
+            what="Airflow has read the DAGs",
+        )
+        self.report(f"Airflow is up: {self.settings.url}")
+
+    def _prepare(self, films: int) -> None:
+        """Make the catalogue, a copy of one that is generated once for each size."""
+        template = f"films_{films}"
+        if self.catalogue.createdb(template):
+            try:
+                generate(self.catalogue.dsn(template), films)
+            except BaseException:
+                self.catalogue.dropdb(template)
+                raise
+        self.catalogue.createuser(READER)
+        self.catalogue.dropdb(DATABASE)
+        self.catalogue.createdb(DATABASE, template=template)
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for grant in READER_GRANTS:
+                connection.execute(grant.encode())
+            connection.execute("CHECKPOINT")
+
+    def _stop(self) -> None:
+        self._airflow.stop(patience=10)
+        self.elasticsearch.stop()
+        self.catalogue.stop()
+        self._metadata.stop()
+        self._state.processes.clear()
+        self._state.write(self._state_file)
+
+
+def _patiently(question: Callable[[], Answer]) -> Answer:
+    """Ask Airflow again while it does not answer, as it may beside a load."""
+    for _ in range(9):
+        try:
+            return question()
+        except UnreachableError:
+            pause(1)
+    return question()
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures were measured on."""
+    model = next(
+        line.split(":", 1)[1].strip()
+        for line in _lines("/proc/cpuinfo")
+        if line.startswith("model name")
+    )
+    memory = int(next(iter(_lines("/proc/meminfo"))).split()[1]) / 1024**2
+    return {"processor": f"{os.cpu_count()} x {model}", "memory": f"{memory:.0f} GiB"}
+
+
+def _lines(path: str) -> list[str]:
+    with open(path, encoding="utf-8") as stream:  # noqa: PTH123
+        return stream.read().splitlines()
