@@ -171,7 +171,7 @@ def _check_source(source: Source, settings: Settings) -> None:
             "include/sql/setup/indexes.sql makes it",
             name,
         )
-    without_zone = source.columns().without_zone
+    without_zone = source.without_zone
     if without_zone:
         log.info(
             "Columns without time zone (in %s) are taken as %s (MOVIES_ETL_TIMESTAMP_ZONE)",

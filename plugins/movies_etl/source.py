@@ -58,6 +58,8 @@ class Source:
     :param ignored_roles: roles whose transactions never write and hold no horizon.
     :raises ConfigurationError: (every method) the database refuses the query.
     :raises SourceUnavailableError: (every method) the connection was lost.
+
+    ``without_zone`` are the tables whose stamp column has no time zone, known once ``prepared``.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Source:
         self._sql = include_dir / "sql"
         self._zone = zone
         self._ignored_roles = ignored_roles
-        self._without_zone: tuple[str, ...] = ()
+        self.without_zone: tuple[str, ...] = ()
 
     def prepared(self) -> Self:
         """Put the session in order and learn the catalogue's column types.
@@ -89,7 +91,7 @@ class Source:
                 f"fit: {'; '.join(complaints)}. Point the connection to the film catalogue, or "
                 "give it these columns (a view is not enough: rows must have xmin)."
             )
-        self._without_zone = columns.without_zone
+        self.without_zone = columns.without_zone
         return self
 
     def close(self) -> None:
@@ -169,7 +171,7 @@ class Source:
 
         :param moment: ISO 8601 with zone; brought into the column's own type.
         """
-        if feed.table in self._without_zone:
+        if feed.table in self.without_zone:
             moment = horizon.on_the_wall(horizon.parse(moment), self._zone)
         return Position(stamp=moment, id=NIL)
 
@@ -178,7 +180,7 @@ class Source:
         if row.stamp is None:
             msg = f"row {row.id} of content.{feed.table} has no place in time"
             raise ValueError(msg)
-        if feed.table in self._without_zone and self._zone != "UTC":
+        if feed.table in self.without_zone and self._zone != "UTC":
             return Position(stamp=horizon.wall_stamp(row.stamp, self._zone), id=row.id)
         return Position(stamp=f"{row.stamp}+00:00", id=row.id)
 

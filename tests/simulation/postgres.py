@@ -231,7 +231,7 @@ class SimulatedSource(Source):
         self.privileged = privileged
         self.lost = False
         self._answers = _answers(self)
-        self._without_zone = () if postgres.zone is None else TABLES
+        self.without_zone = () if postgres.zone is None else TABLES
 
     def lose(self) -> None:
         """End the session; its advisory locks are free."""
