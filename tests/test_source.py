@@ -195,3 +195,24 @@ def test_closing_the_source_ends_its_session(catalogue: Catalogue) -> None:
     source.close()
     with pytest.raises(SourceUnavailableError):
         source.films()
+
+
+def test_films_of_any_text_id_are_found_by_it(catalogue: Catalogue) -> None:
+    catalogue.use_text_ids()
+    ids = [
+        "plain",
+        "",
+        " ",
+        "a,b",
+        'say "so"',
+        "back\\slash\\",
+        "{brace}",
+        "NULL",
+        "two\nlines",
+        "'",
+    ]
+    for film in ids:
+        catalogue.add_film(id=film)
+    _version, documents = catalogue.source().documents(ids)
+    assert sorted(one.film for one in documents) == sorted(ids)
+    assert catalogue.source().documents([])[1] == []

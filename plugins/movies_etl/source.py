@@ -49,6 +49,12 @@ def _query(file: Path) -> bytes:
     return file.read_bytes()
 
 
+def _array(texts: list[str]) -> str:
+    """Write a list as PostgreSQL's array text; the driver would look up how for each element."""
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return "{" + ",".join([f'"{text}"' for text in quoted]) + "}"
+
+
 class Source:
     """The catalogue, read over one connection in autocommit: each statement has its own snapshot.
 
@@ -242,7 +248,13 @@ class Source:
 
     def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
         with self._explained(file):
-            return self._connection.execute(_query(self._sql / file), parameters).fetchall()
+            return self._connection.execute(
+                _query(self._sql / file),
+                {
+                    name: _array(value) if isinstance(value, list) else value
+                    for name, value in parameters.items()
+                },
+            ).fetchall()
 
     @contextmanager
     def _explained(self, file: str) -> Iterator[None]:
