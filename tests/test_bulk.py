@@ -12,6 +12,7 @@ from elasticsearch import Elasticsearch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from movies_etl import bulk
 from movies_etl.bulk import Item, Loader, Outcome, Refusal, Sender
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.index import Index
@@ -208,6 +209,47 @@ def test_pushing_back_makes_requests_smaller_until_one_is_taken_whole(
     Sender(index, 60, throttle)([item("a")])
     assert (throttle.body_bytes, throttle.permits) == (312_500, 1)
     assert len(waits.slept) == 2
+
+
+def test_a_body_that_timed_out_is_sent_again_in_smaller_parts(faulty: Faulty, waits: Time) -> None:
+    items = [item(f"film {number}", description="x" * 50_000) for number in range(8)]
+    index, faults = faulty(elastic_transport.ConnectionTimeout("timed out"))
+    outcome = Sender(index, 60, Throttle(400_000, 2))(items)
+    assert outcome.indexed == [one.film for one in items]
+    sent = [body.count(b'{"index":') for _, body in faults.requests]
+    assert sent[0] == 8
+    assert sum(sent[1:]) == 8
+    assert max(sent[1:]) == 4
+    assert len(waits.slept) == 1
+
+
+def test_a_part_that_is_put_off_does_not_lose_the_others(faulty: Faulty, waits: Time) -> None:
+    items = [item(f"film {number}", description="x" * 50_000) for number in range(8)]
+    full = "es_rejected_execution_exception"
+    timed_out = elastic_transport.ConnectionTimeout("timed out")
+    index, _faults = faulty(timed_out, each_item(429, full), timed_out, None, refusal(503))
+    outcome = Sender(index, 60, Throttle(400_000, 2))(items)
+    assert sorted(outcome.indexed) == [one.film for one in items]
+    assert index.stored([one.film for one in items]).keys() == {one.film for one in items}
+    assert len(waits.slept) == 3
+
+
+def test_a_slow_answer_makes_the_next_bodies_smaller(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Time()
+    monkeypatch.setattr(bulk, "time", clock)
+
+    def slow(_body: bytes) -> None:
+        clock.sleep(bulk.SLOW + 1)
+
+    index, _faults = faulty(slow)
+    throttle = Throttle(1_000_000, 4)
+    send = Sender(index, 60, throttle)
+    assert send([item("a")]).indexed == ["a"]
+    assert (throttle.body_bytes, throttle.permits) == (500_000, 2)
+    send([item("b")])
+    assert throttle.body_bytes > 500_000
 
 
 def test_one_document_that_is_too_large_is_refused_alone(faulty: Faulty, waits: Time) -> None:

@@ -9,6 +9,7 @@ every document before it is settled, so it may be saved as a cursor.
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -23,6 +24,10 @@ from movies_etl.patience import retrying
 from movies_etl.throttle import Throttle
 
 MarkT = TypeVar("MarkT")
+
+SLOW = 20.0
+"""Seconds that a request may take before it counts as push-back: the next ones are smaller, well
+before they run into the client's time-out."""
 
 _NEWER_IS_THERE = 409
 _TOO_LARGE = 413
@@ -40,6 +45,11 @@ class Item(NamedTuple):
     film: str
     version: int
     source: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes in a request, those of the line before the document included."""
+        return len(self.source) + len(self.film) + 90
 
 
 class Refusal(NamedTuple):
@@ -103,20 +113,44 @@ class Sender:
         """
         outcome = Outcome()
         waiting = list(items)
+        put_off: list[Item] = []
         for attempt in retrying(self._patience):
             with attempt:
-                with self._throttle.permit():
-                    waiting = self._send(waiting, outcome)
-                if waiting:
+                waiting, put_off = put_off + waiting, []
+                while waiting:
+                    first = attempt.retry_state.attempt_number == 1
+                    piece = waiting if first else self._fit(waiting)
+                    put_off += self._send_timed(piece, outcome)
+                    waiting = waiting[len(piece) :]
+                if put_off:
                     self._throttle.pushed_back()
                     raise IndexUnavailableError(
                         f"Elasticsearch (connection movies_elasticsearch) is too busy for "
-                        f"{len(waiting)} of {len(items)} documents. It is waited for "
+                        f"{len(put_off)} of {len(items)} documents. It is waited for "
                         f"MOVIES_ETL_PATIENCE ({self._patience:.0f} s); then the task is retried "
                         "from the last loaded page."
                     )
-        self._throttle.taken()
         return outcome
+
+    def _fit(self, items: list[Item]) -> list[Item]:
+        """Return the first items, as many as a body may have by now."""
+        size = 0
+        for count, item in enumerate(items, start=1):
+            size += item.size
+            if size >= self._throttle.body_bytes:
+                return items[:count]
+        return items
+
+    def _send_timed(self, items: list[Item], outcome: Outcome) -> list[Item]:
+        """Send one request and tell the throttle how long it took; return what was put off."""
+        with self._throttle.permit():
+            began = time.monotonic()
+            put_off = self._send(items, outcome)
+            if time.monotonic() - began > SLOW:
+                self._throttle.pushed_back()
+            elif not put_off:
+                self._throttle.taken()
+        return put_off
 
     def _send(self, items: list[Item], outcome: Outcome) -> list[Item]:
         """Send one request; return the items to be sent again."""
@@ -129,7 +163,8 @@ class Sender:
                     "items.*.error.caused_by",
                 )
         except IndexUnavailableError as error:
-            if _status(error) == _TOO_MANY:
+            timed_out = isinstance(error.__cause__, elasticsearch.ConnectionTimeout)
+            if timed_out or _status(error) == _TOO_MANY:
                 self._throttle.pushed_back()
             raise
         except ConfigurationError as error:
@@ -224,7 +259,7 @@ class Loader(Generic[MarkT]):
         """Take a document; sends the body when it is full."""
         self._body.append(item)
         self._pending[item.film] = self._pending.get(item.film, 0) + 1
-        self._size += len(item.source) + len(item.film) + 90
+        self._size += item.size
         if self._size >= self._throttle.body_bytes:
             self.ship()
 
