@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from movies_etl.cursors import LEASE
+from movies_etl.dead_letters import DeadLetters, Letter
 from movies_etl.errors import RefusedDocumentsError
 from movies_etl.sync import Requests
 
@@ -47,6 +49,20 @@ def test_a_film_that_elasticsearch_refuses_becomes_a_dead_letter(loaded: Site) -
     assert "title.raw" in letter["reason"]
     assert TOO_LONG in letter["document"]
     assert loaded.run()["film_work"].read == 0
+
+
+def test_a_letter_is_kept_although_one_of_a_deleted_index_was_ahead_of_the_clock(
+    loaded: Site,
+) -> None:
+    film = loaded.add_film("NaN", rating="NaN", modified="now()")
+    ahead = loaded.source().version() + LEASE // 2  # as after a task that died
+    letters = DeadLetters(loaded.client)
+    letters.park([Letter(film, "validation", "a reason", "{}")], "2026-01-01T00:00:00Z", ahead)
+    letters.resolve([film], ahead)
+    loaded.client.indices.delete(index=loaded.open().index)
+    loaded.cursors.texts.clear()
+    loaded.run()
+    assert loaded.letters().keys() == {film}
 
 
 def test_a_letter_disappears_when_its_film_is_mended(loaded: Site) -> None:

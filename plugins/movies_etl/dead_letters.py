@@ -63,19 +63,21 @@ class DeadLetters:
         self._client = client
         self._patience = patience
 
-    def create(self) -> None:
-        """Create the index if there is none."""
+    def create(self) -> bool:
+        """Create the index if there is none; return whether there was none."""
         with explained():
-            if not self._client.indices.exists(index=INDEX):
-                self._client.indices.create(
-                    index=INDEX,
-                    settings={
-                        "number_of_shards": 1,
-                        "auto_expand_replicas": "0-1",
-                        "gc_deletes": "1h",
-                    },
-                    mappings=_MAPPINGS,
-                )
+            if self._client.indices.exists(index=INDEX):
+                return False
+            self._client.indices.create(
+                index=INDEX,
+                settings={
+                    "number_of_shards": 1,
+                    "auto_expand_replicas": "0-1",
+                    "gc_deletes": "1h",
+                },
+                mappings=_MAPPINGS,
+            )
+        return True
 
     def films(self) -> set[str]:
         """Return the films that have a letter."""

@@ -69,9 +69,10 @@ def open_window(
     database = source.database()
 
     measured = _measure(source, settings, state.horizons, held[FILM_WORK.name], database)
-    version = _first_version(source.version(), held.values(), is_fresh=index is None)
     elastic.forbid_automatic_creation(client)
-    DeadLetters(client).create()
+    no_letters = DeadLetters(client).create()
+    is_fresh = index is None and no_letters
+    version = _first_version(source.version(), held.values(), is_fresh=is_fresh)
     if index is None:
         name = f"{elastic.ALIAS}-{horizon.parse(measured.now):%Y%m%d%H%M%S}"
         index = elastic.create(client, name, described)
@@ -97,7 +98,7 @@ def _first_version(clock: int, held: Collection[Cursor | None], *, is_fresh: boo
     A task that died may have sent versions up to a lease ahead of the clock: nothing is wrong with
     the clock then, and it catches up. The same is assumed where a cursor was deleted.
 
-    :param is_fresh: there was no index, so nothing was sent to it.
+    :param is_fresh: there was neither index nor letters, so nothing was sent.
     """
     unknown = 0 if is_fresh else clock + LEASE
     greatest = max(cursor.version if cursor else unknown for cursor in held)
