@@ -30,8 +30,8 @@ clean: install  ## stop everything and remove its data (.local/); .venv stays
 test: install lint types  ## lint, types, and the tests on real servers
 	$(BIN)/python -m pytest
 
-bench: install  ## how fast it is: FILMS=100000 ONLY=load ROUNDS=3
-	@$(BIN)/python -m benchmarks $(if $(FILMS),--films $(FILMS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: install  ## how fast it is (FILMS=100000 ONLY=load|fanout|idle|peers ROUNDS=3)
+	@PYTHONPATH=plugins $(BIN)/python -m benchmarks $(if $(FILMS),--films $(FILMS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: install  ## style of Python and SQL, spelling
 	$(BIN)/ruff check .

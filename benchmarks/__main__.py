@@ -1,37 +1,69 @@
-"""The benchmark's command line: `python -m benchmarks --films 100000 --only load`."""
+"""The benchmark's command line: `make bench FILMS=100000 ONLY=load`.
+
+It imports the program for its query and its definition of the index, so `plugins` must be on
+PYTHONPATH.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from benchmarks import load
+from benchmarks import fanout, idle, load, peers, report
 from benchmarks.servers import Servers
 
-PARTS = ("load",)
+if TYPE_CHECKING:
+    from benchmarks.figures import Part
+
+PARTS = ("load", "fanout", "idle", "peers")
+PEERS_FILMS = 20_000
+"""Films in the comparison at most: the usual program's time grows with their square."""
+
+_OPTIONS = {"idle": idle.OPTIONS, "peers": peers.OPTIONS}
 
 
 def main() -> None:
-    """Measure, and print the summary as the last line."""
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    """Measure, write the results, and print the summary as the last line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--films", type=int, default=100_000)
-    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     began = time.monotonic()
 
-    def report(line: str) -> None:
+    def say(line: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {line}", file=sys.stderr, flush=True)
 
-    servers = Servers(report)
+    servers = Servers(say)
+    wanted = [arguments.only] if arguments.only else list(PARTS)
+    summary: dict[str, object] = {"films": arguments.films}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped then
     with servers.running(arguments.films):
-        bodies = load.bodies(servers)
-        part = load.measure(servers, bodies, arguments.rounds)
-    for row in part.rows:
-        print(f"{row[0]:60} {row[1]}")
-    print(json.dumps({"films": arguments.films} | part.summary))
+        for name in wanted:
+            part = measure(name, servers, arguments.films, arguments.rounds)
+            print(report.table(part), end="\n\n", flush=True)
+            say(f"written: {report.write(name, part, arguments.films)}")
+            summary |= part.summary
+    print(json.dumps(summary))
+
+
+def measure(name: str, servers: Servers, films: int, rounds: int) -> Part:
+    """Measure one part of the benchmark, on a catalogue as it was generated."""
+    films = min(films, PEERS_FILMS) if name == "peers" else films
+    servers.restore(films, _OPTIONS.get(name, {}))
+    match name:
+        case "load":
+            return load.measure(servers, load.bodies(servers), rounds)
+        case "fanout":
+            return fanout.measure(servers, load.bodies(servers), rounds)
+        case "peers":
+            return peers.measure(servers, load.bodies(servers), rounds)
+        case _:
+            return idle.measure(servers, films, rounds)
 
 
 if __name__ == "__main__":

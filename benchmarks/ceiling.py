@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
+from movies_etl.source import Source
 
 from local.files import CHECKOUT
 from local.rest import call
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 BODY = 5_000_000
 SENDERS = 2
 INDEX = "ceiling"
-DOCUMENTS = CHECKOUT / "include" / "sql" / "documents.sql"
 DEFINITION = CHECKOUT / "include" / "elasticsearch" / "movies.json"
 _PAGE = 5_000
 
@@ -66,7 +66,7 @@ class Ceiling:
 def take_out(dsn: str, folder: Path) -> Bodies:
     """Read every document out of PostgreSQL by the program's own query, and write the bodies.
 
-    Raises psycopg.Error.
+    Raises psycopg.Error and the program's own errors.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -136,7 +136,6 @@ def _send(threads: threading.local, port: int, file: Path) -> bytes:
 
 def _documents(dsn: str) -> Iterator[tuple[str, bytes]]:
     """Yield each film's id and document in the order in which a first load reads them."""
-    query = DOCUMENTS.read_bytes()
     with psycopg.connect(dsn, autocommit=True) as connection:
         ids = [
             film
@@ -144,10 +143,11 @@ def _documents(dsn: str) -> Iterator[tuple[str, bytes]]:
                 "SELECT id::text FROM content.film_work ORDER BY modified, id"
             )
         ]
+        source = Source(connection, CHECKOUT / "include").prepared()
         for at in range(0, len(ids), _PAGE):
             page = ids[at : at + _PAGE]
-            rows = connection.execute(query, {"ids": page}).fetchall()
-            documents = {film: document for film, document, *_ in rows}
+            _version, found = source.documents(page)
+            documents = {document.film: document.text for document in found}
             for film in page:
                 yield film, documents[film].encode()
 

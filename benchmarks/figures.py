@@ -43,6 +43,8 @@ class Part:
     :param rows: what was measured, in words, and its figure or figures.
     :param summary: by name, for the JSON line.
     :param notes: what a reader has to know, and what was skipped.
+    :param bars: for the chart: label, films/s, and CPU us a film of the pipeline, of PostgreSQL,
+        of Elasticsearch.
     """
 
     title: str
@@ -50,3 +52,4 @@ class Part:
     rows: list[tuple[str, ...]] = field(default_factory=list)
     summary: dict[str, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    bars: list[tuple[str, float, float, float, float]] = field(default_factory=list)

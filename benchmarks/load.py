@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from local.rest import RestError, call
 
 if TYPE_CHECKING:
     from benchmarks.ceiling import Bodies, Ceiling
+
+Shape = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def measure(servers: Servers, bodies: Bodies, rounds: int) -> Part:
@@ -93,25 +96,33 @@ def remove_index(port: int) -> None:
         call("DELETE", f"{url}/{name}", seconds=60)
 
 
-def compare(port: int, index: str, bodies: Bodies) -> None:
-    """Raise BenchmarkError unless the index has exactly the documents of the bodies."""
-    found = 0
+def compare(
+    port: int,
+    index: str,
+    bodies: Bodies,
+    *,
+    wanted: Shape = lambda document: document,
+    found: Shape = lambda document: document,
+) -> None:
+    """Raise BenchmarkError unless the index has exactly the documents of the bodies.
+
+    :param wanted: what is to be compared of a body's document.
+    :param found: what is to be compared of the index's document.
+    """
+    url = f"http://127.0.0.1:{port}/{index}"
     for file in bodies.files:
         lines = file.read_bytes().splitlines()
-        wanted = {
-            json.loads(action)["index"]["_id"]: json.loads(document)
+        documents = {
+            json.loads(action)["index"]["_id"]: wanted(json.loads(document))
             for action, document in zip(lines[::2], lines[1::2], strict=True)
         }
-        answer = call(
-            "POST", f"http://127.0.0.1:{port}/{index}/_mget", {"ids": list(wanted)}, seconds=60
-        )
-        for document in answer["docs"]:
-            if document.get("_source") != wanted[document["_id"]]:
-                msg = f"film {document['_id']} is not in {index} as it should be"
+        for there in call("POST", f"{url}/_mget", {"ids": list(documents)}, seconds=60)["docs"]:
+            film = there["_id"]
+            if not there["found"] or found(there["_source"]) != documents[film]:
+                msg = f"film {film} is not in {index} as it should be: {there.get('_source')}"
                 raise BenchmarkError(msg)
-            found += 1
-    count = call("GET", f"http://127.0.0.1:{port}/{index}/_count")["count"]
-    if not found == count == bodies.films:
+    count = call("GET", f"{url}/_count")["count"]
+    if count != bodies.films:
         msg = f"{index} has {count:,} documents, {bodies.films:,} are wanted"
         raise BenchmarkError(msg)
 
@@ -163,8 +174,25 @@ def _part(films: int, loads: list[dict[str, Any]], ceilings: list[Ceiling], empt
         "ceiling_cpu_us_client": ("CPU of the ceiling's sender, us a film", 1),
         "rss_mb": (f"peak memory of the task over an empty task ({empty.text(0)} MB), MB", 1),
     }
+
+    def bar(label: str, *names: str) -> tuple[str, float, float, float, float]:
+        rate, task, postgres, elasticsearch = (
+            figures[name].median if name else 0.0 for name in names
+        )
+        return label, rate, task, postgres, elasticsearch
+
     return Part(
         title=f"First load of {films:,} films",
         rows=[(words, figures[name].text(digits)) for name, (words, digits) in named.items()],
         summary={name: round(figure.median, 3) for name, figure in figures.items()},
+        bars=[
+            bar(
+                "raw bulk, nothing to read",
+                *("ceiling_docs_s", "ceiling_cpu_us_client", "", "ceiling_cpu_us_elasticsearch"),
+            ),
+            bar(
+                "movies_sync",
+                *("load_docs_s", "cpu_us_task", "cpu_us_postgres", "cpu_us_elasticsearch"),
+            ),
+        ],
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,7 @@ from local.airflow_api import DAG, AirflowApi
 from local.airflow_settings import AirflowSettings
 from local.elasticsearch import Elasticsearch
 from local.files import CHECKOUT
-from local.postgres import Postgres
+from local.postgres import DEFAULTS, Postgres
 from local.processes import free_port, pause, wait_until
 from local.rest import UnreachableError
 from local.stack import DATABASE, READER, READER_GRANTS
@@ -140,11 +139,30 @@ class Servers:
             finally:
                 self._stop()
 
-    def restart_catalogue(self, options: Mapping[str, str]) -> None:
-        """Start the catalogue's PostgreSQL again, with these settings on top of its own."""
-        self.catalogue.stop()
-        self.catalogue.options |= options
-        self.catalogue.start()
+    def restore(self, films: int, options: Mapping[str, str] | None = None) -> None:
+        """Make the catalogue anew, a copy of one that is generated once for each size.
+
+        :param options: settings of PostgreSQL on top of the local stack's.
+        """
+        wanted = {**DEFAULTS, **(options or {})}
+        if self.catalogue.options != wanted:
+            self.catalogue.stop()
+            self.catalogue.options = wanted
+            self.catalogue.start()
+        template = f"films_{films}"
+        if self.catalogue.createdb(template):
+            try:
+                generate(self.catalogue.dsn(template), films)
+            except BaseException:
+                self.catalogue.dropdb(template)
+                raise
+        self.catalogue.createuser(READER)
+        self.catalogue.dropdb(DATABASE)
+        self.catalogue.createdb(DATABASE, template=template)
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for grant in READER_GRANTS:
+                connection.execute(grant.encode())
+            connection.execute("CHECKPOINT")
 
     def run(self, *, edit: Edit | None = None, unprotected: bool = False) -> dict[str, Any]:
         """Run `movies_sync` to its end; return each task's result.
@@ -190,7 +208,7 @@ class Servers:
         self._stop()  # what an earlier benchmark left when it was killed
         for server in (self._metadata, self.catalogue):
             server.start()
-        self._prepare(films)
+        self.restore(films)
         self.elasticsearch.remove()
         self.elasticsearch.start()
         self.report(f"PostgreSQL and Elasticsearch are up, {films:,} films generated")
@@ -206,23 +224,6 @@ class Servers:
             what="Airflow has read the DAGs",
         )
         self.report(f"Airflow is up: {self.settings.url}")
-
-    def _prepare(self, films: int) -> None:
-        """Make the catalogue, a copy of one that is generated once for each size."""
-        template = f"films_{films}"
-        if self.catalogue.createdb(template):
-            try:
-                generate(self.catalogue.dsn(template), films)
-            except BaseException:
-                self.catalogue.dropdb(template)
-                raise
-        self.catalogue.createuser(READER)
-        self.catalogue.dropdb(DATABASE)
-        self.catalogue.createdb(DATABASE, template=template)
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for grant in READER_GRANTS:
-                connection.execute(grant.encode())
-            connection.execute("CHECKPOINT")
 
     def _stop(self) -> None:
         self._airflow.stop(patience=10)
@@ -241,19 +242,3 @@ def _patiently(question: Callable[[], Answer]) -> Answer:
         except UnreachableError:
             pause(1)
     return question()
-
-
-def machine() -> dict[str, str]:
-    """Return what the figures were measured on."""
-    model = next(
-        line.split(":", 1)[1].strip()
-        for line in _lines("/proc/cpuinfo")
-        if line.startswith("model name")
-    )
-    memory = int(next(iter(_lines("/proc/meminfo"))).split()[1]) / 1024**2
-    return {"processor": f"{os.cpu_count()} x {model}", "memory": f"{memory:.0f} GiB"}
-
-
-def _lines(path: str) -> list[str]:
-    with open(path, encoding="utf-8") as stream:  # noqa: PTH123
-        return stream.read().splitlines()

@@ -1,0 +1,243 @@
+"""PGSync, for comparison: in a virtual environment of its own, with a Redis of its own.
+
+Its settings are its defaults. Its schema can say what a document holds, but not quite as ours: a
+person comes with the role in one list `persons`; three lists by role and lists of names are beyond
+it, and so is the order within a list. So its documents are compared as sets, and its index has the
+same settings, the same analyzer, and as many nested documents, but fewer text fields.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from benchmarks import ceiling
+from benchmarks.servers import FOLDER, BenchmarkError, Servers
+from local.processes import free_port, is_free, wait_until
+from local.rest import call
+from local.stack import DATABASE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = "7.3.0"
+INDEX = "pgsync"
+_HOME = FOLDER / "pgsync"
+_PROGRAMS = _HOME / "venv" / "bin"
+_SCHEMA = [
+    {
+        "database": DATABASE,
+        "index": INDEX,
+        "nodes": {
+            "table": "film_work",
+            "schema": "content",
+            "columns": ["id", "title", "description", "rating"],
+            "transform": {"rename": {"rating": "imdb_rating"}},
+            "children": [
+                {
+                    "table": "genre",
+                    "schema": "content",
+                    "label": "genres",
+                    "columns": ["name"],
+                    "relationship": {
+                        "variant": "scalar",
+                        "type": "one_to_many",
+                        "through_tables": ["genre_film_work"],
+                    },
+                },
+                {
+                    "table": "person_film_work",
+                    "schema": "content",
+                    "label": "persons",
+                    "columns": ["role"],
+                    "relationship": {"variant": "object", "type": "one_to_many"},
+                    "children": [
+                        {
+                            "table": "person",
+                            "schema": "content",
+                            "columns": ["id", "full_name"],
+                            "transform": {"rename": {"full_name": "name"}},
+                            "relationship": {"variant": "object", "type": "one_to_one"},
+                        }
+                    ],
+                },
+            ],
+        },
+    }
+]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a program took: seconds of wall and CPU time, with its children; peak memory in MB."""
+
+    at: float
+    task: float
+    peak: float
+
+
+def missing() -> str | None:
+    """Install PGSync; return why it cannot run here, None when it can."""
+    if shutil.which("redis-server") is None:
+        return "there is no redis-server (Debian's package of that name)"
+    if (_PROGRAMS / "pgsync").exists():
+        return None
+    shutil.rmtree(_HOME, ignore_errors=True)
+    uv = str(Path(sys.executable).parent / "uv")
+    install = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
+    for command in (
+        [uv, "venv", "--quiet", "--python", sys.executable, str(_PROGRAMS.parent)],
+        [*install, "--python", str(_PROGRAMS / "python"), f"pgsync=={VERSION}"],
+    ):
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            shutil.rmtree(_HOME, ignore_errors=True)
+            return f"it cannot be installed: {answer.stderr.strip()[-300:]}"
+    return None
+
+
+def load(servers: Servers) -> Spent:
+    """Load everything into a fresh index, and return what that took, the program's start left out.
+
+    PostgreSQL must have `wal_level=logical`. The set-up of triggers and slot is not counted.
+    """
+    _create_index(servers.elasticsearch.port)
+    with _redis() as redis:
+        environment = _environment(servers, redis)
+        (_HOME / "schema.json").write_text(json.dumps(_SCHEMA))
+        try:
+            _run("bootstrap", environment)
+            started = _run("pgsync", environment, "--help")
+            loaded = _run("pgsync", environment)
+        finally:
+            _tear_down(servers.dsn)
+    call("POST", f"{servers.elasticsearch.url}/{INDEX}/_refresh", seconds=600)
+    return Spent(loaded.at - started.at, loaded.task - started.task, loaded.peak)
+
+
+def shown(document: dict[str, Any]) -> dict[str, Any]:
+    """Return of one of our documents what PGSync's has as well, in PGSync's form."""
+    return {
+        **{name: document[name] for name in ("id", "title", "description", "imdb_rating")},
+        "genres": sorted(document["genres"]),
+        "persons": sorted(
+            (role, person["id"], person["name"])
+            for role in ("director", "actor", "writer")
+            for person in document[f"{role}s"]
+        ),
+    }
+
+
+def normal(document: dict[str, Any]) -> dict[str, Any]:
+    """Return one of PGSync's documents without its own fields and without any order."""
+    return {
+        **{name: document.get(name) for name in ("id", "title", "description", "imdb_rating")},
+        "genres": sorted(document["genres"] or []),
+        "persons": sorted(
+            (link["role"], link["person"]["id"], link["person"]["name"])
+            for link in document["persons"] or []
+        ),
+    }
+
+
+def _create_index(port: int) -> None:
+    definition = json.loads(ceiling.DEFINITION.read_text())
+    ours = definition["mappings"]["properties"]
+    person = ours["actors"]["properties"]
+    definition["mappings"] = {
+        "properties": {
+            **{
+                name: ours[name] for name in ("id", "imdb_rating", "genres", "title", "description")
+            },
+            "persons": {
+                "type": "nested",
+                "properties": {"role": {"type": "keyword"}, "person": {"properties": person}},
+            },
+        }
+    }
+    url = f"http://127.0.0.1:{port}/{INDEX}"
+    call("DELETE", f"{url}?ignore_unavailable=true", seconds=60)
+    call("PUT", url, definition, seconds=60)
+
+
+def _environment(servers: Servers, redis: int) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(_HOME),
+        "PG_HOST": "127.0.0.1",
+        "PG_PORT": str(servers.catalogue.port),
+        "PG_USER": "postgres",
+        "PG_PASSWORD": "trusted",
+        "ELASTICSEARCH_HOST": "127.0.0.1",
+        "ELASTICSEARCH_PORT": str(servers.elasticsearch.port),
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(redis),
+        "CHECKPOINT_PATH": str(_HOME),
+    }
+
+
+def _run(program: str, environment: dict[str, str], *arguments: str) -> Spent:
+    """Run one of PGSync's programs to its end. Raises BenchmarkError with what it said."""
+    log = _HOME / f"{program}.log"
+    began = time.monotonic()
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [_PROGRAMS / program, *(arguments or ("--config", "schema.json"))],
+            cwd=_HOME,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        msg = f"PGSync's {program} failed: {log.read_text(errors='replace')[-1500:]}"
+        raise BenchmarkError(msg)
+    return Spent(
+        time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
+    )
+
+
+@contextmanager
+def _redis() -> Iterator[int]:
+    """Keep a Redis without a disk; yield its port."""
+    port = free_port(26379)
+    process = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
+        cwd=_HOME,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: not is_free(port), seconds=30, what="Redis listens")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _tear_down(dsn: str) -> None:
+    """Remove triggers and slots, which would keep the database from being removed."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
+        )
+        for table, trigger in connection.execute(
+            "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal"
+        ).fetchall():
+            connection.execute(f'DROP TRIGGER "{trigger}" ON {table}'.encode())
