@@ -26,12 +26,13 @@ from pydantic import ValidationError
 
 from movies_etl import lock
 from movies_etl.batches import Batch, batches
-from movies_etl.bulk import Item, Loader, Sender
+from movies_etl.bulk import Item, Sender
 from movies_etl.cursors import LEASE, Cursor, CursorStore
 from movies_etl.dead_letters import DeadLetters, Letter
 from movies_etl.documents import Movie, complaint
 from movies_etl.errors import ConfigurationError, MoviesEtlError
 from movies_etl.index import ABSENT, Index, Stored, live
+from movies_etl.loader import Loader
 from movies_etl.settings import Settings
 from movies_etl.settlement import Counters, Settlement
 from movies_etl.source import Document, Source
