@@ -11,7 +11,6 @@ import http.client
 import json
 import shutil
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from local.files import CHECKOUT
 from local.rest import call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from benchmarks.meter import Meter, Reading
@@ -103,10 +103,9 @@ def measure(port: int, bodies: Bodies, meter: Meter) -> Ceiling:
     url = f"http://127.0.0.1:{port}/{INDEX}"
     call("DELETE", f"{url}?ignore_unavailable=true", seconds=60)
     call("PUT", url, json.loads(DEFINITION.read_text()), seconds=60)
-    threads = threading.local()
     before = meter.read()
-    with ThreadPoolExecutor(SENDERS) as senders:
-        for answer in senders.map(lambda file: _send(threads, port, file), bodies.files):
+    with _Connections(port) as send, ThreadPoolExecutor(SENDERS) as senders:
+        for answer in senders.map(send, bodies.files):
             if answer != b'{"errors":false}':
                 msg = f"Elasticsearch refused a document of the ceiling: {answer[:500]!r}"
                 raise RuntimeError(msg)
@@ -120,18 +119,34 @@ def measure(port: int, bodies: Bodies, meter: Meter) -> Ceiling:
     return Ceiling(bodies.films, spent)
 
 
-def _send(threads: threading.local, port: int, file: Path) -> bytes:
-    """Send one body over the thread's own connection."""
-    if not hasattr(threads, "connection"):
-        threads.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-    connection: http.client.HTTPConnection = threads.connection
-    connection.request(
-        "POST",
-        f"/{INDEX}/_bulk?filter_path=errors",
-        file.read_bytes(),
-        {"Content-Type": "application/x-ndjson"},
-    )
-    return connection.getresponse().read()
+class _Connections:
+    """Sends files, over one connection for each thread that calls it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._own = threading.local()
+        self._all: list[http.client.HTTPConnection] = []
+
+    def __enter__(self) -> Callable[[Path], bytes]:
+        return self._send
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._all:
+            connection.close()
+
+    def _send(self, file: Path) -> bytes:
+        """Send one body; return the answer."""
+        if not hasattr(self._own, "connection"):
+            self._own.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=600)
+            self._all.append(self._own.connection)
+        connection: http.client.HTTPConnection = self._own.connection
+        connection.request(
+            "POST",
+            f"/{INDEX}/_bulk?filter_path=errors",
+            file.read_bytes(),
+            {"Content-Type": "application/x-ndjson"},
+        )
+        return connection.getresponse().read()
 
 
 def _documents(dsn: str) -> Iterator[tuple[str, bytes]]:

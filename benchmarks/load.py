@@ -51,10 +51,10 @@ def measure(servers: Servers, bodies: Bodies, rounds: int) -> Part:
 def _add_overhead(part: Part, servers: Servers, films: int, rounds: int) -> None:
     """Measure what the protections cost: loads with them and without, by turns."""
     spent: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(rounds):
-        for unprotected, seconds in spent.items():
+    for number in range(rounds):
+        for unprotected in (False, True) if number % 2 else (True, False):
             load = first_load(servers, films, unprotected=unprotected)
-            seconds.append((load["task"] + load["postgres"]) / films * 1e6)
+            spent[unprotected].append((load["task"] + load["postgres"]) / films * 1e6)
     protected, bare = Figure.of(spent[False]), Figure.of(spent[True])
     overhead = Figure.of(one / other - 1 for one, other in zip(*spent.values(), strict=True))
     part.rows += [

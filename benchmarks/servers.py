@@ -209,7 +209,6 @@ class Servers:
         for server in (self._metadata, self.catalogue):
             server.start()
         self.restore(films)
-        self.elasticsearch.remove()
         self.elasticsearch.start()
         self.report(f"PostgreSQL and Elasticsearch are up, {films:,} films generated")
         self._metadata.createuser("airflow")
@@ -227,7 +226,7 @@ class Servers:
 
     def _stop(self) -> None:
         self._airflow.stop(patience=10)
-        self.elasticsearch.stop()
+        self.elasticsearch.remove()
         self.catalogue.stop()
         self._metadata.stop()
         self._state.processes.clear()

@@ -19,25 +19,6 @@ if TYPE_CHECKING:
 CHECKSUM = b"('x' || left(md5(body), 16))::bit(64)::bigint::text"
 
 
-def patch() -> None:
-    """Take the protections out of the program that this process has imported.
-
-    Raises AttributeError or ValueError when the program has no such place any more.
-    """
-    _replace(source, "_query", _query_without_checksum)
-    _replace(source.Source, "version", lambda _: time.time_ns() // 1000)
-    _replace(bulk.Sender, "_send", _send)
-    _replace(settlement.Settlement, "settle", _settle)
-    _replace(lock, "take", lambda *_, **__: None)
-
-
-def _replace(owner: object, name: str, substitute: object) -> None:
-    if not hasattr(owner, name):
-        msg = f"{owner} has no {name} any more: benchmarks/unprotected.py has to follow"
-        raise AttributeError(msg)
-    setattr(owner, name, substitute)
-
-
 def _query_without_checksum(file: Path) -> bytes:
     text = file.read_bytes()
     if file.name == "documents.sql":
@@ -66,3 +47,25 @@ def _send(sender: Any, items: Sequence[bulk.Item], outcome: bulk.Outcome) -> lis
 
 def _settle(self: settlement.Settlement, outcome: bulk.Outcome) -> None:
     self.counters.indexed += len(outcome.indexed)
+
+
+SUBSTITUTES: tuple[tuple[object, str, object], ...] = (
+    (source, "_query", _query_without_checksum),
+    (source.Source, "version", lambda _: time.time_ns() // 1000),
+    (bulk.Sender, "_send", _send),
+    (settlement.Settlement, "settle", _settle),
+    (lock, "take", lambda *_, **__: None),
+)
+"""What is replaced, where, and by what."""
+
+
+def patch() -> None:
+    """Take the protections out of the program that this process has imported.
+
+    Raises AttributeError when the program has no such place any more.
+    """
+    for owner, name, substitute in SUBSTITUTES:
+        if not hasattr(owner, name):
+            msg = f"{owner} has no {name} any more: benchmarks/unprotected.py has to follow"
+            raise AttributeError(msg)
+        setattr(owner, name, substitute)
