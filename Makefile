@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run down clean test bench lint types format lock
+.PHONY: help install run down clean test test-all soak bench lint types format lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ test: install lint types  ## lint, types, and the tests on real servers
 
 bench: install  ## how fast it is (FILMS=100000 ONLY=load|fanout|idle|peers ROUNDS=3)
 	@PYTHONPATH=plugins $(BIN)/python -m benchmarks $(if $(FILMS),--films $(FILMS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+test-all: install lint types  ## the same and the tests that take minutes: what CI runs
+	$(BIN)/python -m pytest -m ''
+
+soak: install  ## random histories with fresh seeds: MINUTES=60; BREAK=rule switches a protection off (BREAK= lists them)
+	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(filter command,$(firstword $(origin BREAK))),--break='$(BREAK)')
 
 lint: install  ## style of Python and SQL, spelling
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +18,13 @@ from local.postgres import Postgres
 from tests.catalogue import Catalogue
 from tests.faults import Time
 from tests.fresh import FreshDatabase
+from tests.servers import ROOT, TEMPLATE, free_port, running_elasticsearch, running_postgres
 from tests.site import Site
 
-ROOT = Path(__file__).parents[1]
+__all__ = ["ROOT", "TEMPLATE", "free_port"]
+
 DATA = Path(os.environ.get("MOVIES_TEST_DATA", ROOT / ".local" / "test"))
 """Where servers keep their data: another folder for each of several runs at once."""
-TEMPLATE = "content_template"
 
 settings.register_profile("movies", deadline=None, database=None, print_blob=True)
 settings.load_profile("movies")  # a busy machine is no finding
@@ -40,44 +40,18 @@ os.environ |= {
 }
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL with a template database that has schema content and its indexes."""
-    options = {"fsync": "off", "full_page_writes": "off"}  # no test pulls the plug
-    server = Postgres(DATA / "postgres", port=free_port(), options=options)
-    server.start()
-    try:
-        server.dropdb(TEMPLATE)
-        server.createdb(TEMPLATE)
-        with psycopg.connect(server.dsn(TEMPLATE), autocommit=True) as connection:
-            for file in (
-                ROOT / "local" / "schema.sql",
-                *sorted((ROOT / "include/sql/setup").glob("*.sql")),
-            ):
-                for statement in file.read_text().split(";"):
-                    if statement.strip():
-                        connection.execute(statement)
+    with running_postgres(DATA / "postgres") as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
 def elasticsearch_node() -> Iterator[Elasticsearch]:
     """A node of Elasticsearch 8.19."""
-    node = Elasticsearch(DATA / "elasticsearch", port=free_port(), heap="768m")
-    node.start()
-    try:
+    with running_elasticsearch(DATA / "elasticsearch") as node:
         yield node
-    finally:
-        node.stop()
 
 
 @pytest.fixture

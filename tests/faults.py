@@ -52,12 +52,13 @@ class Faults:
                     raise fault
                 if fault is None:
                     return super().perform_request(method, target, body, **options)
-                return _answer(self.config, *fault)
+                return answer_of(self.config, *fault)
 
         return Elasticsearch(url, node_class=Node, request_timeout=10, max_retries=0)
 
 
-def _answer(config: Any, status: int, body: Any) -> Any:
+def answer_of(config: Any, status: int, body: Any) -> Any:
+    """Return what a node of the client's transport returns for an answer."""
     headers = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
     meta = ApiResponseMeta(
         node=config, status=status, http_version="1.1", headers=HttpHeaders(headers), duration=0.0

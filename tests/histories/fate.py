@@ -1,0 +1,101 @@
+"""What happens to a task between any two of its actions: drawn beforehand, played when it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from tests.histories.writes import WRITES, Write
+
+
+class Killed(BaseException):
+    """The task's process ended here: SIGKILL, so nothing of it runs any more."""
+
+
+EVENTS = (
+    "kill",
+    "kill, requests under way",
+    "kill, session left open",
+    "write",
+    "commit",
+    "lose the session",
+    "be a zombie",
+    "meet a rival",
+    "replace the index",
+    "busy",
+    "unreachable",
+    "no answer",
+    "late",
+    "refresh",
+)
+KILLS = EVENTS[:3]
+KINDS = ("save cursor", "saved cursor", "bulk", "bulk", "answered bulk", "documents.sql", "mget")
+"""Beginnings of actions around which a loop can go wrong."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that happens while a run is at work.
+
+    :param action: how the action begins before which it happens; empty for any.
+    :param times: it happens when a task comes to such an action for so many times.
+    :param event: one of EVENTS.
+    :param writes: what the site writes at that moment, where the event has to do with it.
+    """
+
+    action: str
+    times: int
+    event: str
+    writes: tuple[Write, ...] = ()
+
+
+def happenings(*events: str) -> st.SearchStrategy[Happening]:
+    """Draw one of these events, at a certain kind of action or anywhere in a run."""
+    writes = st.lists(WRITES, max_size=2).map(tuple)
+    return st.one_of(
+        st.builds(
+            Happening,
+            st.sampled_from(KINDS),
+            st.integers(1, 3),
+            st.sampled_from(events),
+            writes,
+        ),
+        st.builds(Happening, st.just(""), st.integers(1, 90), st.sampled_from(events), writes),
+    )
+
+
+class Fate:
+    """Plays happenings as a run comes to them.
+
+    :param happen: plays one; may raise :class:`Killed`.
+    """
+
+    def __init__(self, happen: Callable[[Happening], None]) -> None:
+        self._happen = happen
+        self._awaited: list[tuple[Happening, int]] = []
+
+    @contextmanager
+    def awaiting(self, awaited: Sequence[Happening]) -> Iterator[None]:
+        """Let these happen in the block, and nothing that was awaited around it."""
+        before, self._awaited = self._awaited, [(one, one.times) for one in awaited]
+        try:
+            yield
+        finally:
+            self._awaited = before
+
+    def step(self, action: str) -> None:
+        """Come to an action."""
+        due = []
+        awaited = []
+        for one, times in self._awaited:
+            left = times - action.startswith(one.action)
+            if left:
+                awaited.append((one, left))
+            else:
+                due.append(one)
+        self._awaited = awaited
+        for one in due:
+            self._happen(one)

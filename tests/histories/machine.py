@@ -1,0 +1,341 @@
+"""The machine that draws a history: some thirty things that happen, and what must be true then.
+
+Its rules are what sites, servers and operators do; which of them may be chosen does not depend on
+the servers, so that a history can be played again. After each run that nothing disturbed the index
+has what the catalogue has. At the end every transaction ends, requests that
+were under way arrive, and the program runs undisturbed until nothing is sent; a further run sends
+nothing, and every document equals one that independent code builds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from elasticsearch import Elasticsearch
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from movies_etl.settings import Settings
+from movies_etl.settlement import Counters
+from movies_etl.sync import Requests
+
+from tests.catalogue import Catalogue
+from tests.fresh import FreshDatabase
+from tests.histories.check import Divergence, check, check_counts
+from tests.histories.fate import EVENTS, KILLS, Fate, Happening, happenings
+from tests.histories.operator import WAYS, Operator
+from tests.histories.program import Program, Trigger
+from tests.histories.tasks import Surroundings
+from tests.histories.writes import KINDS, MOST_OPEN, WRITES, Write, Writers, few
+
+FOUNDING = Write("add film", 0, 0, "now")
+FEW_WRITES = few(*KINDS)
+ENDS = st.sampled_from(("COMMIT", "COMMIT", "ROLLBACK", "PREPARE"))
+WHICH = st.integers(0, 5)
+SOON = st.lists(happenings(*EVENTS), min_size=1, max_size=3)
+
+
+OPERATIONS = (
+    "reload all",
+    "reload film_work",
+    "reload genre",
+    "reload person",
+    "load film",
+    "load film",
+    "forget film_work",
+    "forget genre",
+    "forget person",
+    "empty index",
+    "delete index",
+    "recreate index",
+    "move alias",
+)
+"""What is done to the program and to its index."""
+
+
+@dataclass
+class Tally:
+    """What was done, for the line at the end."""
+
+    histories: int = 0
+    steps: int = 0
+    runs: int = 0
+    kills: int = 0
+    late: int = 0
+    recreated: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.histories} histories, {self.steps} steps, {self.runs} runs, {self.kills} kills,"
+            f" {self.late} late requests, {self.recreated} indexes recreated"
+        )
+
+
+@dataclass
+class Servers:
+    """Where histories take place.
+
+    :param database: gives out an empty catalogue.
+    :param url: of Elasticsearch.
+    :param role: a login that reads everything and may not see when others' transactions began.
+    """
+
+    database: FreshDatabase
+    url: str
+    role: str
+
+
+class History(RuleBasedStateMachine):
+    """One history."""
+
+    def __init__(self, servers: Servers, tally: Tally) -> None:
+        super().__init__()
+        self.tally = tally
+        self.steps = 0
+        self.operated = False
+        self.servers = servers
+        self.dsn = servers.database.emptied()
+        self.connection = psycopg.connect(self.dsn, autocommit=True)
+        self.client = Elasticsearch(servers.url, request_timeout=30)
+        self.fate = Fate(self.happen)
+        self.writers = Writers(self.dsn, self.connection)
+        self.catalogue = Catalogue(self.dsn, self.connection)
+        self.operator = Operator(self.client)
+        self.operator.clean_up()
+        self.around = Surroundings(self.dsn, servers.url, self.fate, Settings())
+        self.program = Program(self.around, note)
+
+    @initialize(
+        page_size=st.sampled_from((1, 2, 3, 50)),
+        senders=st.sampled_from((1, 2)),
+        privileged=st.sampled_from((True, True, True, False)),
+        operated=st.sampled_from((True, False, False)),
+        films=st.integers(2, 8),
+        links=st.lists(WRITES, max_size=5),
+    )
+    def found(
+        self,
+        *,
+        page_size: int,
+        senders: int,
+        privileged: bool,
+        operated: bool,
+        films: int,
+        links: Sequence[Write],
+    ) -> None:
+        """Write the catalogue that was there before the program."""
+        self.around.settings = Settings(
+            page_size=page_size, senders=senders, bulk_bytes=1000, patience=2, horizon_margin=0
+        )
+        self.operated = operated  # loading everything again heals what went wrong before
+        if not privileged:
+            self.around.dsn = self.dsn.replace("postgres@", f"{self.servers.role}@")
+        for table in ("genre", "person") * 3:
+            self.writers.add_named(self.connection, table, FOUNDING)
+        for number in range(films):
+            self.writers.add_film(self.connection, Write("add film", number, number, "now"))
+        self.writers.at_once(links)
+
+    # -- the site --------------------------------------------------------------------------------
+
+    @rule(writes=few("edit film", "edit films", "spoil film"))
+    def edit_films(self, writes: Sequence[Write]) -> None:
+        self.steps += 1
+        self.writers.at_once(writes)
+
+    @rule(writes=few("add film", "edit film"))
+    def add_films(self, writes: Sequence[Write]) -> None:
+        self.steps += 1
+        self.writers.at_once(writes)
+
+    @rule(writes=few("rename genre", "rename person", "rename all"))
+    def rename(self, writes: Sequence[Write]) -> None:
+        self.steps += 1
+        self.writers.at_once(writes)
+
+    @rule(writes=few("link genre", "link person", "recast"))
+    def link(self, writes: Sequence[Write]) -> None:
+        self.steps += 1
+        self.writers.at_once(writes)
+
+    @rule(which=WHICH, writes=FEW_WRITES)
+    def begin(self, which: int, writes: Sequence[Write]) -> None:
+        """Leave a transaction open, or write in one when there are many."""
+        self.steps += 1
+        if len(self.writers.open) < MOST_OPEN:
+            self.writers.begin(writes)
+        else:
+            self.writers.write_in(which, writes)
+
+    @rule(which=WHICH, writes=FEW_WRITES)
+    def savepoint(self, which: int, writes: Sequence[Write]) -> None:
+        self.steps += 1
+        if self.writers.open:
+            self.writers.savepoint(which, writes)
+        else:
+            self.writers.begin(writes)
+
+    @rule(which=WHICH, how=ENDS, writes=FEW_WRITES)
+    def end(self, which: int, how: str, writes: Sequence[Write]) -> None:
+        """Write, then commit, roll back or prepare; a prepared one is not written to."""
+        self.steps += 1
+        self.writers.write_in(which, writes)
+        self.writers.end(which, how)
+
+    @rule(which=WHICH)
+    def commit(self, which: int) -> None:
+        self.steps += 1
+        self.writers.end(which, "COMMIT")
+
+    # -- the program and its operators -----------------------------------------------------------
+
+    @rule(threads=st.booleans())
+    def run(self, threads: bool) -> None:
+        """Do a run that nothing disturbs: then both sides are equal, whatever is still open.
+
+        It fails only when a vanished worker has the lock.
+        """
+        self.steps += 1
+        if self._run(Trigger(threads=threads), ()):
+            check(self.catalogue, self.operator, self.program)
+        elif not self.program.vanished:
+            raise Divergence("an undisturbed run fails")
+
+    @rule(
+        soon=st.lists(happenings(*KILLS), min_size=1, max_size=2) | SOON,
+        retries=st.integers(0, 2),
+        at_once=st.booleans(),
+    )
+    def run_disturbed(self, soon: Sequence[Happening], retries: int, at_once: bool) -> None:
+        self.steps += 1
+        self._run(Trigger(retries=retries, at_once=at_once), soon)
+
+    @precondition(lambda self: self.operated)
+    @rule(what=st.sampled_from(OPERATIONS), which=WHICH)
+    def operate(self, what: str, which: int) -> None:
+        """Do one of the things that operators do, or that happens to the index."""
+        self.steps += 1
+        kind, _, stream = what.partition(" ")
+        if kind == "reload":
+            self._run(Trigger(reload=stream), ())  # type: ignore[arg-type]
+        elif kind == "load":
+            films = [self.writers.films[which % len(self.writers.films)]]
+            self._run(Trigger(asked=Requests(ids=films, replay=("all",) * (which % 2))), ())
+        elif kind == "forget":
+            self.program.cursors.texts.pop(stream, None)
+        elif kind != "empty":
+            self.operator.replace(kind)
+        elif not self.around.late and self.operator.live():  # it is noticed while nothing writes
+            self.operator.empty("movies")
+
+    def _run(self, trigger: Trigger, soon: Sequence[Happening]) -> list[Counters] | None:
+        self.operator.mend_alias()
+        with self.fate.awaiting(soon):
+            return self.program.run(trigger)
+
+    # -- the servers -----------------------------------------------------------------------------
+
+    @rule(which=WHICH)
+    def let_arrive(self, which: int) -> None:
+        """Let a late request arrive, or PostgreSQL notice that a worker vanished."""
+        self.steps += 1
+        if self.program.vanished and (which % 2 or not self.around.late):
+            self.program.vanished.pop(0).end()
+        elif self.around.late:
+            self.around.deliver(which % len(self.around.late), self.client)
+        else:
+            self.operator.refresh()
+
+    # -- what happens in the middle of a run -----------------------------------------------------
+
+    def happen(self, one: Happening) -> None:
+        """Let something happen to the task at work."""
+        task = self.program.tasks[-1]
+        if one.event in KILLS:
+            self.program.leave_session_open = one.event == "kill, session left open"
+            task.be_killed(requests_leave=one.event == "kill, requests under way")
+        elif one.event in ("busy", "unreachable", "no answer", "late"):
+            task.faults.append(one.event)
+        else:
+            self._move(one)
+
+    def _move(self, one: Happening) -> None:
+        """Let the site, another run or an operator do something."""
+        self.writers.at_once(one.writes)
+        if one.event in ("lose the session", "be a zombie"):
+            self._cut(self.program.tasks[-1].session)
+        if one.event in ("be a zombie", "meet a rival"):
+            self._run(Trigger(), ())
+        elif one.event == "commit":
+            self.writers.end(one.times, "COMMIT")
+        elif one.event == "replace the index":
+            self.operator.replace(WAYS[one.times % 3])
+        elif one.event == "refresh":
+            self.operator.refresh()
+
+    def _cut(self, session: psycopg.Connection[Any]) -> None:
+        """End a session from outside, and wait until its locks are free."""
+        if session.closed:
+            return
+        pid = session.info.backend_pid
+        self.connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        there = "SELECT FROM pg_stat_activity WHERE pid = %s"
+        while self.connection.execute(there, (pid,)).fetchone():
+            pass
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Let everything come to rest and look at the result, unless it went wrong before."""
+        try:
+            if sys.exc_info()[1] is None:
+                self.come_to_rest()
+                check(self.catalogue, self.operator, self.program)
+                check_counts(self.program)
+                self.tally.histories += 1
+                self.tally.steps += self.steps
+                self.tally.runs += self.program.runs
+                self.tally.kills += self.program.kills
+                self.tally.late += len(self.around.arrived)
+                self.tally.recreated += self.operator.replaced
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        while self.writers.is_anything_open():
+            self.writers.end(0, "ROLLBACK")
+        for task in self.program.vanished:
+            task.end()
+        self.catalogue.close()
+        self.connection.close()
+        self.client.close()
+
+    def come_to_rest(self) -> None:
+        """End what is open, let half of the late requests arrive before, half after the runs."""
+        while self.writers.is_anything_open():
+            self.writers.end(0, "COMMIT")
+        while self.program.vanished:
+            self.program.vanished.pop().end()
+        self._deliver(len(self.around.late) // 2)
+        for _ in range(10):
+            if self._clean_run() == 0:
+                break
+        else:
+            raise Divergence("ten undisturbed runs and there is still something to be sent")
+        self._deliver(len(self.around.late))
+        if again := self._clean_run():
+            raise Divergence(f"a further run sent {again} documents")
+
+    def _deliver(self, number: int) -> None:
+        for _ in range(number):
+            self.around.deliver(-1, self.client)
+
+    def _clean_run(self) -> int:
+        counters = self._run(Trigger(), ())
+        if counters is None:
+            raise Divergence("an undisturbed run fails")
+        return sum(one.indexed + one.conflicts for one in counters)

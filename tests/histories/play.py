@@ -1,0 +1,85 @@
+"""Plays histories on the real servers, one after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import run_state_machine_as_test
+from movies_etl import counts, horizon, init
+
+from local.postgres import Postgres
+from tests.faults import Time
+from tests.fresh import FreshDatabase
+from tests.histories.machine import History, Servers, Tally
+from tests.simulation.breaks import BREAKS
+
+STEPS = 36
+"""Most steps of a history, its founding included. Hypothesis ends one early only when its choices
+need too much room, so that the mean is hardly lower; it is measured."""
+
+ROLE = "reads_only"
+
+
+def servers(postgres: Postgres, database: FreshDatabase, url: str) -> Servers:
+    """Return where histories take place, with a role that may read everything."""
+    postgres.createuser(ROLE)
+    database.allow_reading(ROLE)
+    return Servers(database, url, ROLE)
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Let the program wait for nothing: its pauses take no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        stand_in = Time()
+        stand_in.install(patch)
+        patch.setattr(horizon, "time", stand_in)
+        patch.setattr(init, "LOCK_WAIT", 0.0)
+        patch.setattr(counts, "_is_due", lambda _window: True)  # else the minute would decide
+        yield
+
+
+def play(
+    where: Servers,
+    histories: int,
+    *,
+    first: int | None = None,
+    shrink: bool = True,
+    rule: str | None = None,
+    tally: Tally | None = None,
+) -> Tally:
+    """Play histories.
+
+    :param first: the seed; None takes a fresh one.
+    :param rule: whose protection is switched off, see ``tests/simulation/breaks.py``.
+    :param tally: where it is counted, also when one diverges.
+    :param shrink: look for the shortest history that diverges.
+    :raises Divergence: one diverges; hypothesis adds its steps to the error.
+    """
+    tally = Tally() if tally is None else tally
+
+    def history() -> History:
+        return History(where, tally)
+
+    chosen = time.time_ns() if first is None else first
+    phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    with hurried(), BREAKS[rule]() if rule else nullcontext():
+        run_state_machine_as_test(
+            seed(chosen)(history),
+            settings=hypothesis_settings(
+                max_examples=histories,
+                stateful_step_count=STEPS,
+                phases=phases,
+                deadline=None,
+                database=None,
+                print_blob=True,
+                report_multiple_bugs=False,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    return tally

@@ -1,0 +1,239 @@
+"""The program's tasks over the real servers, each with a session, a client and senders of its own.
+
+A task comes to its fate before each query, before each request and after its answer, and around
+each save of a cursor. When it is killed there, nothing of it runs any more; requests that had left
+it may arrive later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import elastic_transport
+import psycopg
+from elastic_transport import Urllib3HttpNode
+from elasticsearch import Elasticsearch
+from movies_etl.cursors import Cursor
+from movies_etl.settings import Settings
+from movies_etl.source import Source
+
+from tests.faults import answer_of, refusal
+from tests.histories.fate import Fate, Killed
+from tests.site import MemoryCursors
+
+
+class Request(NamedTuple):
+    """A request that is still under way although nobody waits for it."""
+
+    method: str
+    target: str
+    body: bytes
+    options: dict[str, Any]
+
+
+@dataclass
+class Surroundings:
+    """What the tasks of one history share.
+
+    :param dsn: of the database, for the program's role.
+    :param url: of Elasticsearch.
+    :param late: requests under way.
+    :param arrived: those that arrived late.
+    """
+
+    dsn: str
+    url: str
+    fate: Fate
+    settings: Settings
+    late: list[Request] = field(default_factory=list)
+    arrived: list[Request] = field(default_factory=list)
+
+    def deliver(self, which: int, client: Elasticsearch) -> None:
+        """Let a late request arrive."""
+        request = self.late.pop(which)
+        self.arrived.append(request)
+        node = client.transport.node_pool.get()
+        response = node.perform_request(
+            request.method, request.target, body=request.body, **request.options
+        )
+        assert response.meta.status in (200, 404), response.body
+
+
+class FatefulSource(Source):
+    """A source that comes to its fate before each query."""
+
+    fate: Fate
+
+    def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
+        self.fate.step(file)
+        return super()._rows(file, **parameters)
+
+
+class FatefulCursors(MemoryCursors):
+    """Cursors that come to their fate around each save."""
+
+    fate: Fate
+
+    def save(self, stream: str, cursor: Cursor) -> None:
+        self.fate.step(f"save cursor {stream}")
+        super().save(stream, cursor)
+        self.fate.step(f"saved cursor {stream}")
+
+
+class Answer(Future[Any]):
+    """A call that is made when somebody wants its result; a kill ends the whole task."""
+
+    def __init__(self, call: Callable[..., Any], body: Any) -> None:
+        super().__init__()
+        self._call = call
+        self._body = body
+
+    def run(self) -> None:
+        self.set_running_or_notify_cancel()
+        try:
+            outcome = self._call(self._body)
+        except Exception as error:  # noqa: BLE001 - as a future does
+            self.set_exception(error)
+        else:
+            self.set_result(outcome)
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self.run()
+        return super().result(timeout)
+
+
+class OneThread(Executor):
+    """Sends bodies at once, or only when they are waited for.
+
+    :param at_once: which of both.
+    """
+
+    def __init__(self, *, at_once: bool) -> None:
+        self._at_once = at_once
+        self.answers: list[Answer] = []
+
+    def submit(self, call: Callable[..., Any], body: Any) -> Answer:  # type: ignore[override]
+        answer = Answer(call, body)
+        self.answers.append(answer)
+        if self._at_once:
+            answer.run()
+        return answer
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for all, as leaving the block of an executor does."""
+        del wait, cancel_futures
+        for answer in self.answers:
+            if not answer.done() and not answer.running():
+                answer.run()
+
+
+class Task:
+    """One attempt of one task.
+
+    :param threads: send from threads; then nothing may disturb it.
+    """
+
+    def __init__(
+        self, around: Surroundings, name: str, *, threads: bool = False, at_once: bool = True
+    ) -> None:
+        self._around = around
+        self.session = psycopg.connect(
+            around.dsn, autocommit=True, application_name=f"movies_etl {name}"
+        )
+        self.source = FatefulSource(self.session, around.settings.include_dir)
+        self.source.fate = around.fate
+        self.client = self._client()
+        self.executor: Executor = (
+            ThreadPoolExecutor(around.settings.senders) if threads else OneThread(at_once=at_once)
+        )
+        self.faults: list[str] = []
+        self._is_dead = False
+        self._requests_leave = False
+
+    def _client(self) -> Elasticsearch:
+        request = self._request
+
+        class Node(Urllib3HttpNode):
+            def perform_request(
+                self, method: str, target: str, body: bytes | None = None, **options: Any
+            ) -> Any:
+                return request(
+                    Request(method, target, body or b"", options), super().perform_request, self
+                )
+
+        return Elasticsearch(self._around.url, node_class=Node, request_timeout=30, max_retries=0)
+
+    def _request(self, one: Request, perform: Callable[..., Any], node: Urllib3HttpNode) -> Any:
+        """Send a request, or let happen to it what is to happen."""
+        action = _name(one)
+        if self._is_dead:
+            self._leave(one)
+            raise Killed
+        try:
+            self._around.fate.step(action)
+        except Killed:
+            if self._requests_leave:
+                self._leave(one)
+            raise
+        fault = self._next_fault(action)
+        if fault == "busy":
+            return answer_of(node.config, *refusal(503))
+        if fault == "unreachable":
+            raise elastic_transport.ConnectionError("lost")
+        if fault == "late":
+            self._leave(one)
+            raise elastic_transport.ConnectionTimeout("no answer yet")
+        response = perform(one.method, one.target, body=one.body or None, **one.options)
+        self._around.fate.step(f"answered {action}")
+        if fault == "no answer":
+            raise elastic_transport.ConnectionTimeout("no answer")
+        return response
+
+    def _next_fault(self, action: str) -> str | None:
+        """Return what goes wrong with this request; only bulks may be late."""
+        if not self.faults or (self.faults[-1] == "late" and action != "bulk"):
+            return None
+        return self.faults.pop()
+
+    def _leave(self, request: Request) -> None:
+        if _name(request) == "bulk":
+            self._around.late.append(request)
+
+    def be_killed(self, *, requests_leave: bool) -> None:
+        """End here.
+
+        :param requests_leave: whether what is about to be sent is sent nevertheless.
+        :raises Killed: always.
+        """
+        self._requests_leave = requests_leave
+        raise Killed
+
+    def die(self) -> None:
+        """Let the bodies that were handed to senders be under way, or nothing."""
+        self._is_dead = True
+        if self._requests_leave and isinstance(self.executor, OneThread):
+            for one in self.executor.answers:
+                if not one.done() and not one.running():
+                    with suppress(Killed):
+                        one.run()
+
+    def end(self) -> None:
+        """End the session, and with it its locks: at once, not when the server notices."""
+        with suppress(psycopg.OperationalError):
+            self.session.execute("SELECT pg_advisory_unlock_all()")
+        self.session.close()
+        self.client.close()
+        if isinstance(self.executor, ThreadPoolExecutor):
+            self.executor.shutdown()
+
+
+def _name(request: Request) -> str:
+    """Return what a request does: the last part of its path, or its method and path."""
+    path = request.target.partition("?")[0]
+    last = path.rpartition("/")[2]
+    return last[1:] if last.startswith("_") else f"{request.method} {path}"

@@ -1,0 +1,46 @@
+"""Random histories of real servers: whatever happens, the index equals the catalogue at the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.elasticsearch import Elasticsearch
+from local.postgres import Postgres
+from tests.fresh import FreshDatabase
+from tests.histories.check import Divergence
+from tests.histories.machine import Servers
+from tests.histories.play import play, servers
+
+HISTORIES = 200
+
+
+@pytest.fixture(scope="module")
+def where(
+    postgres: Postgres, fresh_database: FreshDatabase, elasticsearch_node: Elasticsearch
+) -> Servers:
+    return servers(postgres, fresh_database, elasticsearch_node.url)
+
+
+def test_no_history_diverges(where: Servers) -> None:
+    tally = play(where, 5)
+    assert tally.histories >= 5
+    assert tally.kills > 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(2400)
+def test_no_history_of_hundreds_diverges(where: Servers) -> None:
+    tally = play(where, HISTORIES)
+    assert tally.histories >= HISTORIES
+    assert tally.steps >= 30 * tally.histories
+    assert tally.kills > HISTORIES
+    assert tally.late > 0
+    assert tally.recreated > 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("rule", ["2", "10"])
+def test_a_protection_that_is_switched_off_is_missed(where: Servers, rule: str) -> None:
+    with pytest.raises(Divergence):
+        play(where, HISTORIES, shrink=False, rule=rule)
