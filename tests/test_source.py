@@ -41,6 +41,20 @@ def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: 
     assert shown == [("UTC",), ("ISO, DMY",), ("1",), ("off",)]
 
 
+def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Catalogue) -> None:
+    with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
+        Source(connection, INCLUDE).prepared()
+        found = connection.execute(
+            "SELECT name, setting::int FROM pg_settings WHERE name LIKE 'tcp_%'"
+        ).fetchall()
+    seconds = dict(found)
+    silent = seconds["tcp_keepalives_idle"] + (
+        seconds["tcp_keepalives_interval"] * seconds["tcp_keepalives_count"]
+    )
+    assert 0 < silent <= 120
+    assert 0 < seconds["tcp_user_timeout"] / 1000 <= 120  # with an answer on its way
+
+
 def test_the_source_cannot_write(catalogue: Catalogue) -> None:
     source = catalogue.source()
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):

@@ -33,7 +33,7 @@ class MoviesPostgresHook(PostgresHook):
 
     Reads connection ``movies_postgres``: host, port, login, password, database (``schema``), and
     any libpq parameter as an extra. Extras win over the defaults here: 5 s to connect, and TCP
-    keepalives that notice a lost server within a minute.
+    settings that notice a lost server within a minute.
 
     :param postgres_conn_id: the Airflow connection.
     :param application: what ``pg_stat_activity`` shows.
@@ -53,6 +53,7 @@ class MoviesPostgresHook(PostgresHook):
             "keepalives_idle": 20,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            "tcp_user_timeout": 50_000,  # keepalives do not watch a connection with a query sent
         }
 
     def connect(self) -> psycopg.Connection[Any]:
