@@ -14,6 +14,28 @@ from psycopg import sql
 
 LONG_AGO = "2020-01-01 00:00:00+00"
 
+_FILL = """
+INSERT INTO content.film_work (id, title, description, rating, type, modified)
+SELECT md5('film ' || n)::uuid, 'Film ' || n, repeat('About film ' || n || '. ', 20),
+    n % 100 / 10.0, 'movie', timestamptz '2020-01-01 00:00:00+00' + n * interval '1 second'
+FROM generate_series(1, {films}) AS n;
+INSERT INTO content.person (id, full_name, modified)
+SELECT md5('person ' || n)::uuid, 'Person ' || n, timestamptz '2020-01-01 00:00:00+00'
+FROM generate_series(0, {persons} - 1) AS n;
+INSERT INTO content.genre (id, name, modified)
+SELECT md5('genre ' || n)::uuid, 'Genre ' || n, timestamptz '2020-01-01 00:00:00+00'
+FROM generate_series(0, {genres} - 1) AS n;
+INSERT INTO content.person_film_work (id, film_work_id, person_id, role, created)
+SELECT md5(role || ' of ' || n)::uuid, md5('film ' || n)::uuid,
+    md5('person ' || (n * place) % {persons})::uuid, role, timestamptz '2020-01-01 00:00:00+00'
+FROM generate_series(1, {films}) AS n,
+    (VALUES ('director', 1), ('actor', 7), ('writer', 11)) AS parts (role, place);
+INSERT INTO content.genre_film_work (id, film_work_id, genre_id, created)
+SELECT md5('genre of ' || n || ' ' || place)::uuid, md5('film ' || n)::uuid,
+    md5('genre ' || (n + place) % {genres})::uuid, timestamptz '2020-01-01 00:00:00+00'
+FROM generate_series(1, {films}) AS n, generate_series(0, 1) AS place;
+"""
+
 
 class Catalogue:
     """Schema ``content`` of one database.
@@ -79,6 +101,15 @@ class Catalogue:
             self.label(film, genres[number % 2])
             self.cast(film, persons[number % 3], ("director", "actor", "writer")[number % 3])
             self.cast(film, persons[0], "writer")
+
+    def fill(self, films: int) -> None:
+        """Add films with a person in each role and two genres, the same ones each time."""
+        persons, genres = max(films // 5, 1), 32
+        self.connection.execute(
+            sql.SQL(_FILL).format(
+                films=sql.Literal(films), persons=sql.Literal(persons), genres=sql.Literal(genres)
+            )
+        )
 
     def retype(self, table: str, column: str, type_name: str) -> None:
         """Give a column another type, its values kept through text."""

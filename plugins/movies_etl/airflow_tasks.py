@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -38,6 +39,9 @@ FIRST_CONTACT = 15.0
 """Seconds that ``init`` waits for a server; with the time-outs of the last try it fails within
 half a minute, and says why."""
 
+PAUSE = 1.0
+"""Seconds between the loss of PostgreSQL and the next attempt, which waits for a connection."""
+
 
 @contextmanager
 def _servers(
@@ -49,7 +53,8 @@ def _servers(
     :param patience: seconds to wait for PostgreSQL.
     """
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
-    client = cast("Elasticsearch", MoviesElasticsearchHook().get_conn)
+    connected = cast("Elasticsearch", MoviesElasticsearchHook().get_conn)
+    client = connected.options(max_retries=0)  # patience.py says how a lost server is waited for
     hook = MoviesPostgresHook(application=f"movies_etl {name}")
     connection = retrying(patience)(hook.connect)
     try:
@@ -75,7 +80,7 @@ def init(params: dict[str, Any] | None = None, run_id: str | None = None) -> dic
         with _servers(settings, f"init {run_id}") as (source, client):
             return open_window(
                 source,
-                client.options(request_timeout=5, max_retries=0),
+                client.options(request_timeout=5),
                 State(VariableCursorStore(), VariableHorizonStore()),
                 settings,
                 reload,
@@ -109,7 +114,7 @@ def sync_task(stream: Stream) -> Callable[..., Any]:
                     return asdict(counters) | compared(run, parts, VariableDifferenceStore())
                 return asdict(counters)
 
-        return _going_on(attempt, counters)
+        return _going_on(attempt, counters, settings.patience)
 
     return sync_stream
 
@@ -124,16 +129,25 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _going_on(attempt: Callable[[], dict[str, Any]], counters: Counters) -> dict[str, Any]:
-    """Begin again from the cursor when PostgreSQL was lost, as long as that leads anywhere."""
+def _going_on(
+    attempt: Callable[[], dict[str, Any]], counters: Counters, patience: float
+) -> dict[str, Any]:
+    """Begin again from the cursor when PostgreSQL was lost, as long as that leads anywhere.
+
+    :param patience: seconds without a film read after which the loss is an error.
+    """
+    since = time.monotonic()
     while True:
         done = counters.read
         try:
             return attempt()
         except SourceUnavailableError as error:
-            if counters.read == done:
+            if counters.read > done:
+                since = time.monotonic()
+            elif time.monotonic() - since >= patience:
                 raise
             log.warning("%s", error)
+            time.sleep(PAUSE)
 
 
 def _parts(

@@ -128,11 +128,17 @@ class Index:
     def documents(self) -> int:
         """Count the documents, those included that no search sees yet."""
         self.refresh()
+        return retrying(self.patience)(self._count)
+
+    def _count(self) -> int:
         with explained():
             return int(self.client.count(index=self.name)["count"])
 
     def uuid(self) -> str:
         """Return the index's uuid: a recreated index of the same name has another."""
+        return retrying(self.patience)(self._uuid)
+
+    def _uuid(self) -> str:
         with explained():
             settings = self.client.indices.get_settings(index=self.name, name="index.uuid")
         return str(settings[self.name]["settings"]["index"]["uuid"])
@@ -172,13 +178,14 @@ def definition(include_dir: Path) -> dict[str, Any]:
     return loaded
 
 
-def live(client: Elasticsearch) -> Index | None:
+def live(client: Elasticsearch, patience: float = 0.0) -> Index | None:
     """Return the index behind the alias; None when there is neither alias nor index.
 
+    :param patience: seconds that a lost or overloaded Elasticsearch is waited for; the index has
+        it too.
     :raises ConfigurationError: the alias has several indexes, or its name is taken by an index.
     """
-    with explained():
-        names = sorted(client.indices.get(index=ALIAS, ignore_unavailable=True))
+    names = retrying(patience)(_behind_alias, client)
     if not names:
         return None
     if names == [ALIAS]:
@@ -191,7 +198,12 @@ def live(client: Elasticsearch) -> Index | None:
             f"Alias {ALIAS} points to {', '.join(names)} (connection movies_elasticsearch). "
             "Remove it from all but one."
         )
-    return Index(client, names[0])
+    return Index(client, names[0], patience)
+
+
+def _behind_alias(client: Elasticsearch) -> list[str]:
+    with explained():
+        return sorted(client.indices.get(index=ALIAS, ignore_unavailable=True))
 
 
 def forbid_automatic_creation(client: Elasticsearch) -> None:

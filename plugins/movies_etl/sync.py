@@ -124,7 +124,7 @@ def check_window(window: Window, parts: Parts) -> None:
             f"Connection movies_postgres leads to database {database.name}, but this run began "
             f"with another ({window.database.name}). Nothing was written; trigger a new run."
         )
-    index = live(parts.index.client)
+    index = live(parts.index.client, parts.index.patience)
     if index is None or index.name != window.index or index.uuid() != window.uuid:
         found = f"leads to {index.name}" if index else "is gone"
         raise ConfigurationError(

@@ -1,0 +1,150 @@
+"""Faults between the tasks and their servers: nothing is lost, whatever the network does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
+from movies_etl.streams import FILM_WORK
+
+from local.elasticsearch import Elasticsearch
+from local.postgres import Postgres
+from tests.faults import each_item, refusal
+from tests.proxy import Fault, Proxy, answer, cut_answer, cut_request, delay, silence
+from tests.site import Site
+from tests.tasks import Tasks
+from tests.truthful import TruthfulCursors
+
+FILMS = 300
+BULK = b"/_bulk?filter_path"
+"""A bulk request of documents; one of letters has no filter."""
+FOREVER = float("inf")
+
+
+@pytest.fixture
+def postgres_proxy(postgres: Postgres) -> Iterator[Proxy]:
+    with Proxy(postgres.port, http=False) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def elasticsearch_proxy(elasticsearch_node: Elasticsearch) -> Iterator[Proxy]:
+    with Proxy(elasticsearch_node.port, http=True) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def tasks(
+    site: Site, postgres_proxy: Proxy, elasticsearch_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> Tasks:
+    """The tasks behind both proxies, over a catalogue that is not loaded yet."""
+    site.fill(FILMS)
+    site.cursors = TruthfulCursors(site)
+    ports = (postgres_proxy.port, elasticsearch_proxy.port)
+    return Tasks(site, monkeypatch, ports, page_size="50", bulk_bytes="20000")
+
+
+def refuse_items(status: int, kind: str) -> Fault:
+    """Answer a bulk request with a refusal of each item."""
+    return answer(200, lambda body: each_item(status, kind)(body)[1])
+
+
+PASSING: dict[str, tuple[Fault, int]] = {
+    "bulk requests cut in the middle": (cut_request(1000), 3),
+    "bulk requests never answered": (cut_answer(0), 3),
+    "answers of bulk requests cut in the middle": (cut_answer(100), 3),
+    "bulk requests swallowed": (silence, 2),
+    "bulk requests delayed": (delay(1), 4),
+    "a storm of 429": (answer(*refusal(429)), 8),
+    "a storm of 503": (answer(*refusal(503)), 5),
+    "bodies that are too large": (answer(413, {}), 3),
+    "items that are put off": (refuse_items(429, "es_rejected_execution_exception"), 5),
+    "items without a shard": (refuse_items(503, "unavailable_shards_exception"), 5),
+}
+"""Faults of Elasticsearch that pass, and how many requests each befalls."""
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_load_ends_well_beside(
+    tasks: Tasks, site: Site, elasticsearch_proxy: Proxy, name: str
+) -> None:
+    fault, times = PASSING[name]
+    planned = elasticsearch_proxy.plan(fault, BULK, times)
+    results = tasks.run()
+    assert planned.hits == times
+    site.assert_equal()
+    assert sum(result["indexed"] for result in results.values()) == FILMS
+    assert site.letters() == {}
+
+
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long)])
+def test_a_run_ends_well_whichever_of_its_requests_fails(
+    tasks: Tasks, site: Site, elasticsearch_proxy: Proxy, step: int
+) -> None:
+    tasks.run()
+    film = site.add_film()
+    faults = (cut_answer(20), answer(*refusal(503)))
+    for number in range(0, 100, step):
+        site.execute(
+            "UPDATE content.film_work SET title = %s, modified = now() WHERE id = %s",
+            f"Number {number}",
+            film,
+        )
+        site.execute("UPDATE content.person SET modified = now() WHERE full_name = 'Person 1'")
+        site.cursors = TruthfulCursors(site)
+        planned = elasticsearch_proxy.plan(faults[number // step % 2], skip=number)
+        tasks.run()
+        site.assert_equal()
+        if not planned.hits:
+            assert number > 20  # so many are seen to fail
+            return
+    pytest.fail("a run sends requests without end")
+
+
+def test_a_task_waits_for_an_elasticsearch_that_does_not_answer_its_first_question(
+    tasks: Tasks, site: Site, elasticsearch_proxy: Proxy
+) -> None:
+    window = tasks.init()
+    planned = elasticsearch_proxy.plan(silence)
+    assert tasks.sync(FILM_WORK, window)["indexed"] == FILMS
+    assert planned.hits == 1
+    site.assert_equal()
+
+
+def test_an_elasticsearch_that_stays_silent_is_told_and_the_next_run_mends_it(
+    tasks: Tasks, site: Site, elasticsearch_proxy: Proxy
+) -> None:
+    tasks.configure(patience="3")
+    elasticsearch_proxy.plan(silence, BULK, FOREVER, skip=9)
+    with pytest.raises(IndexUnavailableError, match=r"movies_elasticsearch.*cannot be reached"):
+        tasks.run()
+    elasticsearch_proxy.heal()
+    results = tasks.run()
+    site.assert_equal()
+    assert 0 < results["film_work"]["read"] < FILMS
+
+
+@pytest.mark.parametrize("after", [0, 3_000, 50_000, 100_000, 150_000])
+def test_a_run_goes_on_when_postgresql_is_cut_in_the_middle_of_an_answer(
+    tasks: Tasks, site: Site, postgres_proxy: Proxy, after: int
+) -> None:
+    window = tasks.init()
+    planned = postgres_proxy.plan(cut_answer(after), skip=1 if after else 30)
+    result = tasks.sync(FILM_WORK, window)
+    assert planned.hits == 1
+    assert result["indexed"] >= FILMS
+    site.assert_equal()
+
+
+def test_a_postgresql_that_does_not_let_in_is_told_and_the_next_run_mends_it(
+    tasks: Tasks, site: Site, postgres_proxy: Proxy
+) -> None:
+    window = tasks.init()
+    tasks.configure(patience="1")
+    postgres_proxy.plan(silence, times=FOREVER)
+    with pytest.raises(SourceUnavailableError, match=r"movies_postgres.*cannot be reached"):
+        tasks.sync(FILM_WORK, window)
+    postgres_proxy.heal()
+    tasks.run()
+    site.assert_equal()
