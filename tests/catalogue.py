@@ -148,13 +148,15 @@ class Catalogue:
         people: dict[UUID, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
         for film, role, person, name in self.connection.execute(
             "SELECT l.film_work_id, l.role::text, p.id::text, p.full_name"
-            " FROM content.person_film_work l, content.person p WHERE l.person_id = p.id"
+            " FROM content.person_film_work l, content.person p"
+            " WHERE l.person_id = p.id AND p.full_name IS NOT NULL"
         ):
             people[film][role].add((name, person))
         genres: dict[UUID, set[str]] = defaultdict(set)
         for film, name in self.connection.execute(
             "SELECT l.film_work_id, g.name"
-            " FROM content.genre_film_work l, content.genre g WHERE l.genre_id = g.id"
+            " FROM content.genre_film_work l, content.genre g"
+            " WHERE l.genre_id = g.id AND g.name IS NOT NULL"
         ):
             genres[film].add(name)
         documents = {}

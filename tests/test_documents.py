@@ -92,7 +92,7 @@ def test_a_person_needs_id_and_name(person: dict[str, str]) -> None:
 
 def test_a_complaint_is_one_line_with_field_problem_and_value() -> None:
     assert refused({"imdb_rating": "NaN"}) == (
-        "imdb_rating: Input should be a valid number (got 'NaN')"
+        'imdb_rating: Input should be a valid number (got "NaN")'
     )
     assert "\n" not in refused({"genres": "two\nlines"})
 

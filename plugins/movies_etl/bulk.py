@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 import elasticsearch
@@ -22,6 +23,8 @@ before they run into the client's time-out."""
 _NEWER_IS_THERE = 409
 _TOO_LARGE = 413
 _TOO_MANY = 429
+_LONGEST_REASON = 200
+"""Characters that are kept of a reason and of its cause."""
 
 
 class Item(NamedTuple):
@@ -196,5 +199,6 @@ def _sort_out(
 
 
 def _reason(error: dict[str, Any]) -> str:
-    cause = error.get("caused_by") or {}
-    return ": ".join(filter(None, (error["reason"], cause.get("reason"))))
+    """Return Elasticsearch's words; a value that it quotes whole may have a megabyte."""
+    said = (error["reason"], (error.get("caused_by") or {}).get("reason"))
+    return ": ".join(shorten(part, _LONGEST_REASON, placeholder="...") for part in said if part)

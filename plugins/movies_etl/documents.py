@@ -7,6 +7,7 @@ and the sent text are the same.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -61,7 +62,7 @@ def complaint(error: ValidationError) -> str:
     """Say in one line what is wrong with a document: field, problem and value."""
     problems = [
         f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        f" (got {str(problem['input'])[:80]!r})"
+        f" (got {json.dumps(problem['input'], ensure_ascii=False)[:80]})"
         for problem in error.errors(include_url=False)[:3]
     ]
     more = error.error_count() - len(problems)
