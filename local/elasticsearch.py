@@ -159,6 +159,8 @@ class Elasticsearch:
             *("movies.local.LocalNode", self.home, program.modules),
         ]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+        if self._child is not None:
+            self._child.wait()  # of a node that was killed, threads may be there for a moment
         with self.log.open("wb") as log:
             self._child = subprocess.Popen(
                 command,

@@ -40,6 +40,7 @@ class Tasks:
         monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda: site.cursors)
         monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda: site.horizons)
         monkeypatch.setattr(airflow_tasks, "VariableDifferenceStore", lambda: self.difference)
+        monkeypatch.setattr(airflow_tasks, "_spare_the_collector", lambda: None)
         self.connect("movies_postgres", "postgres", ports[0], login="postgres", schema="movies")
         self.connect(
             "movies_elasticsearch", "elasticsearch", ports[1], extra={"request_timeout": 2}
