@@ -83,10 +83,16 @@ class VariableDifferenceStore:
     """Keeps the last comparison of counts in the Variable ``movies_etl.difference``."""
 
     def load(self) -> int | None:
-        """Return the last difference, None when nothing was compared yet."""
+        """Return the last difference, None when nothing was compared yet.
+
+        What is not a number was written by somebody else, and is overwritten.
+        """
         if DIFFERENCE not in list(Variable.keys(prefix=DIFFERENCE)):
             return None
-        return _number.validate_json(Variable.get(DIFFERENCE))
+        try:
+            return _number.validate_json(Variable.get(DIFFERENCE))
+        except ValidationError:
+            return None
 
     def save(self, difference: int) -> None:
         """Write a difference."""

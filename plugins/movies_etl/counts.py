@@ -1,8 +1,8 @@
 """Whether the index has as many films as the database: the cheapest sign of drift.
 
-A difference while changes flow means nothing: a film may have been added since it was counted. The
-same difference in two comparisons is drift, which ``modified`` cannot show: films were deleted, or
-rows were changed behind the cursors.
+A film that arrived after the run's reading is in the database only, so as many as arrived are left
+out of a difference. The same difference in two comparisons is drift, which ``modified`` cannot
+show: films were deleted, or rows were changed behind the cursors.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from movies_etl import horizon
-from movies_etl.streams import STREAMS
+from movies_etl.source import Source
+from movies_etl.streams import FILM_WORK, STREAMS
 from movies_etl.sync import Parts
 from movies_etl.window import Window
 
@@ -35,8 +36,8 @@ class DifferenceStore(Protocol):
 def compared(window: Window, parts: Parts, store: DifferenceStore) -> dict[str, int]:
     """Compare the counts, at the end of a run that loaded something or when it is time.
 
-    :returns: ``difference`` = films - documents - films never indexed because of a letter; empty
-        when nothing was compared.
+    :returns: ``difference`` = films - documents - films never indexed because of a letter, less
+        those that arrived since the run began; empty when nothing was compared.
     """
     if not (_loaded_something(window, parts) or _is_due(window)):
         return {}
@@ -44,6 +45,8 @@ def compared(window: Window, parts: Parts, store: DifferenceStore) -> dict[str, 
     refused = parts.letters.films()
     never_indexed = refused - parts.index.stored(sorted(refused)).keys()
     difference = parts.source.films() - documents - len(never_indexed)
+    if difference > 0:
+        difference -= _arrived(window, parts.source, at_most=difference)
     if difference and difference == store.load():
         log.warning(
             "The index has %d %s than the database, as in the last comparison. Films were deleted, "
@@ -54,6 +57,13 @@ def compared(window: Window, parts: Parts, store: DifferenceStore) -> dict[str, 
         )
     store.save(difference)
     return {"difference": difference}
+
+
+def _arrived(window: Window, source: Source, at_most: int) -> int:
+    """Count the films that were added or changed since the run's horizon."""
+    feed = FILM_WORK.rows
+    since, now = (source.below(feed, moment) for moment in (window.horizon, source.now()))
+    return len(source.changed(feed, since, now, at_most))
 
 
 def _loaded_something(window: Window, parts: Parts) -> bool:
