@@ -18,7 +18,8 @@ import psycopg
 from benchmarks import ceiling
 from benchmarks.figures import Figure, Part
 from benchmarks.load import first_load
-from benchmarks.servers import BenchmarkError, Edit, Servers
+from benchmarks.runs import BenchmarkError
+from benchmarks.servers import Edit, Servers
 from local.rest import call
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import psycopg
 
 from benchmarks.figures import Figure, Part
 from benchmarks.load import first_load
-from benchmarks.servers import BenchmarkError, Servers
+from benchmarks.runs import BenchmarkError
+from benchmarks.servers import Servers
 from local.stack import READER
 
 OPTIONS = {

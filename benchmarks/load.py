@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import ceiling
 from benchmarks.figures import Figure, Part
-from benchmarks.servers import FOLDER, BenchmarkError, Servers
+from benchmarks.runs import BenchmarkError
+from benchmarks.servers import FOLDER, Servers
 from local.rest import RestError, call
 
 if TYPE_CHECKING:

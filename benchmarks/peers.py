@@ -13,7 +13,8 @@ from benchmarks import ceiling, pgsync
 from benchmarks.figures import Figure, Part
 from benchmarks.load import compare, first_load
 from benchmarks.pgsync import Spent
-from benchmarks.servers import FOLDER, BenchmarkError, Servers
+from benchmarks.runs import BenchmarkError
+from benchmarks.servers import FOLDER, Servers
 from local.files import CHECKOUT
 from local.rest import call
 

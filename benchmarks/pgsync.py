@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from benchmarks import ceiling
-from benchmarks.servers import FOLDER, BenchmarkError, Servers
+from benchmarks.runs import BenchmarkError
+from benchmarks.servers import FOLDER, Servers
 from local.processes import free_port, is_free, wait_until
 from local.rest import call
-from local.stack import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,47 +34,7 @@ VERSION = "7.3.0"
 INDEX = "pgsync"
 _HOME = FOLDER / "pgsync"
 _PROGRAMS = _HOME / "venv" / "bin"
-_SCHEMA = [
-    {
-        "database": DATABASE,
-        "index": INDEX,
-        "nodes": {
-            "table": "film_work",
-            "schema": "content",
-            "columns": ["id", "title", "description", "rating"],
-            "transform": {"rename": {"rating": "imdb_rating"}},
-            "children": [
-                {
-                    "table": "genre",
-                    "schema": "content",
-                    "label": "genres",
-                    "columns": ["name"],
-                    "relationship": {
-                        "variant": "scalar",
-                        "type": "one_to_many",
-                        "through_tables": ["genre_film_work"],
-                    },
-                },
-                {
-                    "table": "person_film_work",
-                    "schema": "content",
-                    "label": "persons",
-                    "columns": ["role"],
-                    "relationship": {"variant": "object", "type": "one_to_many"},
-                    "children": [
-                        {
-                            "table": "person",
-                            "schema": "content",
-                            "columns": ["id", "full_name"],
-                            "transform": {"rename": {"full_name": "name"}},
-                            "relationship": {"variant": "object", "type": "one_to_one"},
-                        }
-                    ],
-                },
-            ],
-        },
-    }
-]
+_SCHEMA = Path(__file__).with_name("pgsync.json")
 
 
 @dataclass(frozen=True)
@@ -114,7 +74,6 @@ def load(servers: Servers) -> Spent:
     _create_index(servers.elasticsearch.port)
     with _redis() as redis:
         environment = _environment(servers, redis)
-        (_HOME / "schema.json").write_text(json.dumps(_SCHEMA))
         try:
             _run("bootstrap", environment)
             started = _run("pgsync", environment, "--help")
@@ -192,7 +151,7 @@ def _run(program: str, environment: dict[str, str], *arguments: str) -> Spent:
     began = time.monotonic()
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [_PROGRAMS / program, *(arguments or ("--config", "schema.json"))],
+            [_PROGRAMS / program, *(arguments or ("--config", str(_SCHEMA)))],
             cwd=_HOME,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -10,21 +10,20 @@ import fcntl
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from benchmarks.catalogue import generate
+from benchmarks.catalogue import template
 from benchmarks.meter import Meter
+from benchmarks.runs import BenchmarkError, finished
 from local.airflow import Airflow
 from local.airflow_api import DAG, AirflowApi
 from local.airflow_settings import AirflowSettings
 from local.elasticsearch import Elasticsearch
 from local.files import CHECKOUT
 from local.postgres import DEFAULTS, Postgres
-from local.processes import free_port, pause, wait_until
-from local.rest import UnreachableError
+from local.processes import free_port, wait_until
 from local.stack import DATABASE, READER, READER_GRANTS
 from local.state import State
 
@@ -33,13 +32,7 @@ if TYPE_CHECKING:
 
 FOLDER = CHECKOUT / ".local" / "bench"
 EMPTY = "benchmark_empty"
-Answer = TypeVar("Answer")
 _STREAMS = ("film_work", "genre", "person")
-_PATIENCE = 4 * 3600.0
-
-
-class BenchmarkError(RuntimeError):
-    """Something that is measured did not do its work; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +74,8 @@ class Servers:
         self.report = report
         self._state_file = FOLDER / "state.json"
         self._state = State.read(self._state_file)
-        taken = {free_port(25732)}
-        self._metadata = Postgres(FOLDER / "metadata", port=min(taken))
-        self.catalogue = Postgres(FOLDER / "postgres", port=free_port(25632, taken))
+        self._metadata = Postgres(FOLDER / "metadata", port=free_port(25732))
+        self.catalogue = Postgres(FOLDER / "postgres", port=free_port(25632))
         self.elasticsearch = Elasticsearch(
             FOLDER / "elasticsearch", port=free_port(29300), report=report
         )
@@ -149,16 +141,9 @@ class Servers:
             self.catalogue.stop()
             self.catalogue.options = wanted
             self.catalogue.start()
-        template = f"films_{films}"
-        if self.catalogue.createdb(template):
-            try:
-                generate(self.catalogue.dsn(template), films)
-            except BaseException:
-                self.catalogue.dropdb(template)
-                raise
         self.catalogue.createuser(READER)
         self.catalogue.dropdb(DATABASE)
-        self.catalogue.createdb(DATABASE, template=template)
+        self.catalogue.createdb(DATABASE, template=template(self.catalogue, films))
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             for grant in READER_GRANTS:
                 connection.execute(grant.encode())
@@ -177,29 +162,12 @@ class Servers:
             "edit": {"dsn": self.dsn, "statements": edit.statements} if edit else None,
         }
         (FOLDER / "order.json").write_text(json.dumps(order))
-        return self._finished(DAG, ("init", *_STREAMS))
+        return finished(self._api(DAG), ("init", *_STREAMS), self._airflow.check)
 
     def empty_task(self) -> float:
         """Return the peak memory of a task that does nothing, in MB."""
-        return float(self._finished(EMPTY, ("empty",))["empty"]["peak"])
-
-    def _finished(self, dag: str, tasks: tuple[str, ...]) -> dict[str, Any]:
-        api = self._api(dag)
-        run_id = api.trigger()
-
-        def ended() -> bool:
-            self._airflow.check()
-            pause(1)  # asking takes CPU time from what is measured
-            runs = _patiently(api.runs)
-            return next(run for run in runs if run.run_id == run_id).finished
-
-        wait_until(ended, seconds=_PATIENCE, what=f"{dag} ends")
-        failed = [task for task in _patiently(partial(api.tasks, run_id)) if task.state == "failed"]
-        if failed:
-            reasons = "; ".join(error for task in failed for error in api.errors(run_id, task))
-            msg = f"{dag} failed: {reasons}"
-            raise BenchmarkError(msg)
-        return {task: _patiently(partial(api.result, run_id, task)) for task in tasks}
+        result = finished(self._api(EMPTY), ("empty",), self._airflow.check)["empty"]
+        return float(result["peak"])
 
     def _api(self, dag: str) -> AirflowApi:
         return AirflowApi(self.settings.url, self.settings.password(), dag)
@@ -231,13 +199,3 @@ class Servers:
         self._metadata.stop()
         self._state.processes.clear()
         self._state.write(self._state_file)
-
-
-def _patiently(question: Callable[[], Answer]) -> Answer:
-    """Ask Airflow again while it does not answer, as it may beside a load."""
-    for _ in range(9):
-        try:
-            return question()
-        except UnreachableError:
-            pause(1)
-    return question()

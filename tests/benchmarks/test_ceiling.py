@@ -8,7 +8,7 @@ import pytest
 from benchmarks import ceiling
 from benchmarks.load import compare
 from benchmarks.meter import Meter
-from benchmarks.servers import BenchmarkError
+from benchmarks.runs import BenchmarkError
 from local.elasticsearch import Elasticsearch
 from tests.site import Site
 
