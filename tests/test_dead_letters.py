@@ -5,7 +5,8 @@ from __future__ import annotations
 import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
-from movies_etl.dead_letters import INDEX, DeadLetters, Letter
+from movies_etl import dead_letters
+from movies_etl.dead_letters import INDEX, DeadLetters, Letter, Parked
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.index import forbid_automatic_creation
 
@@ -72,6 +73,22 @@ def test_films_with_a_letter_are_told_at_once(letters: DeadLetters) -> None:
     assert letters.films() == {"a", "b"}
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 10])
+def test_all_letters_are_told_with_their_versions_however_many(
+    letters: DeadLetters, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(dead_letters, "PAGE", page)
+    for version, film in enumerate("cabed", start=1):
+        letters.park([letter(film)], FIRST, version)
+    assert letters.versions() == {"c": 1, "a": 2, "b": 3, "e": 4, "d": 5}
+
+
+def test_parked_letters_are_told_with_version_and_text(letters: DeadLetters) -> None:
+    letters.park([letter("a"), letter("x" * 600)], FIRST, 7)
+    found = letters.parked(["b", "x" * 600, "a"])
+    assert found == dict.fromkeys(["x" * 600, "a"], Parked(7, '{"id": "f1"}'))
+
+
 def test_a_resolved_letter_is_gone_at_once_and_the_others_stay(letters: DeadLetters) -> None:
     letters.park([letter("a"), letter("b")], FIRST, 1)
     letters.resolve(["a"], 2)
@@ -109,6 +126,7 @@ def test_a_late_request_neither_brings_a_resolved_letter_back_nor_removes_a_newe
 def test_nothing_to_park_or_resolve_asks_nobody() -> None:
     nobody = DeadLetters(Faults(forever=AssertionError("asked")).client("http://127.0.0.1:9"))
     nobody.park([], FIRST, 1)
+    assert nobody.parked([]) == {}
     nobody.resolve([], 2)
 
 

@@ -71,6 +71,18 @@ def test_a_letter_is_gone_when_its_film_is_indexed(
     assert letters.films() == settlement.films_with_letter == {"b"}
 
 
+def test_a_letter_that_an_indexed_document_has_made_void_is_removed(
+    source: Source, index: Index, letters: DeadLetters
+) -> None:
+    assert Sender(index, 0, Throttle(1000, 1))([item(film, 5) for film in "abc"]).indexed
+    for film, version in (("a", 4), ("b", 6), ("not indexed", 1)):
+        letters.park([Letter(film, "indexing", "r", "{}")], "2026-01-01T00:00:00Z", version)
+    settlement = Settlement(Counters(), source, index, letters, ahead=0)
+    assert settlement.films_with_letter == letters.films() == {"b", "not indexed"}
+    letters.park([Letter("a", "indexing", "r", "{}")], "2026-01-01T00:00:00Z", 4)
+    assert "a" not in letters.films()  # nor does it come back
+
+
 def test_a_film_refused_and_then_indexed_in_one_task_has_no_letter(
     settlement: Settlement, letters: DeadLetters
 ) -> None:

@@ -153,17 +153,17 @@ ODD = {
 """Stamps, and whether no position in time reaches them."""
 
 
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+@all_feeds
 @pytest.mark.parametrize("shape", ["with zone", "wall time"])
 def test_every_row_is_either_reached_by_its_stamp_or_undated(
-    catalogue: Catalogue, stream: Stream, shape: str
+    catalogue: Catalogue, feed: Feed, shape: str
 ) -> None:
-    rows = Rows(with_shape(catalogue, shape), stream.rows)
+    rows = Rows(with_shape(catalogue, shape), feed)
     keys = {rows.add(stamp): undated for stamp, undated in ODD.items() for _ in range(3)}
     source = catalogue.source()
-    reached = [row.id for row in paged(source, stream.rows, 2, None, None)]
+    reached = [row.id for row in paged(source, feed, 2, None, None)]
     undated: list[Row] = []
-    while page := source.undated(stream, undated[-1].id if undated else None, 2):
+    while page := source.undated(feed, undated[-1].id if undated else None, 2):
         undated += page
     assert [row.stamp for row in undated] == [None] * 12
     assert [row.id for row in undated] == sorted(key for key, odd in keys.items() if odd)
@@ -171,18 +171,19 @@ def test_every_row_is_either_reached_by_its_stamp_or_undated(
     assert len(reached) == len(set(reached))
 
 
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-def test_undated_rows_of_text_ids_are_paged_by_id(catalogue: Catalogue, stream: Stream) -> None:
+@all_feeds
+def test_undated_rows_of_text_ids_are_paged_by_id(catalogue: Catalogue, feed: Feed) -> None:
     catalogue.use_text_ids()
-    rows = Rows(catalogue, stream.rows)
+    rows = Rows(catalogue, feed)
     keys = sorted((rows.add(None, key) for key in ("b", "!", "0", "\u0451", "a b")), key=str.encode)
     source = catalogue.source()
     found: list[Row] = []
-    while page := source.undated(stream, found[-1].id if found else None, 2):
+    while page := source.undated(feed, found[-1].id if found else None, 2):
         found += page
     assert [row.id for row in found] == keys
     for row in found:
-        assert row.film == (row.id if stream is FILM_WORK else None)
+        leads_to = {"film_work": row.id, "genre": None, "person": None}
+        assert row.film == leads_to.get(feed.table, rows.film)
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
@@ -324,10 +325,10 @@ def test_a_page_of_persons_with_many_roles_is_not_cut_short(catalogue: Catalogue
     assert fanned_out(catalogue.source(), PERSON, [person], 4) == films
 
 
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-def test_the_undated_row_of_the_lowest_id_is_found(catalogue: Catalogue, stream: Stream) -> None:
-    Rows(catalogue, stream.rows).add(None, NIL)
-    assert [row.id for row in catalogue.source().undated(stream, None, 10)] == [NIL]
+@all_feeds
+def test_the_undated_row_of_the_lowest_id_is_found(catalogue: Catalogue, feed: Feed) -> None:
+    Rows(catalogue, feed).add(None, NIL)
+    assert [row.id for row in catalogue.source().undated(feed, None, 10)] == [NIL]
 
 
 @linked_streams
@@ -537,11 +538,11 @@ def test_the_last_row_is_read_from_the_end_of_the_index(big: Source, feed: Feed)
     assert "Filter" not in scan
 
 
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-def test_undated_rows_are_found_without_reading_the_table(big: Source, stream: Stream) -> None:
-    nodes = plan(big, stream.undated, after_id=NIL, page_size=1000)
+@all_feeds
+def test_undated_rows_are_found_without_reading_the_table(big: Source, feed: Feed) -> None:
+    nodes = plan(big, feed.undated, after_id=NIL, page_size=1000)
     assert "Seq Scan" not in kinds(nodes)
-    assert any(f"{stream.name}_modified_id" == node.get("Index Name") for node in nodes)
+    assert any(f"{feed.table}_{feed.stamp}_id" == node.get("Index Name") for node in nodes)
 
 
 @linked_streams

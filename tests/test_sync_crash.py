@@ -12,6 +12,7 @@ from movies_etl import sync as loop
 from movies_etl.bulk import Item, Outcome, Sender
 from movies_etl.cursors import Cursor
 from movies_etl.errors import IndexUnavailableError
+from movies_etl.streams import GENRE, STREAMS
 
 from tests.site import MemoryCursors, Site, sent
 from tests.truthful import KilledError, TruthfulCursors
@@ -219,6 +220,45 @@ def test_a_big_genre_goes_on_where_the_killed_run_stopped(
     done = json.loads(site.cursors.texts["genre"])
     assert done["fan_out"] is None
     assert done["rows"]["id"] == genre
+
+
+class DyingCursors(MemoryCursors):
+    """Cursors whose process ends just after a save.
+
+    :param last: whether this save of the genre cursor is the last.
+    """
+
+    def __init__(self, site: Site, last: Callable[[Cursor], bool]) -> None:
+        super().__init__(site.cursors.texts)
+        self._last = last
+
+    def save(self, stream: str, cursor: Cursor) -> None:
+        super().save(stream, cursor)
+        if stream == "genre" and self._last(cursor):
+            raise KilledError
+
+
+def test_a_cleared_task_does_not_take_the_page_of_a_newer_run_for_its_own(site: Site) -> None:
+    site.configure(page_size=2, bulk_bytes=1000, senders=1)
+    genre = site.add_genre("Drama")
+    for number in range(6):
+        site.label(site.add_film(f"Film {number}"), genre)
+    older = site.open()
+    for stream in STREAMS:
+        site.sync(stream, older)
+    site.execute("UPDATE content.genre SET name = 'Noir', modified = now()")
+    newer = site.open()
+    site.cursors = DyingCursors(site, lambda cursor: cursor.fan_out is not None)
+    with pytest.raises(KilledError):
+        site.sync(GENRE, newer)
+    # The page is passed; the rows above the older run's horizon were not read yet.
+    passed = DyingCursors(site, lambda cursor: cursor.fan_out is None and cursor.rows is not None)
+    site.cursors = passed
+    with pytest.raises(KilledError):
+        site.sync(GENRE, older)
+    site.cursors = MemoryCursors(passed.texts)
+    site.run()
+    site.assert_equal()
 
 
 def test_a_genre_that_changes_again_while_its_fan_out_is_interrupted_starts_anew(

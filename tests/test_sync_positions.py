@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from movies_etl import batches
 
 from tests.site import Site, sent
 
@@ -127,6 +128,38 @@ def test_genres_and_persons_of_odd_stamps_are_followed_but_not_fanned_out_every_
     assert counters[stream].read == 0
     assert site.queries[f"{stream}/films.sql"] == 0
     assert site.queries[f"{stream}/undated.sql"] > 0
+
+
+def test_links_of_odd_stamps_are_followed_and_their_films_not_sent_again(loaded: Site) -> None:
+    films = [loaded.add_film(f"Film {number}", modified="now()") for number in range(len(ODD))]
+    loaded.run()
+    loaded.run()  # their own stamps lie below the horizon
+    for film, created in zip(films, ODD, strict=True):
+        loaded.label(film, loaded.add_genre("Old", modified="1990-01-01"), created=created)
+    assert loaded.run()["genre"].indexed == len(ODD)
+    for film, created in zip(films, ODD, strict=True):
+        loaded.cast(film, loaded.add_person("Ann", modified="1990-01-01"), created=created)
+    assert sent(loaded.run()) == len(ODD)  # by task genre: a document is built whole
+    loaded.assert_equal()
+    counters = loaded.run()
+    assert (counters["genre"].unchanged, counters["person"].unchanged) == (len(ODD), len(ODD))
+    assert sent(counters) == 0
+
+
+def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(batches, "MOST_UNDATED", 2)
+    genre = loaded.add_genre("Old", modified="1990-01-01")
+    films = sorted(loaded.expected())[:3]
+    for number, film in enumerate(films):
+        loaded.label(film, genre, created=None)
+        counters = loaded.run()["genre"]
+        assert counters.indexed == (number < 2)
+    assert "More than 2 rows of content.genre_film_work have no usable created" in caplog.text
+    assert "reload=all" in caplog.text
+    assert sent(loaded.run(reload="all")) == len(loaded.expected())
+    loaded.assert_equal()
 
 
 def test_rows_above_the_horizon_are_sent_and_the_cursor_stays_below(loaded: Site) -> None:

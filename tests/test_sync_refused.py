@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pytest
+from movies_etl import sync as loop
+from movies_etl.bulk import Item, Outcome, Sender
 from movies_etl.cursors import LEASE
 from movies_etl.dead_letters import DeadLetters, Letter
-from movies_etl.errors import RefusedDocumentsError
+from movies_etl.errors import IndexUnavailableError, RefusedDocumentsError
+from movies_etl.index import Index
 from movies_etl.sync import Requests
+from movies_etl.throttle import Throttle
 
 from tests.site import Site, sent
 
@@ -124,15 +131,82 @@ def test_replay_loads_films_that_were_mended_without_a_stamp(
     assert {film: found.get(film) for film in replayed} == {film: wanted[film] for film in replayed}
 
 
-def test_an_undated_film_that_is_refused_stops_no_later_run(loaded: Site) -> None:
-    film = loaded.add_film("Bad", rating="Infinity", modified=None)
-    for attempts in (1, 2):
-        loaded.run()
-        assert loaded.letters()[film]["attempts"] == attempts
-    loaded.execute("UPDATE content.film_work SET rating = 7 WHERE id = %s", film)
+@pytest.mark.parametrize("modified", [None, "2099-01-01"])
+@pytest.mark.parametrize("bad", [{"rating": "Infinity"}, {"title": TOO_LONG}])
+def test_a_film_that_is_read_in_every_run_is_refused_once(
+    loaded: Site, modified: str | None, bad: dict[str, str]
+) -> None:
+    film = loaded.add_film("Bad", modified=modified)
+    loaded.run()
+    for column, value in bad.items():
+        loaded.execute(f"UPDATE content.film_work SET {column} = %s WHERE id = %s", value, film)
+    assert loaded.run()["film_work"].refused == 1
+    letters = loaded.letters()
+    again = loaded.run()["film_work"]
+    assert (again.read, again.unchanged, again.refused) == (1, 1, 0)
+    assert loaded.letters() == letters
+    assert letters[film]["attempts"] == 1
+    loaded.execute("UPDATE content.film_work SET description = 'other' WHERE id = %s", film)
+    assert loaded.run()["film_work"].refused == 1
+    assert loaded.run(asked=Requests(replay=[film]))["film_work"].refused >= 1
+    assert loaded.letters()[film]["attempts"] > 2
+    loaded.execute("UPDATE content.film_work SET rating = 7, title = 'x' WHERE id = %s", film)
     loaded.run()
     loaded.assert_equal()
     assert loaded.letters() == {}
+
+
+def test_a_letter_that_arrives_late_goes_away_by_itself(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = next(iter(loaded.expected()))
+    before = loaded.execute("SELECT rating FROM content.film_work WHERE id = %s", film).fetchone()
+    assert before is not None
+    update = "UPDATE content.film_work SET rating = %s, modified = now() WHERE id = %s"
+    late: list[Callable[[], None]] = []
+
+    def die(letters: DeadLetters, operations: Sequence[dict[str, Any]]) -> None:
+        late.append(lambda: write(letters, operations))
+        raise KeyboardInterrupt
+
+    write = DeadLetters._write
+    loaded.execute(update, "NaN", film)
+    with monkeypatch.context() as dying:
+        dying.setattr(DeadLetters, "_write", die)
+        with pytest.raises(KeyboardInterrupt):
+            loaded.run()
+    loaded.execute(update, before[0], film)
+    loaded.run()
+    late[0]()
+    assert loaded.letters().keys() == {film}
+    assert sent(loaded.run()) == 0
+    assert loaded.letters() == {}
+    loaded.assert_equal()
+
+
+def test_a_text_that_was_refused_before_a_task_died_is_refused_again(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = loaded.add_film("Bad", rating="NaN", modified="now()")
+    loaded.run()
+    rate = "UPDATE content.film_work SET rating = %s, modified = now() WHERE id = %s"
+    late: list[Item] = []
+
+    def die(items: Sequence[Item]) -> Outcome:
+        late.extend(items)
+        raise IndexUnavailableError("killed")
+
+    loaded.execute(rate, 7, film)
+    with monkeypatch.context() as dying:
+        dying.setattr(loop, "Sender", lambda *_: die)
+        with pytest.raises(IndexUnavailableError, match="killed"):
+            loaded.run()
+    loaded.execute(rate, "NaN", film)
+    assert loaded.run()["film_work"].refused == 1
+    index = Index(loaded.client, loaded.open().index)
+    assert Sender(index, 0, Throttle(5_000_000, 1))(late).indexed == [film]
+    loaded.run()
+    assert loaded.letters().keys() == {film}
 
 
 def test_many_refused_and_none_accepted_fail_the_task_and_save_nothing(loaded: Site) -> None:

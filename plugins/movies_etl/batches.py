@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from movies_etl.cursors import Cursor, FanOut, LinkPosition, RowPosition, SentRow
 from movies_etl.source import Row, Source
 from movies_etl.streams import Feed, Stream
+from movies_etl.window import Window
 
 MOST_REMEMBERED = 1000
 """Rows above the horizon that a cursor remembers as fanned out."""
@@ -26,18 +27,18 @@ class Batch:
     :param films: their ids, a page at most.
     :param reached: where the cursor stands once these films and all before are settled.
     :param compare: leave out films of which the index has the same text.
-    :param once: leave out films that this run has read already: enough for changes below the
-        horizon, whatever else changed.
+    :param once: leave out films whose document has this version or a later one: it was read after
+        the change, whatever else changed. 0 leaves out none.
     """
 
     films: list[str]
     reached: Cursor | None = None
     compare: bool = True
-    once: bool = False
+    once: int = 0
 
 
 def batches(
-    stream: Stream, cursor: Cursor, source: Source, horizon: str, page_size: int
+    stream: Stream, cursor: Cursor, source: Source, window: Window, page_size: int
 ) -> Iterator[Batch]:
     """Page through everything that a stream has to load now.
 
@@ -45,27 +46,31 @@ def batches(
     then the tail, which is sent at once but read again by the next run. The last batch carries
     the cursor of a stream that came to its end.
 
-    :param horizon: the run's; ISO 8601.
+    :param window: the run's; it may be older than the cursor when a task was cleared.
     """
-    reader = _Reader(stream, source, horizon, page_size, compare=cursor.horizon is not None)
+    reader = _Reader(stream, source, window, page_size, compare=cursor.horizon is not None)
     reader.remembered = {(row.id, row.xmin) for row in cursor.tail}
     for feed in stream.feeds:
         cursor = yield from reader.settled(feed, cursor)
-    yield from reader.undated()
+    for feed in stream.feeds:
+        yield from reader.undated(feed)
     for feed in stream.feeds:
         yield from reader.tail(feed)
-    yield Batch([], cursor.moved(horizon=horizon, tail=tuple(reader.above[:MOST_REMEMBERED])))
+    yield Batch(
+        [], cursor.moved(horizon=window.horizon, tail=tuple(reader.above[:MOST_REMEMBERED]))
+    )
 
 
 class _Reader:
     """Reads one stream for one run."""
 
     def __init__(
-        self, stream: Stream, source: Source, horizon: str, page_size: int, *, compare: bool
+        self, stream: Stream, source: Source, window: Window, page_size: int, *, compare: bool
     ) -> None:
         self._stream = stream
         self._source = source
-        self._horizon = horizon
+        self._horizon = window.horizon
+        self._since = window.version
         self._page_size = page_size
         self._compare = compare
         self.remembered: set[tuple[str, str]] = set()
@@ -91,7 +96,7 @@ class _Reader:
         while rows := self._source.changed(feed, cursor.links, upto, self._page_size):
             last = self._source.position(feed, rows[-1])
             cursor = cursor.moved(links=LinkPosition.at(last))
-            yield Batch(_films(rows), cursor, compare=self._compare, once=True)
+            yield Batch(_films(rows), cursor, compare=self._compare, once=self._since)
         return cursor
 
     def _settled_fan_out(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
@@ -101,35 +106,39 @@ class _Reader:
                 rows = self._source.changed(feed, page.start, page.end, None)
             elif rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
                 end = self._row_position(feed, rows[-1])
-                page = FanOut(start=cursor.rows, end=end, after_film=None)
+                page = FanOut(start=cursor.rows, end=end, after_film=None, since=self._since)
             else:
                 return cursor
             rows = [row for row in rows if (row.id, row.xmin) not in self.remembered]
             for films in self._fan_out(rows, page.after_film):
                 page = page.model_copy(update={"after_film": films[-1]})
-                yield Batch(films, cursor.moved(fan_out=page), compare=self._compare, once=True)
+                # The page may be of a later run than this task, when that was cleared.
+                once = max(page.since, self._since)
+                yield Batch(films, cursor.moved(fan_out=page), compare=self._compare, once=once)
             cursor = cursor.moved(rows=page.end, fan_out=None)
             yield Batch([], cursor)
 
-    def undated(self) -> Iterator[Batch]:
+    def undated(self, feed: Feed) -> Iterator[Batch]:
         """Page through the rows that no position in time reaches."""
-        if self._compare and self._has_many_undated():
+        if self._compare and self._has_many_undated(feed):
             log.warning(
-                "More than %d rows of %s have no usable modified: they were loaded once and are "
+                "More than %d rows of content.%s have no usable %s: they were loaded once and are "
                 "not looked at again. Give them a time, or trigger with reload=%s",
                 MOST_UNDATED,
-                self._stream.name,
-                self._stream.name,
+                feed.table,
+                feed.stamp,
+                self._stream.name if feed is self._stream.rows else "all",
             )
             return
         after = None
-        while rows := self._source.undated(self._stream, after, self._page_size):
+        while rows := self._source.undated(feed, after, self._page_size):
             yield from self._above(rows, compare=self._compare)
+            if len(rows) < self._page_size:
+                return
             after = rows[-1].id
 
-    def _has_many_undated(self) -> bool:
-        rows = self._source.undated(self._stream, None, MOST_UNDATED + 1)
-        return len(rows) > MOST_UNDATED
+    def _has_many_undated(self, feed: Feed) -> bool:
+        return len(self._source.undated(feed, None, MOST_UNDATED + 1)) > MOST_UNDATED
 
     def tail(self, feed: Feed) -> Iterator[Batch]:
         """Page through the rows at or above the horizon; the cursor stays."""

@@ -80,6 +80,8 @@ class FanOut(BaseModel):
     :param start: the last row before the page; None is the beginning.
     :param end: the last row of the page.
     :param after_film: the last film that was loaded; None when the first page of films was not.
+    :param since: the first version of the run that began the page: a document of that version or a
+        later one was read after these rows had changed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -87,6 +89,7 @@ class FanOut(BaseModel):
     start: RowPosition | None = Field(alias="from")
     end: RowPosition = Field(alias="to")
     after_film: str | None
+    since: int = 0
 
 
 class SentRow(BaseModel):

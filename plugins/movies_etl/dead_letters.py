@@ -18,8 +18,8 @@ from movies_etl.index import explained
 from movies_etl.patience import retrying
 
 INDEX = "movies-dead-letters"
-MOST = 10_000
-"""Letters that are looked at in one run; more than that is an outage, not a few bad films."""
+PAGE = 10_000
+"""Letters that one search returns."""
 
 _NEWER_IS_THERE = 409
 _TEXT = {"type": "text", "index": False}
@@ -52,6 +52,17 @@ class Letter(NamedTuple):
     document: str
 
 
+class Parked(NamedTuple):
+    """A letter as it lies in the index.
+
+    :param version: of the reading that was refused.
+    :param document: the text that was refused.
+    """
+
+    version: int
+    document: str
+
+
 class DeadLetters:
     """The index of letters.
 
@@ -81,18 +92,49 @@ class DeadLetters:
 
     def films(self) -> set[str]:
         """Return the films that have a letter."""
-        return retrying(self._patience)(self._films)
+        return set(self.versions())
 
-    def _films(self) -> set[str]:
+    def versions(self) -> dict[str, int]:
+        """Return the films that have a letter, and the letters' versions."""
+        found: dict[str, int] = {}
+        after: list[str] | None = None
+        while True:
+            hits = retrying(self._patience)(self._page, after)
+            found |= {hit["_source"]["film"]: hit["_version"] for hit in hits}
+            if len(hits) < PAGE:
+                return found
+            after = hits[-1]["sort"]
+
+    def _page(self, after: list[str] | None) -> list[dict[str, Any]]:
         with explained():
             answer = self._client.search(
                 index=INDEX,
-                size=MOST,
+                size=PAGE,
                 source_includes=["film"],
+                version=True,
                 sort="film",
-                filter_path="hits.hits._source",
+                search_after=after,
+                filter_path="hits.hits._source,hits.hits._version,hits.hits.sort",
             )
-        return {hit["_source"]["film"] for hit in answer.get("hits", {}).get("hits", ())}
+        hits: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
+        return hits
+
+    def parked(self, films: Collection[str]) -> dict[str, Parked]:
+        """Return the letters of these films, in real time."""
+        if not films:
+            return {}
+        return retrying(self._patience)(self._parked, list(films))
+
+    def _parked(self, films: Sequence[str]) -> dict[str, Parked]:
+        with explained():
+            answer = self._client.mget(
+                index=INDEX, ids=[_key(film) for film in films], source_includes=["document"]
+            )
+        return {
+            film: Parked(found["_version"], found["_source"]["document"])
+            for film, found in zip(films, answer["docs"], strict=True)
+            if found.get("found")
+        }
 
     def park(self, letters: Sequence[Letter], now: str, version: int) -> None:
         """Store letters; a film that has one already keeps its first time and counts the attempt.

@@ -66,7 +66,28 @@ class Settlement:
         self._ahead = ahead
         self._refused_by_index = 0
         self.reading = 0
-        self.films_with_letter = letters.films()
+        self.films_with_letter = self._valid_letters()
+
+    def _valid_letters(self) -> set[str]:
+        """Remove the letters that a later reading than theirs has made void; return the others.
+
+        Such a letter arrived late, by a request of a task that had died.
+        """
+        versions = self._letters.versions()
+        stored = self._index.stored(sorted(versions))
+        void = {film: one.version for film, one in stored.items() if one.version > versions[film]}
+        for film, version in void.items():
+            self._letters.resolve([film], version)
+            log.info("Dead letter of film %s is void: it was indexed later", film)
+        return versions.keys() - void.keys()
+
+    def refused_before(self, films: Sequence[str], since: int) -> dict[str, str]:
+        """Return the texts of these films that were refused already.
+
+        :param since: letters of lower versions are left out.
+        """
+        parked = self._letters.parked(sorted(self.films_with_letter.intersection(films)))
+        return {film: one.document for film, one in parked.items() if one.version >= since}
 
     def settle(self, outcome: Outcome) -> None:
         """Take the outcome of one bulk request.

@@ -213,9 +213,9 @@ class Source:
             if row[1] is not None  # infinite, with an id below NIL: the last ones, and undated
         ]
 
-    def undated(self, stream: Stream, after: str | None, limit: int) -> list[Row]:
+    def undated(self, feed: Feed, after: str | None, limit: int) -> list[Row]:
         """Read a page of the rows that no position in time reaches, in the order of their ids."""
-        return [Row(*row) for row in self._rows(stream.undated, after_id=after, page_size=limit)]
+        return [Row(*row) for row in self._rows(feed.undated, after_id=after, page_size=limit)]
 
     def last(self, feed: Feed, upto: Position) -> Position | None:
         """Return the last row of a feed at or below a position; None when there is none."""

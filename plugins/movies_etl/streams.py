@@ -13,6 +13,7 @@ class Feed:
     :param table: the table in schema ``content``.
     :param stamp: the column that orders the feed.
     :param page: the SQL file that reads a page, under ``include/sql``.
+    :param undated: the SQL file for rows that no position in time reaches.
     :param last: the SQL file that reads the last row at or below a bound; None for a feed that
         never starts anywhere but at the beginning.
     """
@@ -21,6 +22,7 @@ class Feed:
     table: str
     stamp: str
     page: str
+    undated: str
     last: str | None = None
 
 
@@ -30,13 +32,11 @@ class Stream:
 
     :param rows: the changed rows.
     :param links: new links, for a stream whose rows are not films themselves.
-    :param undated: the SQL file for rows that no position in time reaches.
     :param films: the SQL file that leads from changed rows to films; None where the row is a film.
     """
 
     name: str
     rows: Feed
-    undated: str
     links: Feed | None = None
     films: str | None = None
 
@@ -49,19 +49,29 @@ class Stream:
 def _linked(name: str) -> Stream:
     return Stream(
         name=name,
-        rows=Feed("rows", name, "modified", f"{name}/changed.sql", f"{name}/last.sql"),
-        links=Feed(
-            "links", f"{name}_film_work", "created", f"{name}/links.sql", f"{name}/last_link.sql"
+        rows=Feed(
+            name="rows",
+            table=name,
+            stamp="modified",
+            page=f"{name}/changed.sql",
+            undated=f"{name}/undated.sql",
+            last=f"{name}/last.sql",
         ),
-        undated=f"{name}/undated.sql",
+        links=Feed(
+            name="links",
+            table=f"{name}_film_work",
+            stamp="created",
+            page=f"{name}/links.sql",
+            undated=f"{name}/undated_links.sql",
+            last=f"{name}/last_link.sql",
+        ),
         films=f"{name}/films.sql",
     )
 
 
 FILM_WORK = Stream(
     name="film_work",
-    rows=Feed("rows", "film_work", "modified", "film_work/changed.sql"),
-    undated="film_work/undated.sql",
+    rows=Feed("rows", "film_work", "modified", "film_work/changed.sql", "film_work/undated.sql"),
 )
 GENRE = _linked("genre")
 PERSON = _linked("person")

@@ -102,7 +102,7 @@ def sync(
     for films in task.requested(asked, page_size):
         task.load(Batch(films, compare=False))
         task.save_settled()
-    for batch in batches(stream, task.cursor, parts.source, window.horizon, page_size):
+    for batch in batches(stream, task.cursor, parts.source, window, page_size):
         task.load(batch)
         if task.save_settled():
             _log_page(stream, counters, time.monotonic() - started)
@@ -195,11 +195,13 @@ class _Task:
         films = batch.films
         stored = self._parts.index.stored(films) if batch.compare or batch.once else {}
         if batch.once:
-            films = [film for film in films if not self._is_read_in_this_run(film, stored)]
+            films = [film for film in films if not self._is_read_since(batch.once, film, stored)]
         if films:
             version, documents = self._parts.source.documents(films)
             self._version = max(self._version + 1, version)
             self._settlement.reading = self._version
+            if batch.compare:
+                documents = self._without_refused(documents)
             self._queue(documents, stored if batch.compare else {})
         self._counters.read += len(batch.films)
         self._counters.unchanged += len(batch.films) - len(films)
@@ -207,10 +209,19 @@ class _Task:
         if batch.reached:
             self._loader.mark(batch.reached)
 
-    def _is_read_in_this_run(self, film: str, stored: dict[str, Stored]) -> bool:
-        return self._loader.is_pending(film) or (
-            stored.get(film, ABSENT).version >= self._window.version
-        )
+    def _is_read_since(self, version: int, film: str, stored: dict[str, Stored]) -> bool:
+        return self._loader.is_pending(film) or stored.get(film, ABSENT).version >= version
+
+    def _without_refused(self, documents: list[Document]) -> list[Document]:
+        """Leave out documents whose very text was refused before: nobody mended them since."""
+        refused = self._settlement.refused_before([one.film for one in documents], self._fence)
+        left = [
+            one
+            for one in documents
+            if one.text != refused.get(one.film) or self._loader.is_pending(one.film)
+        ]
+        self._counters.unchanged += len(documents) - len(left)
+        return left
 
     def _queue(self, documents: list[Document], stored: dict[str, Stored]) -> None:
         refused = []
@@ -228,6 +239,8 @@ class _Task:
                 self._note_sending()
                 self._loader.add(Item(movie.id, self._version, document.text.encode()))
         self._counters.unchanged += len(unchanged)
+        if self._open or refused or not self._settlement.films_with_letter.isdisjoint(unchanged):
+            self._note_sending()  # letters are sent with this version, too
         self._settlement.park(refused)
         self._settlement.resolve(unchanged)
 
