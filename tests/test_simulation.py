@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.simulation.breaks import BREAKS, LIMIT
-from tests.simulation.play import play, replay
+from tests.simulation.play import play, play_on_all, replay
 
 
 def test_no_history_diverges() -> None:
@@ -19,7 +21,12 @@ def test_no_history_diverges() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_no_history_of_five_thousand_diverges() -> None:
-    assert play(range(10_000, 15_000)).diverged == []
+    tally = play_on_all(range(10_000, 15_000), os.cpu_count() or 1)
+    assert (tally.histories, tally.diverged) == (5000, [])
+
+
+def test_several_processes_play_what_one_plays() -> None:
+    assert vars(play_on_all(range(60), 2)) == vars(play(range(60)))
 
 
 @pytest.mark.parametrize("rule", BREAKS)

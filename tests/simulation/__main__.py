@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 
 from tests.simulation.breaks import BREAKS, LIMIT
-from tests.simulation.play import play, replay
+from tests.simulation.play import play, play_on_all, replay
 
 
 def main() -> int:
@@ -15,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--histories", type=int, help="how many to play (default 1000)")
     parser.add_argument("--minutes", type=float, help="play for so long, from a fresh seed")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: all")
     parser.add_argument("--seed", type=int, help="play this one and print its trace")
     parser.add_argument("--first", type=int, default=0, help="seed of the first (default 0)")
     parser.add_argument(
@@ -32,7 +34,11 @@ def main() -> int:
     if asked.minutes and not first:
         first = int(time.time())
     until = time.monotonic() + asked.minutes * 60 if asked.minutes else None
-    tally = play(range(first, first + count), until=until, progress=True)
+    seeds = range(first, first + count)
+    if asked.processes == 1:
+        tally = play(seeds, until=until, progress=True)
+    else:
+        tally = play_on_all(seeds, asked.processes, until=until, progress=True)
     print(tally)
     return 1 if tally.divergences else 0
 

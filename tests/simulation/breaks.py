@@ -11,13 +11,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from movies_etl import horizon, init, lock, sync
+from movies_etl import batches, horizon, init, lock, sync
 from movies_etl.batches import Batch, _Reader
 from movies_etl.bulk import Item
 from movies_etl.cursors import FanOut, LinkPosition, RowPosition
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.errors import ConfigurationError
 from movies_etl.index import Index
+from movies_etl.settlement import Settlement
 from movies_etl.starts import Starts
 from movies_etl.streams import FILM_WORK, GENRE, PERSON
 
@@ -113,7 +114,7 @@ def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
 @_rule("4")
 def no_pass_over_undated_rows() -> AbstractContextManager[object]:
     """Rows whose ``modified`` is NULL or infinite are not looked at."""
-    return _patched((_Reader, "undated", lambda _self: iter(())))
+    return _patched((_Reader, "undated", lambda _self, _feed: iter(())))
 
 
 @_rule("5")
@@ -163,13 +164,22 @@ def names_from_a_cache() -> AbstractContextManager[object]:
 @_rule("7")
 def once_a_run_judged_by_an_earlier_moment() -> AbstractContextManager[object]:
     """A film that was read a while before the horizon is taken for read in this run."""
-    read = sync._Task._is_read_in_this_run
+    read = sync._Task._is_read_since
 
-    def broken(self: Any, film: str, stored: Any) -> bool:
-        earlier = self._window.version - 600_000_000
-        return read(self, film, stored) or (film in stored and stored[film].version >= earlier)
+    def broken(self: Any, version: int, film: str, stored: Any) -> bool:
+        return read(self, version - 600_000_000, film, stored)
 
-    return _patched((sync._Task, "_is_read_in_this_run", broken))
+    return _patched((sync._Task, "_is_read_since", broken))
+
+
+@_rule("7-cleared")
+def once_a_run_judged_by_the_window_of_a_cleared_task() -> AbstractContextManager[object]:
+    """A task of an older run takes a newer run's page for its own."""
+
+    def broken(**fields: Any) -> FanOut:
+        return FanOut(**(fields | {"since": 0}))
+
+    return _patched((batches, "FanOut", broken))
 
 
 @_rule("8")
@@ -185,7 +195,9 @@ def page_read_by_its_size_again_on_resume() -> AbstractContextManager[object]:
             rows = [row for row in rows if (row.id, row.xmin) not in self.remembered]
             for films in self._fan_out(rows, page.after_film):
                 page = page.model_copy(update={"after_film": films[-1]})
-                yield Batch(films, cursor.moved(fan_out=page), compare=self._compare, once=True)
+                yield Batch(
+                    films, cursor.moved(fan_out=page), compare=self._compare, once=self._since
+                )
             cursor = cursor.moved(rows=page.end, fan_out=None)
             yield Batch([], cursor)
         return cursor
@@ -268,6 +280,19 @@ def one_bad_row_stops() -> AbstractContextManager[object]:
             raise ConfigurationError(f"a refused document: {letters[0].film}")
 
     return _patched((DeadLetters, "park", broken))
+
+
+@_rule("11-late")
+def letters_that_arrive_late_stay() -> AbstractContextManager[object]:
+    """Nobody looks whether a letter's film was indexed later."""
+    return _patched((Settlement, "_valid_letters", lambda self: self._letters.films()))
+
+
+@_rule("11-again")
+def refused_texts_are_believed_without_a_fence() -> AbstractContextManager[object]:
+    """A letter counts although a dead task's request may be about to make it void."""
+    refused = Settlement.refused_before
+    return _patched((Settlement, "refused_before", lambda self, films, _: refused(self, films, 0)))
 
 
 @_rule("12")

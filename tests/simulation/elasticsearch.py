@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import elasticsearch
@@ -68,7 +69,6 @@ class Node:
         self.aliased: set[str] = set()
         self.forbids_automatic_creation = False
         self.late: list[Late] = []
-        self.late_letters: set[str] = set()
         self.pressure = 0.0
         self._uuids = 0
 
@@ -93,7 +93,6 @@ class Node:
     def arrive(self, request: Late) -> None:
         """Carry out a request for which nobody waits any more."""
         self.late.remove(request)
-        self.late_letters |= {one.key for one in request.operations if one.source}
         self.carry_out(request)
 
     def carry_out(self, request: Late) -> list[dict[str, Any]]:
@@ -131,10 +130,17 @@ def _refused(status: int, kind: str) -> dict[str, Any]:
     return {"status": status, "_id": "", "error": {"type": kind, "reason": kind}}
 
 
+@lru_cache(1000)
+def _loaded(line: bytes) -> dict[str, Any]:
+    """Read a line of a bulk request; nobody changes what comes out."""
+    loaded: dict[str, Any] = json.loads(line)
+    return loaded
+
+
 def _parsed(operations: bytes | Sequence[dict[str, Any]]) -> list[Operation]:
     lines: Iterable[dict[str, Any]]
     if isinstance(operations, bytes):
-        lines = [json.loads(line) for line in operations.split(b"\n") if line]
+        lines = [_loaded(line) for line in operations.split(b"\n") if line]
     else:
         lines = operations
     found = []
@@ -151,6 +157,7 @@ def _parsed(operations: bytes | Sequence[dict[str, Any]]) -> list[Operation]:
 _NODE = NodeConfig("http", "simulated", 9200)
 
 
+@cache
 def _meta(status: int) -> ApiResponseMeta:
     return ApiResponseMeta(
         node=_NODE, status=status, http_version="1.1", headers=HttpHeaders(), duration=0.0
@@ -266,11 +273,27 @@ class SimulatedClient:
         return {"docs": [_got(key, held.get(key), source_includes) for key in ids]}
 
     def search(
-        self, *, index: str, size: int, source_includes: Sequence[str], **_options: Any
+        self,
+        *,
+        index: str,
+        size: int,
+        source_includes: Sequence[str],
+        sort: str,
+        search_after: Sequence[str] | None,
+        **_options: Any,
     ) -> dict[str, Any]:
         self._request("search")
-        found = list(self._index(index).searchable.items())[:size]
-        return {"hits": {"hits": [_got(key, held, source_includes) for key, held in found]}}
+        found = sorted(
+            (held.source[sort], key)
+            for key, held in self._index(index).searchable.items()
+            if search_after is None or held.source[sort] > search_after[0]
+        )
+        searchable = self._index(index).searchable
+        hits = [
+            _got(key, searchable[key], source_includes) | {"sort": [place]}
+            for place, key in found[:size]
+        ]
+        return {"hits": {"hits": hits}}
 
     def count(self, *, index: str) -> dict[str, int]:
         self._request("count")

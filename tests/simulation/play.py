@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterable
@@ -48,6 +49,31 @@ def play(
                 if stop:
                     break
                 print(f"python -m tests.simulation --seed {seed}", file=sys.stderr)
+    return tally
+
+
+def play_on_all(
+    seeds: range, processes: int, *, until: float | None = None, progress: bool = False
+) -> Tally:
+    """Play histories in several processes: each plays every so-manieth seed.
+
+    :param until: moment (``time.monotonic``, the same in all processes) after which none begins.
+    :param progress: let the first of them tell how far it is.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    tally = Tally()
+    with context.Pool(processes) as pool:
+        shares = [
+            pool.apply_async(
+                play,
+                (seeds[number::processes],),
+                {"until": until, "progress": progress and number == 0},
+            )
+            for number in range(processes)
+        ]
+        for share in shares:
+            tally += share.get()
+    tally.diverged.sort()
     return tally
 
 

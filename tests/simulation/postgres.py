@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import psycopg
@@ -43,7 +43,7 @@ class Film(NamedTuple):
     stamp: str | None
     xmin: str
     title: str
-    rating: float | None
+    rating: float | str | None
     description: str | None
 
 
@@ -181,37 +181,70 @@ class Postgres:
 
     def document(self, film: Film, genres: dict[str, str], persons: dict[str, str]) -> str:
         """Assemble a document's text, as ``documents.sql`` does."""
-        cast = {
-            role: sorted(
-                {
-                    (persons[link.other], link.other)
-                    for link in self.tables["person_film_work"].values()
-                    if link.film == film.id and link.role == role
-                }
-            )
-            for role in ROLES
+        cast: dict[str, set[tuple[str, str]]] = {role: set() for role in ROLES}
+        for link in self.tables["person_film_work"].values():
+            if link.film == film.id and link.role in cast:
+                cast[link.role].add((persons[link.other], link.other))
+        labels = {
+            genres[link.other]
+            for link in self.tables["genre_film_work"].values()
+            if link.film == film.id
         }
-        body = {
-            "id": film.id,
-            "imdb_rating": "NaN" if film.rating != film.rating else film.rating,
-            "genres": sorted(
-                {
-                    genres[link.other]
-                    for link in self.tables["genre_film_work"].values()
-                    if link.film == film.id
-                }
-            ),
-            "title": film.title,
-            "description": film.description,
-            **{f"{role}s_names": [name for name, _ in cast[role]] for role in ROLES},
-            **{
-                f"{role}s": [{"id": key, "name": name} for name, key in cast[role]]
-                for role in ROLES
-            },
-        }
-        text = json.dumps(body, separators=(",", ":"))[:-1]
-        digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8]
-        return f'{text},"checksum":{int.from_bytes(digest, signed=True)}}}'
+        rating = "NaN" if film.rating != film.rating else film.rating
+        return _document(
+            film._replace(stamp=None, xmin="", rating=rating),
+            tuple(sorted(labels)),
+            tuple(tuple(sorted(cast[role])) for role in ROLES),
+        )
+
+
+@lru_cache(1000)
+def _document(
+    film: Film, genres: tuple[str, ...], cast: tuple[tuple[tuple[str, str], ...], ...]
+) -> str:
+    people = dict(zip(ROLES, cast, strict=True))
+    body = {
+        "id": film.id,
+        "imdb_rating": film.rating,
+        "genres": genres,
+        "title": film.title,
+        "description": film.description,
+        **{f"{role}s_names": [name for name, _ in people[role]] for role in ROLES},
+        **{f"{role}s": [{"id": key, "name": name} for name, key in people[role]] for role in ROLES},
+    }
+    text = json.dumps(body, separators=(",", ":"))[:-1]
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8]
+    return f'{text},"checksum":{int.from_bytes(digest, signed=True)}}}'
+
+
+ANSWERS: dict[str, tuple[str, str | None]] = {
+    "clock.sql": ("_clock", None),
+    "now.sql": ("_moment", None),
+    "activity.sql": ("_activity", None),
+    "prepared.sql": ("_prepared", None),
+    "virtual_transactions.sql": ("_virtual_transactions", None),
+    "lock.sql": ("_lock", None),
+    "lock_holder.sql": ("_lock_holder", None),
+    "identity.sql": ("_identity", None),
+    "system_identifier.sql": ("_system_identifier", None),
+    "indexes.sql": ("_indexes", None),
+    "counts.sql": ("_counts", None),
+    "documents.sql": ("_documents", None),
+    "film_work/changed.sql": ("_page", "film_work"),
+    "film_work/undated.sql": ("_undated", "film_work"),
+}
+"""What answers each SQL file, and the table that it is asked for."""
+
+for _name in ("genre", "person"):
+    ANSWERS |= {
+        f"{_name}/changed.sql": ("_page", _name),
+        f"{_name}/undated.sql": ("_undated", _name),
+        f"{_name}/last.sql": ("_last", _name),
+        f"{_name}/links.sql": ("_page", f"{_name}_film_work"),
+        f"{_name}/undated_links.sql": ("_undated", f"{_name}_film_work"),
+        f"{_name}/last_link.sql": ("_last", f"{_name}_film_work"),
+        f"{_name}/films.sql": ("_films", f"{_name}_film_work"),
+    }
 
 
 class SimulatedSource(Source):
@@ -230,7 +263,6 @@ class SimulatedSource(Source):
         self.name = name
         self.privileged = privileged
         self.lost = False
-        self._answers = _answers(self)
         self.without_zone = () if postgres.zone is None else TABLES
 
     def lose(self) -> None:
@@ -242,7 +274,9 @@ class SimulatedSource(Source):
 
     def _rows(self, file: str, **parameters: Any) -> list[tuple[Any, ...]]:
         self._move(file)
-        return self._answers[file](**parameters)
+        answer, table = ANSWERS[file]
+        of: Callable[..., list[tuple[Any, ...]]] = getattr(self, answer)
+        return of(**parameters) if table is None else of(table, **parameters)
 
     def _move(self, action: str) -> None:
         self.postgres.world.step(action)
@@ -256,6 +290,9 @@ class SimulatedSource(Source):
 
     def _clock(self) -> list[tuple[Any, ...]]:
         return [(self.postgres.world.database_clock,)]
+
+    def _moment(self) -> list[tuple[Any, ...]]:
+        return [(self._now(),)]
 
     def _activity(self, ignored_roles: Sequence[str]) -> list[tuple[Any, ...]]:
         del ignored_roles
@@ -394,38 +431,3 @@ def _shown(table: str, row: Any) -> tuple[Any, ...]:
     film = row.film if isinstance(row, Link) else row.id if table == "film_work" else None
     stamp = None if row.stamp in (INFINITY, MINUS_INFINITY) else row.stamp
     return (row.id, stamp, row.xmin, film)
-
-
-def _answers(source: SimulatedSource) -> dict[str, Callable[..., list[tuple[Any, ...]]]]:
-    """Return what answers each SQL file."""
-
-    def of(table: str, answer: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda **parameters: answer(table, **parameters)
-
-    answers: dict[str, Callable[..., Any]] = {
-        "clock.sql": source._clock,
-        "now.sql": lambda: [(source._now(),)],
-        "activity.sql": source._activity,
-        "prepared.sql": source._prepared,
-        "virtual_transactions.sql": source._virtual_transactions,
-        "lock.sql": source._lock,
-        "lock_holder.sql": source._lock_holder,
-        "identity.sql": source._identity,
-        "system_identifier.sql": source._system_identifier,
-        "indexes.sql": source._indexes,
-        "counts.sql": source._counts,
-        "documents.sql": source._documents,
-        "film_work/changed.sql": of("film_work", source._page),
-        "film_work/undated.sql": of("film_work", source._undated),
-    }
-    for name in ("genre", "person"):
-        links = f"{name}_film_work"
-        answers |= {
-            f"{name}/changed.sql": of(name, source._page),
-            f"{name}/undated.sql": of(name, source._undated),
-            f"{name}/last.sql": of(name, source._last),
-            f"{name}/links.sql": of(links, source._page),
-            f"{name}/last_link.sql": of(links, source._last),
-            f"{name}/films.sql": of(links, source._films),
-        }
-    return answers

@@ -34,8 +34,45 @@ def change_its_mind(history: History) -> None:
     history.run()
 
 
+def be_refused_in_between(history: History) -> None:
+    """A film is refused, or no longer, in a run that dies; it is as before when that arrives."""
+    film = _free_row(history, "film_work")
+    if film is None or film.title.startswith(POISON):
+        return
+    good = film._replace(rating=1.5)
+    bad = film._replace(rating=float("nan"))
+    before, between = history.world.pick(((good, bad), (bad, good)))
+    history.note("scenario: refused in between")
+    _write(history, "film_work", before)
+    history.run()
+    _write(history, "film_work", between)
+    history.world.doom_at("bulk", 1)
+    history.run(retries=0)
+    history.world.doom = None
+    if not _is_locked(history, "film_work", film.id):
+        _write(history, "film_work", before)
+    history.run()
+
+
 def leave_the_page(history: History) -> None:
     """Three genres or persons are renamed; their fan-out is killed; the first is renamed again."""
+    table, three = _die_in_a_fan_out(history)
+    if not _is_locked(history, table, three[0].id):
+        _write(history, table, three[0]._replace(name=f"{three[0].id} again"))
+    history.run(asked=Requests(page_size=2))
+
+
+def go_on_with_the_page_of_a_newer_run(history: History) -> None:
+    """The task of the run before is cleared, goes on there, and dies before it reads its tail."""
+    table, _three = _die_in_a_fan_out(history)
+    if len(history.windows) > 1:
+        history.world.doom_at(f"saved cursor {table}", history.world.pick((1, 2, 3, 4)))
+        history.clear(history.windows[-2], table)
+        history.world.doom = None
+
+
+def _die_in_a_fan_out(history: History) -> tuple[str, list[Named]]:
+    """Rename three genres or persons of four films; kill the task that follows them."""
     table = history.world.pick(("genre", "person"))
     films = [f"f{history.runs}-{number}" for number in range(4)]
     if len(history.postgres.tables["film_work"]) > MOST_FILMS:
@@ -60,9 +97,7 @@ def leave_the_page(history: History) -> None:
     history.world.doom_at(f"saved cursor {table}", history.world.pick((2, 2, 3)))
     history.run(retries=0, asked=Requests(page_size=2))
     history.world.doom = None
-    if not _is_locked(history, table, three[0].id):
-        _write(history, table, three[0]._replace(name=f"{three[0].id} again"))
-    history.run(asked=Requests(page_size=2))
+    return table, three
 
 
 def rename_what_was_just_loaded(history: History) -> None:
@@ -127,12 +162,17 @@ def rename_during_the_first_load(history: History) -> None:
 
 
 SCENARIOS = (
+    be_refused_in_between,
+    be_refused_in_between,
     change_its_mind,
     change_its_mind,
     change_its_mind,
     leave_the_page,
     leave_the_page,
     leave_the_page,
+    go_on_with_the_page_of_a_newer_run,
+    go_on_with_the_page_of_a_newer_run,
+    go_on_with_the_page_of_a_newer_run,
     rename_what_was_just_loaded,
     rename_during_the_first_load,
 )

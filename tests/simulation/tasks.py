@@ -177,6 +177,8 @@ def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> N
     (of,) = [one for one in STREAMS if one.name == stream]
     before = history.cursors.texts.get(stream)
     held = None if before is None else Cursor.from_json(before, where=stream)
+    if held and (held.index, held.rows, held.links) == (cursor.index, cursor.rows, cursor.links):
+        return
     for feed, position in zip(of.feeds, (cursor.rows, cursor.links), strict=False):
         if position is None:
             continue

@@ -8,12 +8,13 @@ its own ``step`` while what happens meanwhile runs on top of it.
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
@@ -22,9 +23,11 @@ from zoneinfo import ZoneInfo
 import tenacity
 import tenacity.nap
 import tenacity.wait
-from movies_etl import horizon, init, lock, throttle
+from movies_etl import dead_letters, horizon, init, lock, throttle
 from movies_etl import index as elastic
 from movies_etl.cursors import Cursor
+from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
+from movies_etl.patience import retrying
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -32,6 +35,7 @@ ACTION = 900
 """Microseconds that one action of the program takes."""
 
 ChoiceT = TypeVar("ChoiceT")
+ResultT = TypeVar("ResultT")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -161,6 +165,21 @@ class Clock:
 CLOCK = Clock()
 
 
+class _Retrying:
+    """A retry that costs little as long as nothing goes wrong; the program's own from then on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __call__(self, call: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        try:
+            return call(*arguments)
+        except (IndexUnavailableError, SourceUnavailableError):
+            if not self._seconds:
+                raise
+        return retrying(self._seconds)(call, *arguments)
+
+
 class _Dice:
     """The module ``random`` of the retries while they are simulated."""
 
@@ -184,12 +203,17 @@ class _Unlocked:
         pass
 
 
+def _none_is_missing(_indexes: object) -> list[str]:
+    return []
+
+
 @contextmanager
 def simulated() -> Iterator[None]:
     """Give the program the world's clock and dice in place of the machine's."""
     program = logging.getLogger("movies_etl")
-    level = program.level
+    level, thresholds = program.level, gc.get_threshold()
     program.setLevel(logging.CRITICAL)
+    gc.set_threshold(20_000)  # a history's objects live for a moment
     with ExitStack() as stack:
         for module in (tenacity, tenacity.nap, lock, horizon):
             stack.enter_context(mock.patch.object(module, "time", CLOCK))
@@ -197,15 +221,21 @@ def simulated() -> Iterator[None]:
         one_thread = SimpleNamespace(Condition=_Unlocked)
         stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
         stack.enter_context(mock.patch.object(init, "LOCK_WAIT", 1.0))
-        stack.enter_context(mock.patch.object(init, "missing_indexes", return_value=[]))
+        for module in (elastic, dead_letters):
+            stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
+        stack.enter_context(mock.patch.object(init, "missing_indexes", _none_is_missing))
+        for owner, name in ((elastic, "definition"), (horizon, "on_the_wall"), (horizon, "parse")):
+            stack.enter_context(
+                mock.patch.object(owner, name, lru_cache(500)(getattr(owner, name)))
+            )
         stack.enter_context(
             mock.patch.object(Cursor, "from_json", lru_cache(500)(Cursor.from_json))
         )
-        stack.enter_context(mock.patch.object(elastic, "definition", cache(elastic.definition)))
         try:
             yield
         finally:
             program.setLevel(level)
+            gc.set_threshold(*thresholds)
 
 
 def described(value: Any) -> str:

@@ -235,8 +235,6 @@ class Writers:
         if not films or len(links) > 40:
             return
         stamp = self._stamp(transaction)
-        if stamp in (None, INFINITY, MINUS_INFINITY):
-            stamp = transaction.stamp  # links have no undated pass
         self._put(
             transaction,
             f"{table}_film_work",
