@@ -194,7 +194,8 @@ class Both:
         self._compare_letters()
 
     def _compare_letters(self) -> None:
-        self.same(lambda side: DeadLetters(side).films())
+        self.same(lambda side: DeadLetters(side).versions())
+        self.same(lambda side: DeadLetters(side).parked(FILMS))
         if LETTERS in self.node.indexes:
             fields = ["film", "attempts", "first_seen", "last_seen", "reason"]
             self.same(

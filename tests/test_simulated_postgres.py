@@ -237,8 +237,8 @@ class Both:
                 for upto in positions[1:]:
                     if feed.last and upto:
                         assert self.model.last(feed, upto) == self.real.last(feed, upto)
-            after = self.random.choice((None, self._key()))
-            self.same_rows(lambda side: side.undated(stream, after, 3))  # noqa: B023
+                key = self.random.choice((None, self._key()))
+                self.same_rows(lambda side: side.undated(feed, key, 3))  # noqa: B023
 
     def same_rows(self, ask: Callable[[Source], list[Row]]) -> None:
         model, real = ask(self.model), ask(self.real)

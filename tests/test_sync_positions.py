@@ -146,6 +146,21 @@ def test_links_of_odd_stamps_are_followed_and_their_films_not_sent_again(loaded:
     assert sent(counters) == 0
 
 
+def test_any_number_of_undated_films_is_part_of_the_first_load(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(batches, "MOST_UNDATED", 2)
+    site.configure(page_size=2)
+    for number in range(7):
+        site.add_film(f"Undated {number}", modified=None)
+    assert sent(site.run()) == 7
+    site.assert_equal()
+    assert "usable" not in caplog.text
+    assert site.run()["film_work"].read == 0
+    assert "More than 2 rows of content.film_work have no usable modified" in caplog.text
+    assert "reload=film_work" in caplog.text
+
+
 def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
     loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

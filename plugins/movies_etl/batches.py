@@ -120,25 +120,24 @@ class _Reader:
 
     def undated(self, feed: Feed) -> Iterator[Batch]:
         """Page through the rows that no position in time reaches."""
-        if self._compare and self._has_many_undated(feed):
-            log.warning(
-                "More than %d rows of content.%s have no usable %s: they were loaded once and are "
-                "not looked at again. Give them a time, or trigger with reload=%s",
-                MOST_UNDATED,
-                feed.table,
-                feed.stamp,
-                self._stream.name if feed is self._stream.rows else "all",
-            )
-            return
         after = None
-        while rows := self._source.undated(feed, after, self._page_size):
-            yield from self._above(rows, compare=self._compare)
-            if len(rows) < self._page_size:
+        while rows := self._source.undated(feed, after, MOST_UNDATED + 1):
+            if self._compare and len(rows) > MOST_UNDATED:
+                log.warning(
+                    "More than %d rows of content.%s have no usable %s: they were loaded once and "
+                    "are not looked at again. Give them a time, or trigger with reload=%s",
+                    MOST_UNDATED,
+                    feed.table,
+                    feed.stamp,
+                    self._stream.name if feed is self._stream.rows else "all",
+                )
+                return
+            for start in range(0, len(rows), self._page_size):
+                page = rows[start : start + self._page_size]
+                yield from self._above(page, compare=self._compare)
+            if len(rows) <= MOST_UNDATED:
                 return
             after = rows[-1].id
-
-    def _has_many_undated(self, feed: Feed) -> bool:
-        return len(self._source.undated(feed, None, MOST_UNDATED + 1)) > MOST_UNDATED
 
     def tail(self, feed: Feed) -> Iterator[Batch]:
         """Page through the rows at or above the horizon; the cursor stays."""
