@@ -237,7 +237,8 @@ class Both:
                 for upto in positions[1:]:
                     if feed.last and upto:
                         assert self.model.last(feed, upto) == self.real.last(feed, upto)
-                key = self.random.choice((None, self._key()))
+            key = self.random.choice((None, self._key()))
+            for feed in stream.feeds:
                 self.same_rows(lambda side: side.undated(feed, key, 3))  # noqa: B023
 
     def same_rows(self, ask: Callable[[Source], list[Row]]) -> None:

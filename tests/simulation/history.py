@@ -111,7 +111,7 @@ class History:
         self.node = Node(world)
         self.settings = _settings(choose((1, 2, 3, 50)), choose((1, 2, 3)), self.zone or "UTC")
         self.privileged = not world.chance(0.15)
-        self.steps_back = world.chance(0.3)
+        self.steps_back = world.chance(0.4)
         self.faults = choose((0.0, 0.01, 0.05))
         self.operated = world.chance(0.4)
         self.writers = Writers(self.postgres, self.note)
@@ -161,7 +161,7 @@ class History:
         self.world.calm = False
         for _ in range(self.world.random.randint(LENGTH // 2, LENGTH * 3 // 2)):
             self.act()
-        if self.world.chance(0.7):
+        for _ in range(self.world.pick((0, 1, 1, 2))):
             self.play_scenario()
         self.finish()
 
@@ -172,11 +172,11 @@ class History:
             self.writers.act()
         elif draw < 0.72:
             self.pass_time()
-        elif draw < 0.85:
+        elif draw < 0.82:
             self.run()
-        elif draw < 0.88:
+        elif draw < 0.85:
             self.arrive()
-        elif draw < 0.92 and not self.tasks:
+        elif draw < 0.91 and not self.tasks:
             self.play_scenario()
         elif self.operated:
             self.operate()
@@ -187,9 +187,8 @@ class History:
         if self.world.hushed:
             self.node.pressure = 0.0
             self.mend_alias()
-        self.world.pick(STEPS_BACK if self.steps_back and self.world.chance(0.5) else SCENARIOS)(
-            self
-        )
+        of_the_clock = self.steps_back and self.world.chance(0.7)
+        self.world.pick(STEPS_BACK if of_the_clock else SCENARIOS)(self)
         self.world.hushed = False
 
     def finish(self) -> None:
@@ -481,11 +480,12 @@ class History:
             self.node.aliased.discard(name)
 
     def empty_index(self) -> None:
-        """Delete every document by hand; seen only while nothing writes."""
+        """Delete every document by hand; seen only while nothing writes until the next init."""
         live = self.node.live()
         if live and not self.tasks and not self.node.late:
             live.held.clear()
             live.refresh()
+            self.windows.clear()  # what a cleared task adds hides from init that it was emptied
             self.note("emptied the index")
 
     def reload(self) -> None:

@@ -12,7 +12,7 @@ from movies_etl.sync import Requests
 from tests.simulation.elasticsearch import POISON
 from tests.simulation.postgres import Film, Link, Named
 from tests.simulation.world import SECOND
-from tests.simulation.writers import MOST_FILMS
+from tests.simulation.writers import DESCRIPTION, MOST_FILMS
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -66,7 +66,7 @@ def go_on_with_the_page_of_a_newer_run(history: History) -> None:
     """The task of the run before is cleared, goes on there, and dies before it reads its tail."""
     table, _three = _die_in_a_fan_out(history)
     if len(history.windows) > 1:
-        history.world.doom_at(f"saved cursor {table}", history.world.pick((1, 2, 3, 4)))
+        history.world.doom_at(f"saved cursor {table}", history.world.pick((2, 2, 3)))
         history.clear(history.windows[-2], table)
         history.world.doom = None
 
@@ -78,7 +78,9 @@ def _die_in_a_fan_out(history: History) -> tuple[str, list[Named]]:
     if len(history.postgres.tables["film_work"]) > MOST_FILMS:
         films = sorted(history.postgres.tables["film_work"])
     else:
-        _write(history, "film_work", *(Film(key, None, "", key, None, None) for key in films))
+        _write(
+            history, "film_work", *(Film(key, None, "", key, None, DESCRIPTION) for key in films)
+        )
     three = [
         Named(f"{table[0]}{history.runs}-{letter}", None, "", f"{history.runs} {letter}")
         for letter in "abc"
@@ -152,13 +154,19 @@ def die_and_go_back_in_time(history: History) -> None:
 
 
 def rename_during_the_first_load(history: History) -> None:
-    """Names change while everything is loaded again."""
+    """Names change while everything is loaded again; the task that would see it at once dies."""
     history.note("scenario: everything is loaded while names change")
     history.delete_cursors(everything=True)
-    table = history.world.pick(("genre", "person"))
-    history.world.meanwhile_at("documents.sql", 2, lambda: _rename_all(history, table))
-    history.run()
-    history.world.doom = None
+    world, table = history.world, history.world.pick(("genre", "person"))
+
+    def rename() -> None:
+        _rename_all(history, table)
+        if world.chance(0.7):
+            world.doom_at(f"{table}/changed.sql", 1)
+
+    world.meanwhile_at("documents.sql", 2, rename)
+    history.run(retries=0, asked=Requests(page_size=2))
+    world.doom = None
 
 
 SCENARIOS = (
@@ -174,11 +182,14 @@ SCENARIOS = (
     go_on_with_the_page_of_a_newer_run,
     go_on_with_the_page_of_a_newer_run,
     rename_what_was_just_loaded,
+    rename_what_was_just_loaded,
+    rename_during_the_first_load,
+    rename_during_the_first_load,
     rename_during_the_first_load,
 )
 """Of any history."""
 
-STEPS_BACK = (go_back_in_time, die_and_go_back_in_time)
+STEPS_BACK = (go_back_in_time, go_back_in_time, die_and_go_back_in_time)
 """Of histories in which the clock is set back, beside the others."""
 
 
