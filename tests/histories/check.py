@@ -35,15 +35,13 @@ def check(catalogue: Catalogue, operator: Operator, program: Program) -> None:
             raise Divergence(f"{film} is {there}, it should be {wanted}")
     if more := found.keys() - expected.keys():
         raise Divergence(f"the index has films that the catalogue has not: {more}")
-    _check_letters(operator, program, refused)
+    _check_letters(operator, refused)
     _check_state(operator, program)
 
 
-def _check_letters(operator: Operator, program: Program, refused: set[str]) -> None:
+def _check_letters(operator: Operator, refused: set[str]) -> None:
     letters = operator.documents(LETTERS).keys()
-    # A letter that arrives late finds nothing to lose to when there was none to be resolved.
-    late = "".join(one.body.decode() for one in program.around.arrived if LETTERS in one.target)
-    if not refused <= letters or any(film not in late for film in letters - refused):
+    if letters != refused:
         raise Divergence(f"dead letters of {letters}, refused are {refused}")
 
 

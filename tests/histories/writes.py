@@ -263,7 +263,7 @@ class Writers:
         made = connection.execute(
             f"INSERT INTO content.{table}_film_work ({columns}, created)"
             f" SELECT {', '.join(['%s::uuid'] * 3 + ['%s'] * (len(values) - 3))},"
-            f" {_link_stamp(write)}"
+            f" {STAMPS[write.stamp]}"
             " WHERE EXISTS (SELECT FROM content.film_work WHERE id = %s)"
             f" AND EXISTS (SELECT FROM content.{table} WHERE id = %s)",
             (*values, film, other),
@@ -281,15 +281,10 @@ class Writers:
         if other in self._links:
             return
         done = connection.execute(
-            f"UPDATE content.person_film_work SET role = %s, created = {_link_stamp(write)}"
+            f"UPDATE content.person_film_work SET role = %s, created = {STAMPS[write.stamp]}"
             " WHERE id = (SELECT id FROM content.person_film_work WHERE id = %s"
             " FOR UPDATE SKIP LOCKED)",
             (other[3], self._links[place]),
         )
         if done.rowcount:  # both places stay taken: the change may be rolled back
             self._links[other] = self._links[place]
-
-
-def _link_stamp(write: Write) -> str:
-    """Links that have no place in time are not followed."""
-    return STAMPS[write.stamp if write.stamp in ("clock", "future") else "now"]

@@ -32,13 +32,14 @@ def play(
     """
     tally = Tally()
     started = told = time.monotonic()
+    parent = multiprocessing.parent_process()
     with ExitStack() as stack:
         stack.enter_context(simulated())
         if rule:
             stack.enter_context(BREAKS[rule]())
         for seed in seeds:
             now = time.monotonic()
-            if until is not None and now > until:
+            if (until is not None and now > until) or (parent and not parent.is_alive()):
                 break
             if progress and now - told > EVERY:
                 told = now
