@@ -30,15 +30,18 @@ def reader(postgres: Postgres, catalogue: Catalogue) -> Iterator[psycopg.Connect
 
 
 def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: Catalogue) -> None:
-    for setting in ("timezone = 'Asia/Tokyo'", "datestyle = 'SQL, DMY'", "extra_float_digits = 0"):
+    for setting in (
+        *("timezone = 'Asia/Tokyo'", "datestyle = 'SQL, DMY'", "extra_float_digits = 0"),
+        "random_page_cost = 4",
+    ):
         catalogue.execute(f"ALTER DATABASE movies SET {setting}")
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
         Source(connection, INCLUDE).prepared()
         shown = [
             connection.execute(f"SHOW {name}".encode()).fetchone()
-            for name in ("timezone", "datestyle", "extra_float_digits", "jit")
+            for name in ("timezone", "datestyle", "extra_float_digits", "jit", "random_page_cost")
         ]
-    assert shown == [("UTC",), ("ISO, DMY",), ("1",), ("off",)]
+    assert shown == [("UTC",), ("ISO, DMY",), ("1",), ("off",), ("1.1",)]
 
 
 def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Catalogue) -> None:
