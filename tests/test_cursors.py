@@ -122,6 +122,8 @@ def broken(**changes: object) -> str:
         (broken(rows={"modified": "2026-01-01T00:00:00.000000", "id": "f"}), "rows.modified"),
         (broken(rows={"modified": "2026-01-01 00:00:00.000000+00:00", "id": "f"}), "rows.modified"),
         (broken(rows={"modified": "infinity", "id": "f"}), "rows.modified"),
+        (broken(rows={"modified": STAMP.replace("-10-", "-13-"), "id": "f"}), "rows.modified"),
+        (broken(rows={"modified": STAMP.replace("T", "T9"), "id": "f"}), "rows.modified"),
         (broken(rows={"modified": STAMP}), "rows.id"),
         (broken(rows={"created": STAMP, "id": "f"}), "rows.modified"),
         (broken(links={"created": "yesterday", "id": "f"}), "links.created"),
@@ -138,6 +140,18 @@ def test_a_broken_cursor_is_named_with_its_variable_and_the_way_out(text: str, f
     assert said.startswith(f"Variable movies_etl.cursor.genre is not a valid cursor ({field}: ")
     assert "Admin -> Variables" in said
     assert "delete it" in said
+
+
+@pytest.mark.parametrize("day", ["2024-02-29", "2400-02-29", "294276-12-31", "0001-01-01"])
+def test_every_day_of_the_calendar_may_be_in_a_cursor(day: str) -> None:
+    stamp = f"{day}T23:59:59.999999+00:00"
+    assert RowPosition(stamp=stamp, id="f").stamp == stamp
+
+
+@pytest.mark.parametrize("day", ["2023-02-29", "2100-02-29", "2024-02-30", "10100-02-29"])
+def test_a_day_that_there_is_not_is_no_position(day: str) -> None:
+    with pytest.raises(ValidationError, match="day is out of range"):
+        RowPosition(stamp=f"{day}T00:00:00.000000+00:00", id="f")
 
 
 def test_moving_a_cursor_changes_nothing_else_and_checks_what_is_put_in() -> None:

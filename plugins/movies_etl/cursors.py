@@ -6,16 +6,27 @@ the beginning), so nothing depends on a clock having been right.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from movies_etl.errors import ConfigurationError
 
 _MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
+
+def _of_the_calendar(stamp: str) -> str:
+    """Refuse a day or an hour that there is not; PostgreSQL's years go beyond Python's."""
+    year, _, rest = stamp.partition("-")
+    datetime.fromisoformat(f"{2000 + int(year) % 400}-{rest}")  # the calendar repeats
+    return stamp
+
+
 Stamp = Annotated[
-    str, Field(pattern=r"^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d(:\d\d)?$")
+    str,
+    Field(pattern=r"^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d(:\d\d)?$"),
+    AfterValidator(_of_the_calendar),
 ]
 """A time as ISO 8601 text: six fractional digits and the zone. In a cursor over a column without
 time zone it is the column's own wall time with its offset, which PostgreSQL ignores when it

@@ -264,11 +264,17 @@ class Source:
         except psycopg.OperationalError as error:
             raise SourceUnavailableError(
                 f"PostgreSQL (connection movies_postgres) was lost or gave up at {file}: "
-                f"{str(error).strip()}. The cursor stands at the last loaded page; the next "
+                f"{_said(error)}. The cursor stands at the last loaded page; the next "
                 "attempt goes on from there."
             ) from error
         except psycopg.Error as error:
             raise ConfigurationError(
-                f"PostgreSQL (connection movies_postgres) refused {file}: {str(error).strip()}. "
-                "Mend the catalogue, the role's rights or the value that it names."
+                f"PostgreSQL (connection movies_postgres) refused {file}: {_said(error)}. "
+                "Mend the catalogue, the role's rights or the value that it names: a cursor's is "
+                "in a Variable movies_etl.cursor.*, that of an id in the trigger form."
             ) from error
+
+
+def _said(error: psycopg.Error) -> str:
+    """Return PostgreSQL's words on one line."""
+    return " ".join(str(error).split())
