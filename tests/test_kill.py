@@ -94,6 +94,7 @@ def test_a_load_that_is_killed_again_and_again_goes_on_where_it_was(
     site: Site, worker: Worker, cursors: FileCursors, films: int
 ) -> None:
     site.fill(films)
+    worker.configure(page_size=films // 10)
     dice = random.Random(films)  # noqa: S311
     kills, below = 0, []
     while kill_when_it_moved(worker, cursors, "film_work", dice):
@@ -117,6 +118,7 @@ def test_a_fan_out_that_is_killed_again_and_again_goes_on_where_it_was(
     site: Site, worker: Worker, cursors: FileCursors
 ) -> None:
     site.fill(5_000)
+    worker.configure(page_size=500)
     worker.start()
     worker.result()
     site.execute("UPDATE content.genre SET name = name || '!', modified = now()")

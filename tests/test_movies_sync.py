@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.models.variable import Variable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.utils.session import create_session
-from movies_etl import airflow_tasks
+from movies_etl import airflow_tasks, lock
+from movies_etl.settings import Settings
+from movies_etl.source import Source
 from sqlalchemy import delete, select
 
 from local.elasticsearch import Elasticsearch
@@ -22,6 +25,7 @@ from local.postgres import Postgres
 from tests.conftest import ROOT
 from tests.site import Site
 
+AIRFLOW = Path(sys.executable).with_name("airflow")
 TASKS = ("init", "film_work", "genre", "person")
 CURSORS = tuple(f"movies_etl.cursor.{stream}" for stream in TASKS[1:])
 COUNTERS = {"read", "indexed", "unchanged", "conflicts", "refused", "pages", "seconds"}
@@ -31,7 +35,7 @@ COUNTERS = {"read", "indexed", "unchanged", "conflicts", "refused", "pages", "se
 def airflow_database() -> None:
     """Airflow's metadata, in the database that conftest names."""
     subprocess.run(
-        [Path(sys.executable).with_name("airflow"), "db", "migrate"],
+        [AIRFLOW, "db", "migrate"],
         check=True,
         capture_output=True,
         timeout=120,
@@ -200,6 +204,27 @@ def test_dead_letters_are_replayed(movies_sync: MoviesSync, small: Site) -> None
     run = movies_sync.run({"replay": ["all"]})
     assert run.counters("indexed") == [1, 0, 0]
     assert small.letters() == {}
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("after_first_run")
+def test_a_task_tried_by_hand_beside_a_running_one_is_told_so(
+    movies_sync: MoviesSync, small: Site
+) -> None:
+    before = movies_sync.variables()
+    name = "movies_etl film_work scheduled__1"
+    with psycopg.connect(small.dsn, autocommit=True, application_name=name) as running:
+        lock.take(Source(running, Settings().include_dir).prepared(), "movies", wait=5)
+        tried = subprocess.run(
+            [AIRFLOW, "tasks", "test", "movies_sync", "init", "2026-01-01"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        pid = running.info.backend_pid
+    assert f"Another task writes to this index: {name} (pid {pid}" in tried.stdout + tried.stderr
+    assert movies_sync.variables() == before
 
 
 def test_an_init_that_fails_leaves_nothing_and_is_not_tried_again(

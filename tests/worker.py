@@ -79,9 +79,14 @@ class Worker:
 
     def __init__(self, dsn: str, url: str, folder: Path, **settings: object) -> None:
         self._command = [sys.executable, "-m", "tests.worker", dsn, url, str(folder)]
-        self._settings = {f"MOVIES_ETL_{name.upper()}": str(it) for name, it in settings.items()}
+        self._settings: dict[str, str] = {}
+        self.configure(**settings)
         self.log = folder / "log"
         self._child: subprocess.Popen[str] | None = None
+
+    def configure(self, **settings: object) -> None:
+        """Set some for the next start."""
+        self._settings |= {f"MOVIES_ETL_{name.upper()}": str(it) for name, it in settings.items()}
 
     def start(self) -> subprocess.Popen[str]:
         """Start a run."""

@@ -1,0 +1,69 @@
+"""Two tasks at once: the second is refused, and nothing that it would have done is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import psycopg
+import pytest
+from movies_etl import lock
+from movies_etl.errors import WriterBusyError
+from movies_etl.settings import Settings
+from movies_etl.source import Source
+from movies_etl.streams import FILM_WORK, STREAMS
+from movies_etl.window import Window
+
+from tests.site import Site
+
+NAME = "movies_etl film_work scheduled__1"
+
+
+@pytest.fixture
+def window(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> Window:
+    """A run's, whose tasks do not wait for a lock."""
+    take = lock.take
+    monkeypatch.setattr(lock, "take", lambda session, uuid, wait: take(session, uuid, 0 * wait))
+    window = loaded.open()
+    loaded.reconnect()
+    return window
+
+
+@pytest.fixture
+def running(loaded: Site, window: Window) -> Iterator[psycopg.Connection]:
+    """The session of a task that is at work."""
+    with psycopg.connect(loaded.dsn, autocommit=True, application_name=NAME) as session:
+        source = Source(session, Settings().include_dir).prepared()
+        lock.take(source, window.uuid, wait=0)
+        yield session
+
+
+@pytest.mark.parametrize("task", ["init", *(stream.name for stream in STREAMS)])
+def test_whoever_comes_second_is_told_who_writes_and_changes_nothing(
+    loaded: Site, window: Window, running: psycopg.Connection, task: str
+) -> None:
+    loaded.add_film("New", modified="now()")
+    loaded.execute("UPDATE content.person SET full_name = 'New', modified = now()")
+    loaded.execute("UPDATE content.genre SET name = 'New', modified = now()")
+    before = loaded.documents(), dict(loaded.cursors.texts), loaded.horizons.load()
+    tasks = {one.name: partial(loaded.sync, one, window) for one in STREAMS}
+    with pytest.raises(WriterBusyError) as refused:
+        tasks.get(task, partial(loaded.open, "all"))()
+    assert f"{NAME} (pid {running.info.backend_pid}, role postgres" in str(refused.value)
+    assert "Nothing was changed" in str(refused.value)
+    assert (loaded.documents(), loaded.cursors.texts, loaded.horizons.load()) == before
+
+
+def test_a_task_that_is_cleared_goes_on_from_the_present_cursor(
+    loaded: Site, window: Window
+) -> None:
+    loaded.add_film("New", modified="now()")
+    loaded.run()
+    present = loaded.cursors.load("film_work")
+    assert loaded.sync(FILM_WORK, window).indexed == 0  # the older run's window
+    after = loaded.cursors.load("film_work")
+    assert present is not None
+    assert after is not None
+    assert after.rows == present.rows
+    loaded.run()
+    loaded.assert_equal()
