@@ -24,7 +24,7 @@ def where(
 def test_no_history_diverges(where: Servers) -> None:
     tally = play(where, 5)
     assert tally.histories >= 5
-    assert tally.kills > 0
+    assert tally.runs > 10
 
 
 @pytest.mark.long

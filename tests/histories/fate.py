@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -55,16 +55,17 @@ class Happening:
 def happenings(*events: str) -> st.SearchStrategy[Happening]:
     """Draw one of these events, at a certain kind of action or anywhere in a run."""
     writes = st.lists(WRITES, max_size=2).map(tuple)
-    return st.one_of(
-        st.builds(
-            Happening,
-            st.sampled_from(KINDS),
-            st.integers(1, 3),
-            st.sampled_from(events),
-            writes,
-        ),
-        st.builds(Happening, st.just(""), st.integers(1, 90), st.sampled_from(events), writes),
-    )
+    event = st.sampled_from(events)
+    anywhere = st.builds(Happening, st.just(""), st.integers(1, 90), event, writes)
+    somewhere = st.builds(Happening, st.sampled_from(KINDS), st.integers(1, 3), event, writes)
+    return st.one_of(somewhere, anywhere).map(_where_it_matters)
+
+
+def _where_it_matters(one: Happening) -> Happening:
+    """Let what concerns requests under way happen at a request that writes."""
+    if one.event not in ("kill, requests under way", "late"):
+        return one
+    return replace(one, action="bulk", times=1 + one.times % 2)
 
 
 class Fate:

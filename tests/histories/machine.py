@@ -179,17 +179,12 @@ class History(RuleBasedStateMachine):
         else:
             self.writers.begin(writes)
 
-    @rule(which=WHICH, how=ENDS, writes=FEW_WRITES)
+    @rule(which=WHICH, how=ENDS, writes=st.lists(WRITES, max_size=2))
     def end(self, which: int, how: str, writes: Sequence[Write]) -> None:
-        """Write, then commit, roll back or prepare; a prepared one is not written to."""
+        """Write, then commit, roll back or prepare."""
         self.steps += 1
         self.writers.write_in(which, writes)
         self.writers.end(which, how)
-
-    @rule(which=WHICH)
-    def commit(self, which: int) -> None:
-        self.steps += 1
-        self.writers.end(which, "COMMIT")
 
     # -- the program and its operators -----------------------------------------------------------
 
@@ -209,9 +204,14 @@ class History(RuleBasedStateMachine):
         soon=st.lists(happenings(*KILLS), min_size=1, max_size=2) | SOON,
         retries=st.integers(0, 2),
         at_once=st.booleans(),
+        writes=FEW_WRITES,
     )
-    def run_disturbed(self, soon: Sequence[Happening], retries: int, at_once: bool) -> None:
+    def run_disturbed(
+        self, *, soon: Sequence[Happening], retries: int, at_once: bool, writes: Sequence[Write]
+    ) -> None:
+        """Give a run something to do, and disturb it."""
         self.steps += 1
+        self.writers.at_once(writes)
         self._run(Trigger(retries=retries, at_once=at_once), soon)
 
     @precondition(lambda self: self.operated)
