@@ -19,8 +19,8 @@ from tests.histories.machine import History, Servers, Tally
 from tests.simulation.breaks import BREAKS
 
 STEPS = 36
-"""Most steps of a history, its founding included. Hypothesis ends one early only when its choices
-need too much room, so that the mean is hardly lower; it is measured."""
+"""Most steps of a history, its founding included. Hypothesis goes on to the last one, but for some
+variations of earlier histories that it cuts short: the mean is measured by the test."""
 
 ROLE = "reads_only"
 
