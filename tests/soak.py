@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -60,8 +61,12 @@ def switch_off(rule: str) -> int:
 
 def soak(minutes: float) -> int:
     """Play for so long; return 1 when something diverged."""
+    processes = max(1, (os.cpu_count() or 1) - 1)  # one core is for the real servers
     simulation = subprocess.Popen(
-        [*SIMULATION, "--minutes", str(minutes), "--histories", str(SIMULATED)],
+        [
+            *(*SIMULATION, "--minutes", str(minutes)),
+            *("--histories", str(SIMULATED), "--processes", str(processes)),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests import soak
 from tests.simulation.breaks import BREAKS
+from tests.simulation.history import Tally
 
 
 @pytest.fixture
@@ -52,28 +54,29 @@ def test_all_rules_fail_when_one_is_not_missed(
     assert tried == list(BREAKS)
 
 
+@pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize(("divergences", "code"), [(0, 0), (1, 1)])
 def test_the_last_line_counts_both_kinds(
-    asked: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     divergences: int,
     code: int,
 ) -> None:
-    asked += ["--minutes", "0.02"]
+    line = str(Tally(histories=70, steps=900, kills=20, divergences=divergences))
     real = soak.Counter(histories=3, steps=93, kills=4, divergences=divergences)
     monkeypatch.setattr(soak, "play_on_real_servers", lambda _until: real)
+    monkeypatch.setattr(soak, "SIMULATION", (sys.executable, "-c", f"print({line!r})"))
     assert soak.main() == code
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("3 histories of real servers and ")
-    assert last.endswith(f" {divergences} divergences")
-    assert soak.counted(last)["kills"] > 4
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "3 histories of real servers and 70 simulated, 993 steps, 24 kills, "
+        f"{2 * divergences} divergences"
+    )
 
 
+@pytest.mark.usefixtures("asked")
 def test_a_simulation_that_breaks_off_is_a_divergence(
-    asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked += ["--minutes", "0.02"]
     monkeypatch.setattr(soak, "play_on_real_servers", lambda _until: soak.Counter())
     monkeypatch.setattr(soak, "SIMULATION", ("false",))
     assert soak.main() == 1
