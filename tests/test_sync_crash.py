@@ -241,7 +241,7 @@ class DyingCursors(MemoryCursors):
 def test_a_cleared_task_does_not_take_the_page_of_a_newer_run_for_its_own(site: Site) -> None:
     site.configure(page_size=2, bulk_bytes=1000, senders=1)
     genre = site.add_genre("Drama")
-    for number in range(6):
+    for number in range(20):
         site.label(site.add_film(f"Film {number}"), genre)
     older = site.open()
     for stream in STREAMS:
