@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from movies_etl import index as elastic
 from movies_etl.counts import compared
-from movies_etl.cursors import LEASE, Cursor
-from movies_etl.dead_letters import INDEX as LETTERS_INDEX
+from movies_etl.cursors import LEASE
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.errors import MoviesEtlError
 from movies_etl.index import Index
@@ -29,8 +28,9 @@ from movies_etl.sync import Parts, Requests, sync
 from movies_etl.window import Window
 
 from tests.simulation import tasks
+from tests.simulation.check import check
 from tests.simulation.elasticsearch import Node
-from tests.simulation.postgres import ROLES, Postgres
+from tests.simulation.postgres import Postgres
 from tests.simulation.scenarios import SCENARIOS, STEPS_BACK
 from tests.simulation.tasks import Cursors, Differences, Horizons, Task
 from tests.simulation.world import (
@@ -216,7 +216,7 @@ class History:
         world.now += 7 * MINUTE
         if again := self._clean_run():
             raise Divergence(f"a further run sent {again} documents")
-        self.check()
+        check(self)
 
     def _clean_run(self) -> int:
         counters = self.run(retries=0)
@@ -507,63 +507,3 @@ class History:
         replay = ("all",) if self.world.chance(0.5) else ()
         self.note(f"ids={ids} replay={replay}")
         self.run(asked=Requests(ids=ids, replay=replay))
-
-    # -- what should be --------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """Compare the index with the tables.
-
-        :raises Divergence: says what differs.
-        """
-        tables = self.postgres.tables
-        live = self.node.live()
-        if live is None:
-            raise Divergence("there is no index behind the alias")
-        refused = {film.id for film in tables["film_work"].values() if tasks.is_refused(film)}
-        wanted = self.expected()
-        for film, document in wanted.items():
-            held = live.held.get(film)
-            found = held and {key: held.source[key] for key in held.source if key != "checksum"}
-            if film in refused:
-                if found and (found["title"].startswith("poison") or found["imdb_rating"] == "NaN"):
-                    raise Divergence(f"{film} is refused, but the index has it: {found}")
-            elif found != document:
-                raise Divergence(f"{film} is {found}, it should be {document}")
-        if more := live.held.keys() - wanted.keys():
-            raise Divergence(f"the index has films that the catalogue has not: {more}")
-        self._check_rest(refused)
-
-    def _check_rest(self, refused: set[str]) -> None:
-        """Look at the dead letters, the counts and the cursors."""
-        letters = {held.source["film"] for held in self.node.indexes[LETTERS_INDEX].held.values()}
-        if letters != refused:
-            raise Divergence(f"dead letters of {letters}, refused are {refused}")
-        if self.differences.last:
-            raise Divergence(f"the counts differ by {self.differences.last}")
-        for stream, text in self.cursors.texts.items():
-            if Cursor.from_json(text, where=stream).open:
-                raise Divergence(f"the cursor of {stream} is open after a clean end")
-
-    def expected(self) -> dict[str, dict[str, Any]]:
-        """Build every document from the tables, with nothing of the program's or the model's."""
-        tables = self.postgres.tables
-        documents: dict[str, dict[str, Any]] = {}
-        for film in tables["film_work"].values():
-            links = [one for one in tables["genre_film_work"].values() if one.film == film.id]
-            document: dict[str, Any] = {
-                "id": film.id,
-                "imdb_rating": film.rating,
-                "title": film.title,
-                "description": film.description,
-                "genres": sorted({tables["genre"][link.other].name for link in links}),
-            }
-            for role in ROLES:
-                people = {
-                    (tables["person"][link.other].name, link.other)
-                    for link in tables["person_film_work"].values()
-                    if link.film == film.id and link.role == role
-                }
-                document[f"{role}s_names"] = [name for name, _ in sorted(people)]
-                document[f"{role}s"] = [{"id": key, "name": name} for name, key in sorted(people)]
-            documents[film.id] = document
-        return documents

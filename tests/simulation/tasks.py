@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 from movies_etl.cursors import Cursor
 from movies_etl.horizon import Epoch, Known
 from movies_etl.settings import Settings
-from movies_etl.streams import STREAMS
 from movies_etl.window import Window
 
-from tests.simulation.elasticsearch import POISON, SimulatedClient
-from tests.simulation.postgres import INFINITY, MINUS_INFINITY, SimulatedSource
-from tests.simulation.world import Divergence, Killed, World, described
+from tests.simulation.check import check_cursor
+from tests.simulation.elasticsearch import SimulatedClient
+from tests.simulation.postgres import SimulatedSource
+from tests.simulation.world import Killed, World, described
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
-
-ODD = (None, INFINITY, MINUS_INFINITY)
 
 
 class Answer:
@@ -164,59 +162,6 @@ class Task:
         for answer in list(self.executor.waiting):
             if world.chance(0.5):
                 answer.leave()
-
-
-def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> None:
-    """Look at a cursor that a task saves.
-
-    It stands at rows that were there, below a horizon, it never goes back, and what is below it
-    is in the index. A zombie may have been paused between its last look at its session and the
-    write: it may put a cursor back, which only repeats work.
-    """
-    postgres = history.postgres
-    (of,) = [one for one in STREAMS if one.name == stream]
-    before = history.cursors.texts.get(stream)
-    held = None if before is None else Cursor.from_json(before, where=stream)
-    if held and (held.index, held.rows, held.links) == (cursor.index, cursor.rows, cursor.links):
-        return
-    for feed, position in zip(of.feeds, (cursor.rows, cursor.links), strict=False):
-        if position is None:
-            continue
-        place = (position.stamp[:26], position.id)
-        earlier = held and (held.rows if feed.name == "rows" else held.links)
-        if earlier == position:
-            continue
-        if place not in postgres.places[feed.table]:
-            raise Divergence(f"{task.name}: cursor {stream} stands at no row: {place}")
-        if place[0] >= task.source.below(feed, history.farthest).stamp[:26]:
-            raise Divergence(f"{task.name}: cursor {stream} passed the horizon: {place}")
-        counts = held and held.index == cursor.index and not task.source.lost
-        if counts and earlier and place < (earlier.stamp[:26], earlier.id):
-            raise Divergence(f"{task.name}: cursor {stream} went back to {place}")
-    check_loaded(history, task, stream, cursor)
-
-
-def check_loaded(history: History, task: Task, stream: str, cursor: Cursor) -> None:
-    """Compare what is below a cursor with what the index has."""
-    index = next((one for one in history.node.indexes.values() if one.uuid == cursor.index), None)
-    if index is None or cursor.rows is None:
-        return
-    upto = (cursor.rows.stamp[:26], cursor.rows.id)
-    tables = history.postgres.tables
-    if stream == "film_work":
-        for film in tables["film_work"].values():
-            if film.stamp in ODD or (film.stamp, film.id) > upto or is_refused(film):
-                continue
-            held = index.held.get(film.id)
-            if held is None or held.source["title"] != film.title:
-                raise Divergence(
-                    f"{task.name}: cursor film_work passed {film.id}, which the index does not have"
-                )
-
-
-def is_refused(film: Any) -> bool:
-    """Whether a film's document is refused, by the program or by Elasticsearch."""
-    return film.title.startswith(POISON) or film.rating != film.rating
 
 
 def sent(results: Sequence[Any]) -> int:
