@@ -296,6 +296,23 @@ def test_a_cursor_that_cannot_be_read(init: Init, site: Site, stream: str, text:
     assert "Admin -> Variables" in message
 
 
+@pytest.mark.parametrize("year", ["2099", "10000"])
+@pytest.mark.parametrize("stream", ["film_work", "genre", "person"])
+def test_a_cursor_that_stands_in_the_future(init: Init, site: Site, stream: str, year: str) -> None:
+    site.add_small_catalogue()
+    site.run()
+    cursor = site.cursors.load(stream)
+    assert cursor is not None
+    assert cursor.rows is not None
+    rows = cursor.rows.model_copy(update={"stamp": f"{year}-01-01T00:00:00.000000+00:00"})
+    site.cursors.save(stream, cursor.moved(rows=rows))
+    site.reconnect()
+    site.horizons.known = Known()
+    message = init.fails()
+    assert f"cursor of {stream} stands at {year}-01-01" in message
+    assert "Admin -> Variables, or delete it" in message
+
+
 def test_each_index_that_the_catalogue_lacks_is_warned_about(
     init: Init, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

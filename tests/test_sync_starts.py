@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import psycopg
 import pytest
 from elasticsearch.helpers import scan
 from movies_etl.cursors import Cursor
 from movies_etl.errors import ConfigurationError
+from movies_etl.source import Document, Source
 from movies_etl.streams import FILM_WORK, GENRE, PERSON
 
 from local.postgres import Postgres
@@ -221,3 +223,24 @@ def test_searches_see_a_run_s_changes_at_once(loaded: Site) -> None:
     film = loaded.add_film("Fresh", modified="now()")
     loaded.run()
     assert film in {hit["_id"] for hit in scan(loaded.client, index="movies")}
+
+
+def test_an_index_that_vanishes_in_the_middle_of_a_task_is_told_and_filled_by_the_next_run(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.configure(page_size=2)
+    loaded.execute("UPDATE content.film_work SET title = title || '!', modified = now()")
+    window = loaded.open()
+    documents = Source.documents
+
+    def vanish(source: Source, films: Sequence[str]) -> tuple[int, list[Document]]:
+        loaded.client.indices.delete(index=window.index, ignore_unavailable=True)
+        return documents(source, films)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Source, "documents", vanish)
+        with pytest.raises(ConfigurationError, match="vanished while it was written to"):
+            loaded.sync(FILM_WORK, window)
+    assert not loaded.client.indices.exists(index=window.index)
+    loaded.run()
+    loaded.assert_equal()

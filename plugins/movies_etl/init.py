@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -66,6 +66,7 @@ def open_window(
         lock.take(source, index.uuid(), wait=LOCK_WAIT)
     lock.take(source, elastic.ALIAS, wait=LOCK_WAIT)
     held = {stream.name: state.cursors.load(stream.name) for stream in STREAMS}
+    _check_positions(held, source.now())
     database = source.database()
 
     measured = _measure(source, settings, state.horizons, held[FILM_WORK.name], database)
@@ -108,6 +109,21 @@ def _first_version(clock: int, held: Collection[Cursor | None], *, is_fresh: boo
             (greatest - clock) / 1e6,
         )
     return max(clock, greatest + 1)
+
+
+def _check_positions(held: Mapping[str, Cursor | None], now: str) -> None:
+    """Refuse a cursor beyond the clock: what changes until then would never be read."""
+    tomorrow = horizon.parse(now) + timedelta(days=1)
+    for name, cursor in held.items():
+        for position in filter(None, (cursor.rows, cursor.links) if cursor else ()):
+            beyond_python = position.stamp.index("-") > 4
+            if beyond_python or horizon.parse(position.stamp) > tomorrow:
+                raise ConfigurationError(
+                    f"The cursor of {name} stands at {position.stamp}, in the future. Mend its "
+                    f"Variable movies_etl.cursor.{name} in Admin -> Variables, or delete it: a "
+                    "missing film_work cursor loads everything again, a missing genre or person "
+                    "cursor its stream from the beginning."
+                )
 
 
 def _measure(
