@@ -35,6 +35,24 @@ class Figure:
         return (min(self.rounds), max(self.rounds)) if len(self.rounds) > 1 else ()
 
 
+@dataclass(frozen=True)
+class Load:
+    """What one first load took.
+
+    :param at: seconds.
+    :param task: CPU seconds of the loading program.
+    :param postgres: CPU seconds of PostgreSQL.
+    :param elasticsearch: CPU seconds of Elasticsearch.
+    :param peak: the program's peak memory in MB; 0 where it says nothing.
+    """
+
+    at: float
+    task: float
+    postgres: float
+    elasticsearch: float
+    peak: float
+
+
 @dataclass
 class Part:
     """One part of the benchmark's result.

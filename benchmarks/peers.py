@@ -6,13 +6,11 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import ceiling, pgsync
-from benchmarks.figures import Figure, Part
+from benchmarks.figures import Figure, Load, Part
 from benchmarks.load import compare, first_load
-from benchmarks.pgsync import Spent
 from benchmarks.runs import BenchmarkError
 from benchmarks.servers import FOLDER, Servers
 from local.files import CHECKOUT
@@ -24,42 +22,40 @@ if TYPE_CHECKING:
     from benchmarks.ceiling import Bodies
 
 USUAL = "usual"
+_PGSYNC = f"PGSync {pgsync.VERSION}"
 OPTIONS = {"wal_level": "logical"}
 """For PGSync; the others run under it as well."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One load by one of them."""
-
-    spent: Spent
-    postgres: float
-    elasticsearch: float
 
 
 def measure(servers: Servers, bodies: Bodies, rounds: int) -> Part:
     """Load the catalogue by each, in turn, and compare what is in their indexes."""
     films, port = bodies.films, servers.elasticsearch.port
-    loaders: dict[str, Callable[[], Measured]] = {
+    loaders: dict[str, Callable[[], Load]] = {
         "raw bulk, nothing to read": lambda: _ceiling(servers, bodies),
         "movies_sync": lambda: _ours(servers, films),
-        "usual cursor program": lambda: _metered(servers, lambda: _usual(servers, films)),
+        "usual cursor program": lambda: _usual(servers, films),
     }
     why_not = pgsync.missing()
     if why_not is None:
-        loaders[f"PGSync {pgsync.VERSION}"] = lambda: _metered(
-            servers, lambda: pgsync.load(servers)
-        )
+        loaders[_PGSYNC] = lambda: pgsync.load(servers)
     servers.report("warming up: a pass of the ceiling and a first load")
     ceiling.measure(port, bodies, servers.meter)
     first_load(servers, films)
     empty = servers.empty_task()
-    measured: dict[str, list[Measured]] = defaultdict(list)
+    measured: dict[str, list[Load]] = defaultdict(list)
     for _ in range(rounds):
-        for name, loader in loaders.items():
-            load = loader()
+        for name, loader in list(loaders.items()):
+            try:
+                load = loader()
+            except BenchmarkError as error:
+                if name != _PGSYNC:
+                    raise
+                why_not = " ".join(str(error).split())[:300]
+                loaders.pop(name)
+                measured.pop(name, None)
+                continue
             measured[name].append(load)
-            servers.report(f"{name}: {films / load.spent.at:,.0f} films/s")
+            servers.report(f"{name}: {films / load.at:,.0f} films/s")
     notes = [
         f"Of the memory of movies_sync {empty:.0f} MB are Airflow's: a task that does nothing.",
         *_compared(port, bodies, why_not),
@@ -70,7 +66,7 @@ def measure(servers: Servers, bodies: Bodies, rounds: int) -> Part:
 def _compared(port: int, bodies: Bodies, why_not: str | None) -> list[str]:
     """Compare the indexes with the catalogue; return what a reader has to know of them."""
     compare(port, "movies", bodies)
-    compare(port, USUAL, bodies, wanted=_without_checksum)
+    compare(port, USUAL, bodies, wanted=without_checksum)
     notes = ["The usual cursor program's documents equal ours, but for the checksum."]
     if why_not is not None:
         return [*notes, f"PGSync was left out: {why_not}."]
@@ -83,31 +79,23 @@ def _compared(port: int, bodies: Bodies, why_not: str | None) -> list[str]:
     return [*notes, pgsync_notes]
 
 
-def _metered(servers: Servers, load: Callable[[], Spent]) -> Measured:
-    """Note what the servers spend while a program loads."""
-    before = servers.meter.read()
-    spent = load()
-    both = servers.meter.read().since(before)
-    return Measured(spent, both.postgres, both.elasticsearch)
-
-
-def _ceiling(servers: Servers, bodies: Bodies) -> Measured:
+def _ceiling(servers: Servers, bodies: Bodies) -> Load:
     spent = ceiling.measure(servers.elasticsearch.port, bodies, servers.meter).spent
-    return Measured(Spent(spent.at, spent.task, 0.0), spent.postgres, spent.elasticsearch)
+    return Load(spent.at, spent.task, spent.postgres, spent.elasticsearch, peak=0.0)
 
 
-def _ours(servers: Servers, films: int) -> Measured:
+def _ours(servers: Servers, films: int) -> Load:
     figures = first_load(servers, films)
-    spent = Spent(figures["at"], figures["task"], figures["peak"])
-    return Measured(spent, figures["postgres"], figures["elasticsearch"])
+    return Load(**{name: figures[name] for name in Load.__dataclass_fields__})
 
 
-def _usual(servers: Servers, films: int) -> Spent:
+def _usual(servers: Servers, films: int) -> Load:
     url = servers.elasticsearch.url
     call("DELETE", f"{url}/{USUAL}?ignore_unavailable=true", seconds=60)
     call("PUT", f"{url}/{USUAL}", json.loads(ceiling.DEFINITION.read_text()), seconds=60)
     state = FOLDER / "usual.json"
     state.unlink(missing_ok=True)
+    before = servers.meter.read()
     arguments = ("--dsn", servers.dsn, "--url", url, "--index", USUAL, "--state", str(state))
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks.usual", *arguments],
@@ -123,14 +111,16 @@ def _usual(servers: Servers, films: int) -> Spent:
     if result["films"] != films:
         msg = f"the usual cursor program loaded {result['films']:,} of {films:,} films"
         raise BenchmarkError(msg)
-    return Spent(result["at"], result["task"], result["peak"])
+    spent = servers.meter.read().since(before)
+    return Load(result["at"], result["task"], spent.postgres, spent.elasticsearch, result["peak"])
 
 
-def _without_checksum(document: dict[str, Any]) -> dict[str, Any]:
+def without_checksum(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what the usual program's document has as well."""
     return {name: value for name, value in document.items() if name != "checksum"}
 
 
-def _part(films: int, measured: dict[str, list[Measured]], notes: list[str]) -> Part:
+def _part(films: int, measured: dict[str, list[Load]], notes: list[str]) -> Part:
     part = Part(
         title=f"First load of {films:,} films, side by side",
         columns=(
@@ -145,15 +135,15 @@ def _part(films: int, measured: dict[str, list[Measured]], notes: list[str]) -> 
     )
     part.summary["peers_films"] = films
     for name, loads in measured.items():
-        rate = Figure.of(films / load.spent.at for load in loads)
+        rate = Figure.of(films / load.at for load in loads)
         task, postgres, elasticsearch = (
             Figure.of(seconds / films * 1e6 for seconds in column)
             for column in zip(
-                *((load.spent.task, load.postgres, load.elasticsearch) for load in loads),
+                *((load.task, load.postgres, load.elasticsearch) for load in loads),
                 strict=True,
             )
         )
-        peak = Figure.of(load.spent.peak for load in loads).median
+        peak = Figure.of(load.peak for load in loads).median
         part.rows.append(
             (
                 name,

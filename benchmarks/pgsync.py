@@ -13,15 +13,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
 from benchmarks import ceiling
+from benchmarks.figures import Load
 from benchmarks.runs import BenchmarkError
 from benchmarks.servers import FOLDER, Servers
 from local.processes import free_port, is_free, wait_until
@@ -35,14 +36,14 @@ INDEX = "pgsync"
 _HOME = FOLDER / "pgsync"
 _PROGRAMS = _HOME / "venv" / "bin"
 _SCHEMA = Path(__file__).with_name("pgsync.json")
+_PATIENCE = 3600.0
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What a program took: seconds of wall and CPU time, with its children; peak memory in MB."""
+class _Usage(NamedTuple):
+    """What a program took, its children included: wall and CPU seconds, peak memory in MB."""
 
-    at: float
-    task: float
+    wall: float
+    cpu: float
     peak: float
 
 
@@ -66,10 +67,11 @@ def missing() -> str | None:
     return None
 
 
-def load(servers: Servers) -> Spent:
+def load(servers: Servers) -> Load:
     """Load everything into a fresh index, and return what that took, the program's start left out.
 
     PostgreSQL must have `wal_level=logical`. The set-up of triggers and slot is not counted.
+    Raises BenchmarkError when one of PGSync's programs fails.
     """
     _create_index(servers.elasticsearch.port)
     with _redis() as redis:
@@ -77,11 +79,19 @@ def load(servers: Servers) -> Spent:
         try:
             _run("bootstrap", environment)
             started = _run("pgsync", environment, "--help")
+            before = servers.meter.read()
             loaded = _run("pgsync", environment)
+            call("POST", f"{servers.elasticsearch.url}/{INDEX}/_refresh", seconds=600)
+            spent = servers.meter.read().since(before)
         finally:
             _tear_down(servers.dsn)
-    call("POST", f"{servers.elasticsearch.url}/{INDEX}/_refresh", seconds=600)
-    return Spent(loaded.at - started.at, loaded.task - started.task, loaded.peak)
+    return Load(
+        at=spent.at - started.wall,
+        task=loaded.cpu - started.cpu,
+        postgres=spent.postgres,
+        elasticsearch=spent.elasticsearch,
+        peak=loaded.peak,
+    )
 
 
 def shown(document: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +155,7 @@ def _environment(servers: Servers, redis: int) -> dict[str, str]:
     }
 
 
-def _run(program: str, environment: dict[str, str], *arguments: str) -> Spent:
+def _run(program: str, environment: dict[str, str], *arguments: str) -> _Usage:
     """Run one of PGSync's programs to its end. Raises BenchmarkError with what it said."""
     log = _HOME / f"{program}.log"
     began = time.monotonic()
@@ -158,16 +168,20 @@ def _run(program: str, environment: dict[str, str], *arguments: str) -> Spent:
             stdout=stream,
             stderr=subprocess.STDOUT,
         )
+        timer = threading.Timer(_PATIENCE, process.kill)
+        timer.start()
         try:
             _, status, used = os.wait4(process.pid, 0)
         except BaseException:
             process.kill()
             raise
+        finally:
+            timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         msg = f"PGSync's {program} failed: {log.read_text(errors='replace')[-1500:]}"
         raise BenchmarkError(msg)
-    return Spent(
+    return _Usage(
         time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
     )
 
