@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from movies_etl import sync as loop
+from movies_etl import stream_run
 from movies_etl.bulk import Item, Outcome, Sender
 from movies_etl.cursors import Cursor
 from movies_etl.errors import IndexUnavailableError
+from movies_etl.stream_run import StreamRun
 from movies_etl.streams import GENRE, STREAMS
 
 from tests.site import MemoryCursors, Site, sent
@@ -103,7 +104,7 @@ def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next_run(
         change_everything(loaded)
         loaded.cursors = TruthfulCursors(loaded, die_at(0))
         with monkeypatch.context() as dying:
-            dying.setattr(loop, "Sender", Dying)
+            dying.setattr(stream_run, "Sender", Dying)
             try:
                 loaded.run()
             except KilledError:
@@ -133,7 +134,7 @@ def test_a_page_that_stays_unsent_holds_the_cursor_though_a_later_one_is_indexed
         " modified = now() + right(title, 1)::int * interval '1 microsecond' WHERE title < 'Film 2'"
     )
     before = loaded.cursors.load("film_work")
-    monkeypatch.setattr(loop, "Sender", SecondFirst)
+    monkeypatch.setattr(stream_run, "Sender", SecondFirst)
     with pytest.raises(IndexUnavailableError, match="lost"):
         loaded.run()
     after = loaded.cursors.load("film_work")
@@ -162,9 +163,9 @@ def test_the_pages_before_a_request_that_fails_are_not_loaded_again(
             return super().__call__(items)
 
     with monkeypatch.context() as failing:
-        failing.setattr(loop, "Sender", ThirdFails)
+        failing.setattr(stream_run, "Sender", ThirdFails)
         # All is settled at the end: two pages in the very call in which the third fails.
-        failing.setattr(loop._Task, "save_settled", lambda _task: False)
+        failing.setattr(StreamRun, "save_settled", lambda _task: False)
         with pytest.raises(IndexUnavailableError, match="the third is lost"):
             loaded.run()
     assert loaded.run()["film_work"].read == 5
@@ -200,7 +201,7 @@ def test_a_big_genre_goes_on_where_the_killed_run_stopped(
 
     site.cursors = Noticed(site.cursors.texts)
     with monkeypatch.context() as dying:
-        dying.setattr(loop, "Sender", Dying)
+        dying.setattr(stream_run, "Sender", Dying)
         with pytest.raises(KilledError):
             site.run()
     second = site.versions()
@@ -279,7 +280,7 @@ def test_a_genre_that_changes_again_while_its_fan_out_is_interrupted_starts_anew
             return super().__call__(items)
 
     with monkeypatch.context() as dying:
-        dying.setattr(loop, "Sender", Dying)
+        dying.setattr(stream_run, "Sender", Dying)
         with pytest.raises(KilledError):
             site.run()
     site.execute("UPDATE content.genre SET name = 'Film noir', modified = now()")

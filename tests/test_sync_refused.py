@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from movies_etl import sync as loop
+from movies_etl import stream_run
 from movies_etl.bulk import Item, Outcome, Sender
 from movies_etl.cursors import LEASE
 from movies_etl.dead_letters import DeadLetters, Letter
@@ -198,7 +198,7 @@ def test_a_text_that_was_refused_before_a_task_died_is_refused_again(
 
     loaded.execute(rate, 7, film)
     with monkeypatch.context() as dying:
-        dying.setattr(loop, "Sender", lambda *_: die)
+        dying.setattr(stream_run, "Sender", lambda *_: die)
         with pytest.raises(IndexUnavailableError, match="killed"):
             loaded.run()
     loaded.execute(rate, "NaN", film)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from movies_etl import sync as loop
+from movies_etl import stream_run
 from movies_etl.bulk import Item, Outcome, Sender
 from movies_etl.cursors import LEASE, Cursor
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
@@ -39,7 +39,7 @@ class LateRequest:
             raise IndexUnavailableError("killed")
 
         with monkeypatch.context() as dying:
-            dying.setattr(loop, "Sender", lambda *_: send)
+            dying.setattr(stream_run, "Sender", lambda *_: send)
             with pytest.raises(IndexUnavailableError, match="killed"):
                 self._site.run()
         assert self.items
@@ -140,7 +140,7 @@ def test_a_conflict_with_something_newer_is_counted_and_is_no_error(
             write_as_another(loaded, items, ahead=0)
             return super().__call__(items)
 
-    monkeypatch.setattr(loop, "Sender", Beaten)
+    monkeypatch.setattr(stream_run, "Sender", Beaten)
     loaded.execute("UPDATE content.film_work SET title = 'New', modified = now()")
     counters = loaded.run()["film_work"]
     assert (counters.indexed, counters.conflicts, counters.refused) == (0, 7, 0)
@@ -156,7 +156,7 @@ def test_a_conflict_with_something_from_the_future_is_an_error(
             write_as_another(loaded, items, ahead=HOUR)
             return super().__call__(items)
 
-    monkeypatch.setattr(loop, "Sender", Beaten)
+    monkeypatch.setattr(stream_run, "Sender", Beaten)
     before = cursor_of(loaded, "film_work")
     loaded.execute("UPDATE content.film_work SET title = 'New', modified = now()")
     with pytest.raises(ConfigurationError, match="later than the database's clock"):
@@ -231,9 +231,9 @@ def test_a_cursor_bounds_every_version_before_it_is_sent(
             assert max(item.version for item in items) <= cursor.version
             return super().__call__(items)
 
-    monkeypatch.setattr(loop, "Sender", Watching)
-    monkeypatch.setattr(loop, "LEASE", 0)
-    monkeypatch.setattr(loop, "MOST_READINGS", 0)
+    monkeypatch.setattr(stream_run, "Sender", Watching)
+    monkeypatch.setattr(stream_run, "LEASE", 0)
+    monkeypatch.setattr(stream_run, "MOST_READINGS", 0)
     loaded.configure(page_size=1, senders=1)
     loaded.execute("UPDATE content.film_work SET title = 'New', modified = '2099-01-01'")
     loaded.cursors.saves.clear()

@@ -29,8 +29,9 @@ from movies_etl.patience import retrying
 from movies_etl.settings import Settings, load_settings
 from movies_etl.settlement import Counters
 from movies_etl.source import Source
+from movies_etl.stream_run import Parts
 from movies_etl.streams import FILM_WORK, STREAMS, Stream
-from movies_etl.sync import Parts, Requests, sync
+from movies_etl.sync import Requests, sync
 from movies_etl.window import Window
 
 log = logging.getLogger(__name__)

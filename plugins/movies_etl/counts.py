@@ -13,8 +13,8 @@ from typing import Protocol
 
 from movies_etl import horizon
 from movies_etl.source import Source
+from movies_etl.stream_run import Parts
 from movies_etl.streams import FILM_WORK, STREAMS
-from movies_etl.sync import Parts
 from movies_etl.window import Window
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from movies_etl import batches, horizon, init, lock, sync
+from movies_etl import batches, horizon, init, lock, stream_run, sync
 from movies_etl.batches import Batch, _Reader
 from movies_etl.bulk import Item
 from movies_etl.cursors import FanOut, LinkPosition, RowPosition
@@ -20,6 +20,7 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.index import Index
 from movies_etl.settlement import Settlement
 from movies_etl.starts import Starts
+from movies_etl.stream_run import StreamRun
 from movies_etl.streams import FILM_WORK, GENRE, PERSON
 
 from tests.simulation.elasticsearch import SimulatedClient
@@ -94,7 +95,7 @@ def prepared_transactions_are_not_waited_for() -> AbstractContextManager[object]
 @_rule("3")
 def no_fence_after_an_unclean_end() -> AbstractContextManager[object]:
     """An equal document is believed although a dead task's request may be under way."""
-    return _patched((sync._Task, "_raised_fence", lambda _self, _cursors: 0))
+    return _patched((StreamRun, "_raised_fence", lambda _self, _cursors: 0))
 
 
 @_rule("3-search")
@@ -107,7 +108,7 @@ def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
 
     return _patched(
         (SimulatedClient, "mget", broken),
-        (sync._Task, "_raised_fence", lambda _self, _cursors: 0),
+        (StreamRun, "_raised_fence", lambda _self, _cursors: 0),
     )
 
 
@@ -120,7 +121,7 @@ def no_pass_over_undated_rows() -> AbstractContextManager[object]:
 @_rule("5")
 def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[object]:
     """What was renamed while films were loaded lies below the starts."""
-    finish = sync._Task.finish
+    finish = StreamRun.finish
 
     def broken(self: Any) -> None:
         first = self._stream is FILM_WORK and self.cursor.horizon is None
@@ -138,7 +139,7 @@ def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[
                 rows=rows and RowPosition.at(rows), links=links and LinkPosition.at(links)
             ).to_json()
 
-    return _patched((sync._Task, "finish", broken))
+    return _patched((StreamRun, "finish", broken))
 
 
 @_rule("6")
@@ -164,12 +165,12 @@ def names_from_a_cache() -> AbstractContextManager[object]:
 @_rule("7")
 def once_a_run_judged_by_an_earlier_moment() -> AbstractContextManager[object]:
     """A film that was read a while before the horizon is taken for read in this run."""
-    read = sync._Task._is_read_since
+    read = StreamRun._is_read_since
 
     def broken(self: Any, version: int, film: str, stored: Any) -> bool:
         return read(self, version - 600_000_000, film, stored)
 
-    return _patched((sync._Task, "_is_read_since", broken))
+    return _patched((StreamRun, "_is_read_since", broken))
 
 
 @_rule("7-cleared")
@@ -213,13 +214,13 @@ def one_version_for_all() -> AbstractContextManager[object]:
         del version
         return Item(film, 1, source)
 
-    return _patched((sync, "Item", constant))
+    return _patched((stream_run, "Item", constant))
 
 
 @_rule("9-clock")
 def versions_follow_a_clock_that_was_set_back() -> AbstractContextManager[object]:
     """Nothing raises the versions above those of the cursors."""
-    item = sync.Item
+    item = stream_run.Item
     documents = SimulatedSource.documents
     seen = [0]
 
@@ -233,7 +234,7 @@ def versions_follow_a_clock_that_was_set_back() -> AbstractContextManager[object
 
     return _patched(
         (init, "_first_version", lambda clock, _held, **_: clock),
-        (sync, "Item", by_the_clock),
+        (stream_run, "Item", by_the_clock),
         (SimulatedSource, "documents", noted),
     )
 
@@ -241,7 +242,7 @@ def versions_follow_a_clock_that_was_set_back() -> AbstractContextManager[object
 @_rule("9-lease")
 def cursors_without_a_bound_of_versions() -> AbstractContextManager[object]:
     """A cursor tells what was sent when it was saved, not what its task may have sent since."""
-    save = sync._Task._save
+    save = StreamRun._save
 
     def broken(self: Any, cursor: Any) -> None:
         save(self, cursor)
@@ -249,20 +250,20 @@ def cursors_without_a_bound_of_versions() -> AbstractContextManager[object]:
         saved = cursors.load(name)
         cursors.texts[name] = saved.moved(version=self._version).to_json()
 
-    return _patched((sync._Task, "_save", broken))
+    return _patched((StreamRun, "_save", broken))
 
 
 @_rule("10")
 def cursor_saved_before_the_load() -> AbstractContextManager[object]:
     """A page is remembered as done before its documents are sent."""
-    load = sync._Task.load
+    load = StreamRun.load
 
     def broken(self: Any, batch: Batch) -> None:
         if batch.reached:
             self._save(batch.reached)
         load(self, batch)
 
-    return _patched((sync._Task, "load", broken))
+    return _patched((StreamRun, "load", broken))
 
 
 @_rule("11")
@@ -307,7 +308,7 @@ def no_look_at_the_index_identity() -> AbstractContextManager[object]:
     return _patched(
         (Starts, "_void", lambda _self, cursor: None if cursor else "there is no cursor"),
         (sync, "check_window", lambda _window, _parts: None),
-        (sync._Task, "_checked", lambda _self, cursor: cursor),
+        (StreamRun, "_checked", lambda _self, cursor: cursor),
         (init, "_is_emptied", lambda _films, _source, _index: False),
         (Index, "uuid", lambda _self: "any"),
     )

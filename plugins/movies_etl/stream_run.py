@@ -1,0 +1,210 @@
+"""One stream in one run: documents on their way to the index, the cursor that follows them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from movies_etl.batches import Batch
+from movies_etl.bulk import Item, Sender
+from movies_etl.cursors import LEASE, Cursor, CursorStore
+from movies_etl.dead_letters import DeadLetters, Letter
+from movies_etl.documents import Movie, complaint
+from movies_etl.errors import ConfigurationError, MoviesEtlError
+from movies_etl.index import ABSENT, Index, Stored
+from movies_etl.loader import Loader
+from movies_etl.settings import Settings
+from movies_etl.settlement import Counters, Settlement
+from movies_etl.source import Document, Source
+from movies_etl.streams import STREAMS, Stream
+from movies_etl.throttle import Throttle
+from movies_etl.window import Window
+
+MOST_READINGS = 1000
+"""Batches for which a cursor is good while versions are ahead of the clock."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a task works with.
+
+    :param source: the catalogue.
+    :param index: the run's concrete index.
+    :param letters: where refused documents go.
+    :param cursors: where cursors are kept.
+    :param executor: whose threads send the bulk requests.
+    :param counters: what is done; an attempt after another goes on counting.
+    :param lock_wait: seconds to wait for another writer to end.
+    """
+
+    source: Source
+    index: Index
+    letters: DeadLetters
+    cursors: CursorStore
+    executor: Executor
+    counters: Counters = field(default_factory=Counters)
+    lock_wait: float = 60.0
+
+
+class StreamRun:
+    """One stream in one run: what is on its way, and how far its cursor may go."""
+
+    def __init__(self, stream: Stream, window: Window, parts: Parts, settings: Settings) -> None:
+        held = {stream.name: parts.cursors.load(stream.name) for stream in STREAMS}
+        self._stream = stream
+        self._window = window
+        self._parts = parts
+        self.cursor = self._checked(held[stream.name])
+        known = [cursor for cursor in held.values() if cursor]
+        # Whatever the clock says, a later reading has a greater version than all that was sent.
+        self._version = max([window.version - 1, *(cursor.version for cursor in known)])
+        self._fence = self._raised_fence(known)
+        self._open = False
+        self._lease = 0
+        self._counters = parts.counters
+        self._settlement = Settlement(
+            parts.counters,
+            parts.source,
+            parts.index,
+            parts.letters,
+            ahead=int(settings.horizon_margin * 1e6),
+        )
+        throttle = Throttle(settings.bulk_bytes, settings.senders)
+        self._loader: Loader[Cursor] = Loader(
+            Sender(parts.index, settings.patience, throttle),
+            parts.executor,
+            throttle=throttle,
+            in_flight=settings.senders,
+        )
+
+    def _checked(self, cursor: Cursor | None) -> Cursor:
+        if cursor is None or cursor.index != self._window.uuid:
+            raise ConfigurationError(
+                f"The cursor of {self._stream.name} was removed or changed since this run began. "
+                "Trigger a new run: its init puts the cursors in order."
+            )
+        return cursor
+
+    def _raised_fence(self, cursors: list[Cursor]) -> int:
+        """Return the version below which a document is sent again rather than believed.
+
+        A task that died may have left a request that arrives only now. It would change a document
+        after we found it unchanged; documents that were written since cannot be changed by it.
+        """
+        if any(cursor.open for cursor in cursors):
+            self._version = max(self._version, self._parts.source.version())
+            return self._version + 1
+        return max(cursor.fence for cursor in cursors)
+
+    @property
+    def films_with_letter(self) -> set[str]:
+        """The films whose last document was refused."""
+        return self._settlement.films_with_letter
+
+    def load(self, batch: Batch) -> None:
+        """Build, validate, compare and queue the documents of a batch."""
+        films = batch.films
+        stored = self._parts.index.stored(films) if batch.compare or batch.once else {}
+        if batch.once:
+            films = [film for film in films if not self._is_read_since(batch.once, film, stored)]
+        if films:
+            version, documents = self._parts.source.documents(films)
+            self._version = max(self._version + 1, version)
+            self._settlement.reading = self._version
+            if batch.compare:
+                documents = self._without_refused(documents)
+            self._queue(documents, stored if batch.compare else {})
+        self._counters.read += len(batch.films)
+        self._counters.unchanged += len(batch.films) - len(films)
+        self._counters.pages += bool(batch.films)
+        if batch.reached:
+            self._loader.mark(batch.reached)
+
+    def _is_read_since(self, version: int, film: str, stored: dict[str, Stored]) -> bool:
+        return self._loader.is_pending(film) or stored.get(film, ABSENT).version >= version
+
+    def _without_refused(self, documents: list[Document]) -> list[Document]:
+        """Leave out documents whose very text was refused before: nobody mended them since."""
+        refused = self._settlement.refused_before([one.film for one in documents], self._fence)
+        left = [
+            one
+            for one in documents
+            if one.text != refused.get(one.film) or self._loader.is_pending(one.film)
+        ]
+        self._counters.unchanged += len(documents) - len(left)
+        return left
+
+    def _queue(self, documents: list[Document], stored: dict[str, Stored]) -> None:
+        refused = []
+        unchanged = []
+        for document in documents:
+            try:
+                movie = Movie.model_validate_json(document.text)
+            except ValidationError as error:
+                reason = complaint(error)
+                refused.append(Letter(document.film, "validation", reason, document.text))
+                continue
+            if self._is_there(movie, stored):
+                unchanged.append(movie.id)
+            else:
+                self._note_sending()
+                self._loader.add(Item(movie.id, self._version, document.text.encode()))
+        self._counters.unchanged += len(unchanged)
+        if self._open or refused or not self._settlement.films_with_letter.isdisjoint(unchanged):
+            self._note_sending()  # letters are sent with this version, too
+        self._settlement.park(refused)
+        self._settlement.resolve(unchanged)
+
+    def _is_there(self, movie: Movie, stored: dict[str, Stored]) -> bool:
+        """Whether the index has this very text, and nothing is on its way to change it."""
+        there = stored.get(movie.id, ABSENT)
+        return (
+            there.checksum == movie.checksum
+            and there.version >= self._fence
+            and not self._loader.is_pending(movie.id)
+        )
+
+    def _note_sending(self) -> None:
+        """Note before a version is sent that this task may end uncleanly, having sent it."""
+        if self._version > self._lease:
+            self._open = True
+            self._save(self.cursor)
+
+    def save_settled(self) -> bool:
+        """Save the cursor of the last page of which every document is settled; say if it moved."""
+        reached = self._settled()
+        if reached is None or reached == self.cursor:
+            return False
+        self._save(reached)
+        return True
+
+    def finish(self) -> None:
+        """Wait for everything, make it visible to searches, and close the cursor."""
+        reached = self._settled(everything=True)
+        if self._counters.indexed:
+            self._parts.index.refresh()
+        self._open = False
+        self._save(reached or self.cursor)
+
+    def _settled(self, *, everything: bool = False) -> Cursor | None:
+        try:
+            return self._loader.settled(self._settlement.settle, everything=everything)
+        except MoviesEtlError:
+            reached = self._loader.reached
+            if reached and reached != self.cursor:  # pages before the one that failed are done
+                self._save(reached)
+            raise
+
+    def _save(self, cursor: Cursor) -> None:
+        # Whoever has lost its session has lost the lock: another task may be ahead by now.
+        clock = self._parts.source.version()
+        if self._open:
+            # Versions that are ahead of the clock go on one by one until it has caught up.
+            self._lease = max(clock + LEASE, self._version + MOST_READINGS)
+        sent = self._lease if self._open else self._version
+        self.cursor = cursor
+        self._parts.cursors.save(
+            self._stream.name, cursor.moved(version=sent, open=self._open, fence=self._fence)
+        )
