@@ -572,3 +572,22 @@ def test_names_are_sorted_by_bytes_whatever_the_databases_collation(big: Source)
     assert len(named) >= 2
     for line in named:
         assert re.search(r'(full_name|genre\.name)[):text]* COLLATE "C"', line), line
+
+
+def test_a_film_with_several_roles_of_a_person_pushes_no_other_off_the_page(
+    catalogue: Catalogue,
+) -> None:
+    films = sorted(str(uuid4()) for _ in range(4))
+    for film in films:
+        catalogue.add_film(id=film)
+    persons = [catalogue.add_person(name) for name in ("Ann", "Bob")]
+    for role in ("actor", "director", "writer"):
+        catalogue.cast(films[0], persons[0], role)
+    catalogue.cast(films[1], persons[0])
+    catalogue.cast(films[2], persons[1])
+    catalogue.cast(films[3], persons[1])
+    rows = [Row(person, None, "", None) for person in persons]
+    source = catalogue.source()
+    first = source.linked_films(PERSON, rows, None, 2)
+    assert first == films[:2]
+    assert source.linked_films(PERSON, rows, first[-1], 2) == films[2:]

@@ -1,6 +1,7 @@
 -- Films of changed persons, one page. The lateral read takes at most a page of
 -- links from the index for each person, so a page costs the same wherever it
--- lies in a person that is linked to a third of the catalogue.
+-- lies in a person that is linked to a third of the catalogue. It counts films,
+-- not links: a film that is linked twice must not push another off the page.
 -- Parameters: ids (of persons), after_film (exclusive; NULL: none),
 -- page_size.
 -- Order: film id.
@@ -10,7 +11,7 @@ FROM (
     SELECT DISTINCT link.film_work_id AS film
     FROM content.person
     CROSS JOIN LATERAL (
-        SELECT film_work_id
+        SELECT DISTINCT film_work_id
         FROM content.person_film_work
         WHERE person_id = person.id AND (film_work_id > %(after_film)s OR %(after_film)s IS NULL)
         ORDER BY film_work_id
