@@ -18,7 +18,7 @@ from tests.fresh import FreshDatabase
 from tests.histories.machine import History, Servers, Tally
 from tests.simulation.breaks import BREAKS
 
-STEPS = 36
+STEPS = 38
 """Most steps of a history, its founding included. Hypothesis goes on to the last one, but for some
 variations of earlier histories that it cuts short: the mean is measured by the test."""
 
