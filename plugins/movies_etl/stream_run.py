@@ -139,6 +139,7 @@ class StreamRun:
     def _queue(self, documents: list[Document], stored: dict[str, Stored]) -> None:
         refused = []
         unchanged = []
+        changed = []
         for document in documents:
             try:
                 movie = Movie.model_validate_json(document.text)
@@ -146,14 +147,16 @@ class StreamRun:
                 reason = complaint(error)
                 refused.append(Letter(document.film, "validation", reason, document.text))
                 continue
-            if self._is_there(movie, stored):
+            if stored and self._is_there(movie, stored):
                 unchanged.append(movie.id)
             else:
-                self._note_sending()
-                self._loader.add(Item(movie.id, self._version, document.text.encode()))
+                changed.append(Item(movie.id, self._version, document.text.encode()))
         self._counters.unchanged += len(unchanged)
-        if self._open or refused or not self._settlement.films_with_letter.isdisjoint(unchanged):
-            self._note_sending()  # letters are sent with this version, too
+        resolved = not self._settlement.films_with_letter.isdisjoint(unchanged)
+        if self._open or changed or refused or resolved:  # letters have this version, too
+            self._note_sending()
+        for item in changed:
+            self._loader.add(item)
         self._settlement.park(refused)
         self._settlement.resolve(unchanged)
 
