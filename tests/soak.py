@@ -94,10 +94,11 @@ def counted(line: str) -> Counter[str]:
 
 def play_on_real_servers(until: float) -> Counter[str]:
     """Play batches of histories, each with a fresh seed."""
-    logging.disable(logging.CRITICAL)  # the program complains of what is done to it
     tally = Tally()
     divergences = 0
     with ExitStack() as stack:
+        logging.disable(logging.CRITICAL)  # the program complains of what is done to it
+        stack.callback(logging.disable, logging.NOTSET)
         postgres = stack.enter_context(running_postgres(DATA / "postgres"))
         node = stack.enter_context(running_elasticsearch(DATA / "elasticsearch"))
         where = servers(postgres, FreshDatabase(postgres, "movies", TEMPLATE), node.url)
