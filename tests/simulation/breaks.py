@@ -121,12 +121,15 @@ def no_pass_over_undated_rows() -> AbstractContextManager[object]:
 @_rule("5")
 def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[object]:
     """What was renamed while films were loaded lies below the starts."""
-    finish = StreamRun.finish
+    begin, finish = StreamRun.__init__, StreamRun.finish
+
+    def begun(self: Any, *arguments: Any) -> None:
+        begin(self, *arguments)
+        self.is_first = self._stream is FILM_WORK and self.cursor.horizon is None
 
     def broken(self: Any) -> None:
-        first = self._stream is FILM_WORK and self.cursor.horizon is None
         finish(self)
-        if not first:
+        if not self.is_first:
             return
         source, cursors = self._parts.source, self._parts.cursors
         for stream in (GENRE, PERSON):
@@ -139,7 +142,7 @@ def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[
                 rows=rows and RowPosition.at(rows), links=links and LinkPosition.at(links)
             ).to_json()
 
-    return _patched((StreamRun, "finish", broken))
+    return _patched((StreamRun, "__init__", begun), (StreamRun, "finish", broken))
 
 
 @_rule("6")

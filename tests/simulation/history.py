@@ -1,4 +1,4 @@
-"""One history: some thirty things that happen to the site, the program and both servers.
+"""One history: what happens to the site, the program and both servers, by chance and by scenario.
 
 No films or links are deleted, no row is dated back beyond the margin: what ``modified`` cannot show
 is not the sync's to find. At the end every transaction ends, the program
@@ -31,7 +31,8 @@ from tests.simulation import tasks
 from tests.simulation.check import check
 from tests.simulation.elasticsearch import Node
 from tests.simulation.postgres import Postgres
-from tests.simulation.scenarios import SCENARIOS, STEPS_BACK
+from tests.simulation.scenarios import OF_OPERATORS, SCENARIOS
+from tests.simulation.steps_back import STEPS_BACK
 from tests.simulation.tasks import Cursors, Differences, Horizons, Task
 from tests.simulation.world import (
     ACTION,
@@ -48,7 +49,7 @@ from tests.simulation.writers import Writers
 
 ResultT = TypeVar("ResultT")
 
-LENGTH = 30
+LENGTH = 15
 MARGIN = 5.0
 BERLIN = "Europe/Berlin"
 ORDINARY = at("2026-03-03T12:00:00+00:00")
@@ -161,7 +162,7 @@ class History:
         self.world.calm = False
         for _ in range(self.world.random.randint(LENGTH // 2, LENGTH * 3 // 2)):
             self.act()
-        for _ in range(self.world.pick((0, 1, 1, 2))):
+        for _ in range(self.world.pick((2, 2, 3))):
             self.play_scenario()
         self.finish()
 
@@ -183,12 +184,16 @@ class History:
 
     def play_scenario(self) -> None:
         """Play one of the scenarios, mostly with nothing else going on."""
-        self.world.hushed = self.world.chance(0.7)
+        self.world.hushed = self.world.chance(0.8)
         if self.world.hushed:
             self.node.pressure = 0.0
             self.mend_alias()
-        of_the_clock = self.steps_back and self.world.chance(0.7)
-        self.world.pick(STEPS_BACK if of_the_clock else SCENARIOS)(self)
+            self.let_all_go()
+        if self.steps_back and self.world.chance(0.5):
+            scenarios = STEPS_BACK
+        else:
+            scenarios = SCENARIOS + OF_OPERATORS * self.operated
+        self.world.pick(scenarios)(self)
         self.world.hushed = False
 
     def finish(self) -> None:
@@ -198,8 +203,7 @@ class History:
         world.calm = True
         self.node.pressure = 0.0
         self.writers.settle_down()
-        while self.vanished:
-            self.let_go()
+        self.let_all_go()
         self.mend_alias()
         for request in list(self.node.late):
             if world.chance(0.5):
@@ -424,6 +428,11 @@ class History:
         """Let PostgreSQL notice that a worker vanished."""
         if self.vanished:
             self.vanished.pop(0).source.lose()
+
+    def let_all_go(self) -> None:
+        """Let PostgreSQL notice every worker that vanished."""
+        while self.vanished:
+            self.let_go()
 
     # -- what an operator does -------------------------------------------------------------------
 
