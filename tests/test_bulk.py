@@ -99,6 +99,14 @@ def test_a_missing_index_is_an_error_and_is_not_brought_back(index: Index) -> No
     assert not client.indices.exists(index=index.name)
 
 
+def test_an_index_that_may_not_be_written_to_is_no_films_fault(index: Index) -> None:
+    index.client.indices.put_settings(index=index.name, settings={"index.blocks.write": True})
+    with pytest.raises(ConfigurationError, match=r"forbids writing: .*write"):
+        send(index, item("a"))
+    index.client.indices.put_settings(index=index.name, settings={"index.blocks.write": None})
+    assert send(index, item("a")).indexed == ["a"]
+
+
 # -- refusals of whole requests -------------------------------------------------------------------
 
 

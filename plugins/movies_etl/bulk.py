@@ -21,6 +21,7 @@ SLOW = 20.0
 before they run into the client's time-out."""
 
 _NEWER_IS_THERE = 409
+_FORBIDDEN = frozenset({401, 403})
 _TOO_LARGE = 413
 _TOO_MANY = 429
 _LONGEST_REASON = 200
@@ -192,6 +193,12 @@ def _sort_out(
             raise ConfigurationError(
                 f"The index vanished while it was written to: {result['error']['reason']}. The "
                 "next run looks for alias movies again."
+            )
+        elif status in _FORBIDDEN:  # a write block, or a right that is missing: no film's fault
+            raise ConfigurationError(
+                f"Elasticsearch (connection movies_elasticsearch) forbids writing: "
+                f"{_reason(result['error'])}. Lift the index's write block or mend the role's "
+                "rights on movies*; the next run goes on from the last loaded page."
             )
         else:
             outcome.refused.append(Refusal(item, _reason(result["error"])))

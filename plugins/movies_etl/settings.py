@@ -47,13 +47,13 @@ class Settings(BaseSettings):
     """Bulk requests in flight at once."""
 
     horizon_margin: Annotated[float, Field(ge=0)] = 5.0
-    """Seconds that the safe horizon stays behind the database's clock."""
+    """Seconds that the safe horizon stays behind the oldest open transaction."""
 
     horizon_ignore: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
     """Roles whose transactions never write, separated by commas; they do not hold the horizon."""
 
     patience: Annotated[float, Field(ge=0)] = 120.0
-    """Seconds that a task waits for a lost or overloaded Elasticsearch before it fails."""
+    """Seconds that a task waits for a lost or overloaded server before it fails."""
 
     timestamp_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """The zone of ``timestamp without time zone`` columns."""
