@@ -56,6 +56,19 @@ class MemoryHorizons:
         self.known = Known(horizon, epochs)
 
 
+class MemoryDifference:
+    """The last comparison of counts."""
+
+    def __init__(self) -> None:
+        self.last: int | None = None
+
+    def load(self) -> int | None:
+        return self.last
+
+    def save(self, difference: int) -> None:
+        self.last = difference
+
+
 class WatchedSource(Source):
     """A source that counts its queries by file, for tests of what is not read again."""
 

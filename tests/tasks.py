@@ -9,20 +9,7 @@ import pytest
 from movies_etl import airflow_tasks
 from movies_etl.streams import STREAMS, Stream
 
-from tests.site import Site
-
-
-class MemoryDifference:
-    """The last comparison of counts."""
-
-    def __init__(self) -> None:
-        self.known: int | None = None
-
-    def load(self) -> int | None:
-        return self.known
-
-    def save(self, difference: int) -> None:
-        self.known = difference
+from tests.site import MemoryDifference, Site
 
 
 class Tasks:

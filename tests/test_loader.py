@@ -144,15 +144,15 @@ def test_a_film_is_pending_from_its_adding_until_its_last_document_is_settled() 
     assert not loader.is_pending("a")
 
 
+def fails_at_b(items: Sequence[Item]) -> Outcome:
+    if items[0].film == "b":
+        raise IndexUnavailableError("away")
+    return all_indexed(items)
+
+
 def test_an_error_of_a_sender_surfaces_and_no_mark_behind_it_comes_back() -> None:
     held = Held()
-
-    def fail(items: Sequence[Item]) -> Outcome:
-        if items[0].film == "b":
-            raise IndexUnavailableError("away")
-        return all_indexed(items)
-
-    loader = loader_of(held, fail, in_flight=9)
+    loader = loader_of(held, fails_at_b, in_flight=9)
     for number, film in enumerate("abc"):
         loader.add(of_size(film, 2000))
         loader.mark(number)
@@ -166,13 +166,7 @@ def test_an_error_of_a_sender_surfaces_and_no_mark_behind_it_comes_back() -> Non
 
 def test_a_mark_before_an_error_is_told_although_the_call_fails() -> None:
     held = Held()
-
-    def fail(items: Sequence[Item]) -> Outcome:
-        if items[0].film == "b":
-            raise IndexUnavailableError("away")
-        return all_indexed(items)
-
-    loader = loader_of(held, fail, in_flight=9)
+    loader = loader_of(held, fails_at_b, in_flight=9)
     for number, film in enumerate("ab"):
         loader.add(of_size(film, 2000))
         loader.mark(number)

@@ -18,7 +18,7 @@ from movies_etl.window import Window
 
 from tests.histories.fate import Killed
 from tests.histories.tasks import FatefulCursors, Surroundings, Task
-from tests.site import MemoryHorizons
+from tests.site import MemoryDifference, MemoryHorizons
 
 ResultT = TypeVar("ResultT")
 
@@ -39,19 +39,6 @@ class Trigger:
     at_once: bool = True
 
 
-class Differences:
-    """Keeps the last comparison of counts."""
-
-    def __init__(self) -> None:
-        self.last: int | None = None
-
-    def load(self) -> int | None:
-        return self.last
-
-    def save(self, difference: int) -> None:
-        self.last = difference
-
-
 class Program:
     """Does what the DAG does.
 
@@ -63,7 +50,7 @@ class Program:
         self.cursors = FatefulCursors()
         self.cursors.fate = around.fate
         self.horizons = MemoryHorizons()
-        self.differences = Differences()
+        self.differences = MemoryDifference()
         self.tasks: list[Task] = []
         self.vanished: list[Task] = []
         self.runs = 0

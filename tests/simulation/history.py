@@ -33,7 +33,7 @@ from tests.simulation.elasticsearch import Node
 from tests.simulation.postgres import Postgres
 from tests.simulation.scenarios import OF_OPERATORS, SCENARIOS
 from tests.simulation.steps_back import STEPS_BACK
-from tests.simulation.tasks import Cursors, Differences, Horizons, Task
+from tests.simulation.tasks import Cursors, Horizons, Task
 from tests.simulation.world import (
     ACTION,
     CLOCK,
@@ -46,6 +46,7 @@ from tests.simulation.world import (
 )
 from tests.simulation.world import microseconds as at
 from tests.simulation.writers import Writers
+from tests.site import MemoryDifference
 
 ResultT = TypeVar("ResultT")
 
@@ -118,7 +119,7 @@ class History:
         self.writers = Writers(self.postgres, self.note)
         self.cursors = Cursors(self)
         self.horizons = Horizons(world)
-        self.differences = Differences()
+        self.differences = MemoryDifference()
         self.tasks: list[Task] = []
         self.vanished: list[Task] = []
         self.windows: list[Window] = []

@@ -128,19 +128,6 @@ class Horizons:
         self.known = Known(horizon, epochs)
 
 
-class Differences:
-    """Keeps the last comparison of counts."""
-
-    def __init__(self) -> None:
-        self.last: int | None = None
-
-    def load(self) -> int | None:
-        return self.last
-
-    def save(self, difference: int) -> None:
-        self.last = difference
-
-
 class Task:
     """One attempt of one task: its session, its client and its senders."""
 
