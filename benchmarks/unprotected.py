@@ -41,7 +41,7 @@ def _send(sender: Any, items: Sequence[bulk.Item], outcome: bulk.Outcome) -> lis
     if answer["errors"]:
         msg = "Elasticsearch refused a document"
         raise RuntimeError(msg)
-    outcome.indexed.extend([item.film for item in items])
+    outcome.indexed.extend(items)
     return []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from movies_etl.bulk import Item
@@ -30,3 +31,8 @@ def item(film: str = "film", version: int = 1, **fields: Any) -> Item:
     """Return a document on its way to the index."""
     text = json.dumps(document(film, **fields), ensure_ascii=False)
     return Item(film, version, text.encode())
+
+
+def films(items: Iterable[Item]) -> list[str]:
+    """Return the films of documents."""
+    return [item.film for item in items]

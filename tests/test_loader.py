@@ -15,6 +15,8 @@ from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.loader import Loader
 from movies_etl.throttle import Throttle
 
+from tests.samples import films
+
 
 class Held(Executor):
     """Runs nothing until it is told to, or until somebody waits for it."""
@@ -52,7 +54,7 @@ class _HeldFuture(Future[Any]):
 
 
 def all_indexed(items: Sequence[Item]) -> Outcome:
-    return Outcome(indexed=[one.film for one in items])
+    return Outcome(indexed=list(items))
 
 
 def loader_of(
@@ -81,7 +83,7 @@ def test_a_mark_comes_back_when_everything_before_it_is_settled() -> None:
     assert loader.settled(settled.append) is None  # the second is there before the first
     held.held[0].run()
     assert loader.settled(settled.append) == 2
-    assert [outcome.indexed for outcome in settled] == [["a"], ["b"]]
+    assert [films(outcome.indexed) for outcome in settled] == [["a"], ["b"]]
     assert loader.settled(settled.append) is None
 
 
@@ -236,7 +238,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(everything=st.booleans())
     def settle(self, everything: bool) -> None:
         mark = self.loader.settled(
-            lambda outcome: self.settled.extend(outcome.indexed), everything=everything
+            lambda outcome: self.settled.extend(films(outcome.indexed)), everything=everything
         )
         reachable = [number for number, before in self.marks if before <= len(self.settled)]
         expected = reachable[-1] if len(reachable) > self.returned else None

@@ -43,8 +43,8 @@ def refused(count: int, first: int = 0) -> Outcome:
 
 
 def test_outcomes_are_counted(settlement: Settlement) -> None:
-    settlement.settle(Outcome(indexed=["a", "b"]))
-    settlement.settle(Outcome(indexed=["c"], refused=refused(2).refused))
+    settlement.settle(Outcome(indexed=[item("a"), item("b")]))
+    settlement.settle(Outcome(indexed=[item("c")], refused=refused(2).refused))
     counters = settlement.counters
     assert (counters.indexed, counters.refused, counters.conflicts) == (3, 2, 0)
 
@@ -53,7 +53,7 @@ def test_a_refused_document_becomes_a_letter_with_its_text(
     settlement: Settlement, letters: DeadLetters, client: Elasticsearch
 ) -> None:
     bad = item("bad", title="\u0451")
-    settlement.settle(Outcome(indexed=["a"], refused=[Refusal(bad, "no such field")]))
+    settlement.settle(Outcome(indexed=[item("a")], refused=[Refusal(bad, "no such field")]))
     assert letters.films() == {"bad"}
     letter = client.get(index="movies-dead-letters", id="bad")["_source"]
     assert (letter["stage"], letter["reason"]) == ("indexing", "no such field")
@@ -65,9 +65,8 @@ def test_a_letter_is_gone_when_its_film_is_indexed(
 ) -> None:
     letters.park([Letter(film, "indexing", "r", "{}") for film in "ab"], "2026-01-01T00:00:00Z", 1)
     settlement = Settlement(Counters(), source, index, letters, ahead=0)
-    settlement.reading = 2
     assert settlement.films_with_letter == {"a", "b"}
-    settlement.settle(Outcome(indexed=["a", "c"]))
+    settlement.settle(Outcome(indexed=[item("a", 2), item("c", 2)]))
     assert letters.films() == settlement.films_with_letter == {"b"}
 
 
@@ -86,10 +85,32 @@ def test_a_letter_that_an_indexed_document_has_made_void_is_removed(
 def test_a_film_refused_and_then_indexed_in_one_task_has_no_letter(
     settlement: Settlement, letters: DeadLetters
 ) -> None:
-    settlement.settle(Outcome(indexed=["x"], refused=[Refusal(item("a"), "r")]))
+    settlement.settle(Outcome(indexed=[item("x")], refused=[Refusal(item("a"), "r")]))
     assert letters.films() == {"a"}
-    settlement.settle(Outcome(indexed=["a"]))
+    settlement.settle(Outcome(indexed=[item("a", 2)]))
     assert letters.films() == set()
+
+
+def test_of_two_documents_of_a_film_in_one_body_the_later_reading_counts(
+    settlement: Settlement, letters: DeadLetters
+) -> None:
+    settlement.settle(
+        Outcome(
+            indexed=[item("good since", 2), item("bad since", 1)],
+            refused=[Refusal(item("good since", 1), "r"), Refusal(item("bad since", 2), "r")],
+        )
+    )
+    assert letters.versions() == {"bad since": 2}
+    assert settlement.films_with_letter == {"bad since"}
+
+
+def test_a_letter_of_a_later_reading_outlives_an_earlier_one_that_is_indexed(
+    settlement: Settlement, letters: DeadLetters
+) -> None:
+    settlement.park([Letter("a", "validation", "r", "{}")], 2)
+    settlement.settle(Outcome(indexed=[item("a", 1)]))
+    assert letters.versions() == {"a": 2}
+    assert settlement.films_with_letter == {"a"}
 
 
 def test_many_refused_and_none_accepted_blow_the_fuse(
@@ -103,7 +124,7 @@ def test_many_refused_and_none_accepted_blow_the_fuse(
 
 
 def test_one_accepted_document_says_that_the_mapping_is_right(settlement: Settlement) -> None:
-    settlement.settle(Outcome(indexed=["good"]))
+    settlement.settle(Outcome(indexed=[item("good")]))
     settlement.settle(refused(FUSE * 2))
     assert settlement.counters.refused == FUSE * 2
 
@@ -111,14 +132,14 @@ def test_one_accepted_document_says_that_the_mapping_is_right(settlement: Settle
 def test_documents_that_the_program_itself_refuses_do_not_blow_the_fuse(
     settlement: Settlement,
 ) -> None:
-    settlement.park([Letter(f"f{n}", "validation", "r", "{}") for n in range(FUSE * 2)])
+    settlement.park([Letter(f"f{n}", "validation", "r", "{}") for n in range(FUSE * 2)], 1)
     settlement.settle(Outcome())
     assert settlement.counters.refused == FUSE * 2
 
 
 def conflicting(index: Index, version: int) -> Sequence[Item]:
     """Store a document of this version; return an older one of the same film."""
-    assert Sender(index, 0, Throttle(1000, 1))([item("a", version)]).indexed == ["a"]
+    assert Sender(index, 0, Throttle(1000, 1))([item("a", version)]).indexed
     return [item("a", 1)]
 
 

@@ -12,6 +12,7 @@ from movies_etl.cursors import LEASE
 from movies_etl.dead_letters import DeadLetters, Letter
 from movies_etl.errors import IndexUnavailableError, RefusedDocumentsError
 from movies_etl.index import Index
+from movies_etl.source import Document, Source
 from movies_etl.sync import Requests
 from movies_etl.throttle import Throttle
 
@@ -204,7 +205,7 @@ def test_a_text_that_was_refused_before_a_task_died_is_refused_again(
     loaded.execute(rate, "NaN", film)
     assert loaded.run()["film_work"].refused == 1
     index = Index(loaded.client, loaded.open().index)
-    assert Sender(index, 0, Throttle(5_000_000, 1))(late).indexed == [film]
+    assert Sender(index, 0, Throttle(5_000_000, 1))(late).indexed == late
     loaded.run()
     assert loaded.letters().keys() == {film}
 
@@ -232,3 +233,30 @@ def test_many_refused_beside_one_accepted_are_dead_letters(loaded: Site) -> None
     counters = loaded.run()["film_work"]
     assert (counters.indexed, counters.refused) == (1, 25)
     assert len(loaded.letters()) == 25
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "is_refused"),
+    [("title", "Mended", False), ("title", TOO_LONG + "!", True), ("rating", "NaN", True)],
+)
+def test_of_two_readings_in_one_body_the_newer_decides_whether_there_is_a_letter(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, column: str, value: str, *, is_refused: bool
+) -> None:
+    film = loaded.add_film("Good" if is_refused else TOO_LONG, modified="now()")
+    documents = Source.documents
+
+    def read_and_change(source: Source, films: Sequence[str]) -> tuple[int, list[Document]]:
+        monkeypatch.undo()
+        read = documents(source, films)
+        loaded.execute(
+            f"UPDATE content.film_work SET {column} = %s, modified = now() WHERE id = %s",
+            value,
+            film,
+        )
+        return read
+
+    monkeypatch.setattr(Source, "documents", read_and_change)
+    assert loaded.run()["film_work"].read == 2
+    assert loaded.letters().keys() == ({film} if is_refused else set())
+    loaded.run()
+    assert loaded.letters().keys() == ({film} if is_refused else set())

@@ -60,12 +60,12 @@ class Refusal(NamedTuple):
 class Outcome:
     """What became of the items of one body.
 
-    :param indexed: films whose document is in the index.
+    :param indexed: items that are in the index.
     :param conflicts: items for which the index has a newer version: settled, too.
     :param refused: items that were refused for good.
     """
 
-    indexed: list[str] = field(default_factory=list)
+    indexed: list[Item] = field(default_factory=list)
     conflicts: list[Item] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
@@ -184,7 +184,7 @@ def _sort_out(
     for item, result in zip(items, results, strict=True):
         status = result["status"]
         if status < 300:
-            outcome.indexed.append(item.film)
+            outcome.indexed.append(item)
         elif status == _NEWER_IS_THERE:
             outcome.conflicts.append(item)
         elif status in OVERLOADED:

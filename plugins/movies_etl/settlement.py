@@ -7,7 +7,8 @@ among the dead letters. Only then may a cursor pass its film.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, KeysView, Sequence
 from dataclasses import dataclass
 
 from movies_etl.bulk import Item, Outcome
@@ -66,9 +67,14 @@ class Settlement:
         self._ahead = ahead
         self._refused_by_index = 0
         self.reading = 0
-        self.films_with_letter = self._valid_letters()
+        self._letter_versions = self._valid_letters()
 
-    def _valid_letters(self) -> set[str]:
+    @property
+    def films_with_letter(self) -> KeysView[str]:
+        """The films whose last document was refused."""
+        return self._letter_versions.keys()
+
+    def _valid_letters(self) -> dict[str, int]:
         """Remove the letters that a later reading than theirs has made void; return the others.
 
         Such a letter arrived late, by a request of a task that had died.
@@ -79,14 +85,14 @@ class Settlement:
         for film, version in void.items():
             self._letters.resolve([film], version)
             log.info("Dead letter of film %s is void: it was indexed later", film)
-        return versions.keys() - void.keys()
+        return {film: version for film, version in versions.items() if film not in void}
 
     def refused_before(self, films: Sequence[str], since: int) -> dict[str, str]:
         """Return the texts of these films that were refused already.
 
         :param since: letters of lower versions are left out.
         """
-        parked = self._letters.parked(sorted(self.films_with_letter.intersection(films)))
+        parked = self._letters.parked(sorted(self.films_with_letter & set(films)))
         return {film: one.document for film, one in parked.items() if one.version >= since}
 
     def settle(self, outcome: Outcome) -> None:
@@ -99,13 +105,21 @@ class Settlement:
         self.counters.conflicts += len(outcome.conflicts)
         self._check_fuse(outcome)
         self._check_versions(outcome.conflicts)
-        self.resolve(outcome.indexed)
-        self.park(
-            [
-                Letter(item.film, "indexing", reason, item.source.decode())
-                for item, reason in outcome.refused
-            ]
-        )
+        if outcome.refused or self._letter_versions:
+            self._settle_letters(outcome)
+
+    def _settle_letters(self, outcome: Outcome) -> None:
+        """Park and resolve a reading at a time: a body may hold several documents of a film."""
+        indexed: defaultdict[int, list[str]] = defaultdict(list)
+        for item in outcome.indexed:
+            indexed[item.version].append(item.film)
+        refused: defaultdict[int, list[Letter]] = defaultdict(list)
+        for item, reason in outcome.refused:
+            letter = Letter(item.film, "indexing", reason, item.source.decode())
+            refused[item.version].append(letter)
+        for version in sorted(indexed.keys() | refused.keys()):
+            self.park(refused[version], version)
+            self.resolve(indexed[version], version)
 
     def _check_fuse(self, outcome: Outcome) -> None:
         self._refused_by_index += len(outcome.refused)
@@ -131,21 +145,26 @@ class Settlement:
                     "from the index: the next run creates one and loads everything."
                 )
 
-    def park(self, letters: Sequence[Letter]) -> None:
-        """Keep refused documents as dead letters."""
+    def park(self, letters: Sequence[Letter], version: int) -> None:
+        """Keep the refused documents of one reading as dead letters."""
         if not letters:
             return
         for film, stage, reason, _document in letters:
             log.warning("Film %s is kept as a dead letter (%s): %s", film, stage, reason)
         self.counters.refused += len(letters)
-        self._letters.park(letters, self._source.now(), self.reading)
-        self.films_with_letter |= {letter.film for letter in letters}
+        self._letters.park(letters, self._source.now(), version)
+        for letter in letters:
+            known = self._letter_versions.get(letter.film, 0)
+            self._letter_versions[letter.film] = max(known, version)
 
-    def resolve(self, films: Collection[str]) -> None:
-        """Remove the dead letters of films whose document is in the index."""
-        if not self.films_with_letter:
-            return
-        if resolved := self.films_with_letter.intersection(films):
-            self._letters.resolve(resolved, self.reading)
-            self.films_with_letter -= resolved
+    def resolve(self, films: Collection[str], version: int) -> None:
+        """Remove the dead letters of films whose document of this reading is in the index.
+
+        A letter of a later reading stays.
+        """
+        known = self._letter_versions
+        if resolved := {film for film in films if known.get(film, version + 1) <= version}:
+            self._letters.resolve(resolved, version)
+            for film in resolved:
+                del known[film]
             log.info("Dead letters resolved: %s", ", ".join(sorted(resolved)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -99,7 +100,7 @@ class StreamRun:
         return max(cursor.fence for cursor in cursors)
 
     @property
-    def films_with_letter(self) -> set[str]:
+    def films_with_letter(self) -> AbstractSet[str]:
         """The films whose last document was refused."""
         return self._settlement.films_with_letter
 
@@ -157,8 +158,8 @@ class StreamRun:
             self._note_sending()
         for item in changed:
             self._loader.add(item)
-        self._settlement.park(refused)
-        self._settlement.resolve(unchanged)
+        self._settlement.park(refused, self._version)
+        self._settlement.resolve(unchanged, self._version)
 
     def _is_there(self, movie: Movie, stored: dict[str, Stored]) -> bool:
         """Whether the index has this very text, and nothing is on its way to change it."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 
 from movies_etl import lock
@@ -99,7 +100,7 @@ def check_window(window: Window, parts: Parts) -> None:
         )
 
 
-def _asked_for(asked: Requests, letters: set[str], page_size: int) -> Iterator[list[str]]:
+def _asked_for(asked: Requests, letters: AbstractSet[str], page_size: int) -> Iterator[list[str]]:
     """Yield the films that somebody asked for, a page at a time."""
     replayed = letters if "all" in asked.replay else asked.replay
     films = list(dict.fromkeys([*asked.ids, *sorted(replayed)]))

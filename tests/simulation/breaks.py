@@ -289,7 +289,7 @@ def one_bad_row_stops() -> AbstractContextManager[object]:
 @_rule("11-late")
 def letters_that_arrive_late_stay() -> AbstractContextManager[object]:
     """Nobody looks whether a letter's film was indexed later."""
-    return _patched((Settlement, "_valid_letters", lambda self: self._letters.films()))
+    return _patched((Settlement, "_valid_letters", lambda self: self._letters.versions()))
 
 
 @_rule("11-again")
