@@ -34,6 +34,8 @@ EVENTS = (
 KILLS = EVENTS[:3]
 KINDS = ("save cursor", "saved cursor", "bulk", "bulk", "answered bulk", "documents.sql", "mget")
 """Beginnings of actions around which a loop can go wrong."""
+LOADING = ("documents.sql", "save cursor", "saved cursor", "bulk", "answered bulk")
+"""Beginnings of actions between the reading of a page and the cursor that passes it."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,13 @@ def happenings(*events: str) -> st.SearchStrategy[Happening]:
     anywhere = st.builds(Happening, st.just(""), st.integers(1, 90), event, writes)
     somewhere = st.builds(Happening, st.sampled_from(KINDS), st.integers(1, 3), event, writes)
     return st.one_of(somewhere, anywhere).map(_where_it_matters)
+
+
+def kills_of_a_load() -> st.SearchStrategy[Happening]:
+    """Draw a kill between the reading of a page and the cursor that passes it."""
+    return st.builds(
+        Happening, st.sampled_from(LOADING), st.integers(1, 2), st.sampled_from(KILLS)
+    ).map(_where_it_matters)
 
 
 def _where_it_matters(one: Happening) -> Happening:

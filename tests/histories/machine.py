@@ -26,7 +26,7 @@ from movies_etl.sync import Requests
 from tests.catalogue import Catalogue
 from tests.fresh import FreshDatabase
 from tests.histories.check import Divergence, check, check_counts
-from tests.histories.fate import EVENTS, KILLS, Fate, Happening, happenings
+from tests.histories.fate import EVENTS, KILLS, Fate, Happening, happenings, kills_of_a_load
 from tests.histories.operator import WAYS, Operator
 from tests.histories.program import Program, Trigger
 from tests.histories.tasks import Surroundings
@@ -214,6 +214,14 @@ class History(RuleBasedStateMachine):
         self.writers.at_once(writes)
         self._run(Trigger(retries=retries, at_once=at_once), soon)
 
+    @rule(kill=kills_of_a_load(), writes=few("edit film", "add film"))
+    def kill_a_load(self, kill: Happening, writes: Sequence[Write]) -> None:
+        """Kill a run on a quiet site: nothing holds the horizon, so cursors go as far as ever."""
+        self.steps += 1
+        self._end_transactions()
+        self.writers.at_once(writes)
+        self._run(Trigger(), (kill,))
+
     @precondition(lambda self: self.operated)
     @rule(what=st.sampled_from(OPERATIONS), which=WHICH)
     def operate(self, what: str, which: int) -> None:
@@ -316,8 +324,7 @@ class History(RuleBasedStateMachine):
 
     def come_to_rest(self) -> None:
         """End what is open, let half of the late requests arrive before, half after the runs."""
-        while self.writers.is_anything_open():
-            self.writers.end(0, "COMMIT")
+        self._end_transactions()
         while self.program.vanished:
             self.program.vanished.pop().end()
         self._deliver(len(self.around.late) // 2)
@@ -329,6 +336,10 @@ class History(RuleBasedStateMachine):
         self._deliver(len(self.around.late))
         if again := self._clean_run():
             raise Divergence(f"a further run sent {again} documents")
+
+    def _end_transactions(self) -> None:
+        while self.writers.is_anything_open():
+            self.writers.end(0, "COMMIT")
 
     def _deliver(self, number: int) -> None:
         for _ in range(number):
