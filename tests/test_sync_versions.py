@@ -117,6 +117,28 @@ def test_a_reload_does_not_believe_what_a_dead_task_may_still_change(
     site.assert_equal()
 
 
+def test_a_deleted_cursor_is_taken_for_one_that_was_open(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = "UPDATE content.genre SET name = %s, modified = now()"
+    loaded.execute(rename, "A")
+    loaded.run()
+    loaded.execute(rename, "B")
+    late = LateRequest(loaded)
+    late.run_and_die(monkeypatch)
+    loaded.execute(rename, "A")
+    assert cursor_of(loaded, "genre").open
+    del loaded.cursors.texts["genre"]
+    loaded.run()
+    late.arrive()
+    loaded.assert_equal()
+    versions = loaded.versions()
+    assert sent(loaded.run()) == 0
+    loaded.execute(rename, "A")
+    assert sent(loaded.run()) == 0  # written since the fence
+    assert loaded.versions() == versions
+
+
 def test_a_clean_end_leaves_no_open_cursor(loaded: Site) -> None:
     opened = [cursor.open for stream, cursor in loaded.cursors.saves if stream == "film_work"]
     assert opened == [False, True, False]  # the start, before the first request, the end

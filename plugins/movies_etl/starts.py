@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from movies_etl.cursors import Cursor, CursorStore, LinkPosition, Position, RowPosition
-from movies_etl.source import BEGINNING, Source
+from movies_etl.source import Source
 from movies_etl.streams import FILM_WORK, GENRE, PERSON, STREAMS, Feed
 from movies_etl.window import Window
 
@@ -43,13 +43,12 @@ class Starts:
             return
         for stream in STREAMS:
             if stream.name == reload:
-                log.info("%s is loaded again", stream.name)
-                self._cursors.save(stream.name, self._beginning(held))
+                log.info("%s is loaded again: reload is %s", stream.name, reload)
             elif reason := self._void(held[stream.name]):
-                log.warning("%s starts at the beginning: %s", stream.name, reason)
-                # What the index has is compared: unlike in a reload, nobody says that it is wrong.
-                compared = self._beginning(held).moved(horizon=BEGINNING.stamp)
-                self._cursors.save(stream.name, compared)
+                log.warning("%s is loaded again: %s", stream.name, reason)
+            else:
+                continue
+            self._cursors.save(stream.name, self._beginning(held))
 
     def _reason_to_start_over(
         self, films: Cursor | None, reload: Reload, *, emptied: bool
@@ -71,9 +70,12 @@ class Starts:
         return None
 
     def _beginning(self, held: Mapping[str, Cursor | None]) -> Cursor:
-        """Return a cursor that forgets positions, but not what a dead task may have left behind."""
+        """Return a cursor that forgets positions, but not what a dead task may have left behind.
+
+        A cursor that is missing may have been open.
+        """
         known = [cursor for cursor in held.values() if cursor]
-        unclean = held[FILM_WORK.name] is None or any(cursor.open for cursor in known)
+        unclean = any(cursor is None or cursor.open for cursor in held.values())
         fences = [cursor.fence for cursor in known] + [self._window.version] * unclean
         return Cursor(
             index=self._window.uuid,
