@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis.errors import FlakyFailure
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -44,6 +45,13 @@ def test_no_history_of_hundreds_diverges(where: Servers) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rule", ["2", "10"])
 def test_a_protection_that_is_switched_off_is_missed(where: Servers, rule: str) -> None:
-    with pytest.raises(Divergence):  # with seeds of their own: one may see little of what there is
-        for _ in range(MISSED_WITHIN // BATCH):
-            play(where, BATCH, shrink=False, rule=rule)
+    with pytest.raises((Divergence, FlakyFailure)) as raised:
+        _play_batches(where, rule)
+    if isinstance(raised.value, FlakyFailure):  # what a kill leaves may depend on the moment
+        assert raised.group_contains(Divergence)
+
+
+def _play_batches(where: Servers, rule: str) -> None:
+    """Play with many seeds: the histories of one have much in common."""
+    for _ in range(MISSED_WITHIN // BATCH):
+        play(where, BATCH, shrink=False, rule=rule)
