@@ -156,9 +156,36 @@ def test_any_number_of_undated_films_is_part_of_the_first_load(
     assert sent(site.run()) == 7
     site.assert_equal()
     assert "usable" not in caplog.text
-    assert site.run()["film_work"].read == 0
+    assert (site.run()["film_work"].unchanged, sent(site.run())) == (2, 0)
     assert "More than 2 rows of content.film_work have no usable modified" in caplog.text
     assert "reload=film_work" in caplog.text
+
+
+def test_of_too_many_undated_films_the_first_by_id_are_looked_at_in_each_run(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(batches, "MOST_UNDATED", 3)
+    site.configure(page_size=2)
+    ids = [f"{number}0000000-0000-4000-8000-000000000000" for number in range(6)]
+    for film in ids[1:5]:
+        site.add_film("Undated", id=film, modified=None)
+    site.run()
+    site.add_film("First", id=ids[0], modified=None)
+    site.add_film("Last", id=ids[5], modified=None)
+    site.execute("UPDATE content.film_work SET title = title || '!'")
+    counters = site.run()["film_work"]
+    assert (counters.read, counters.indexed) == (3, 3)
+    found = site.documents()
+    assert [found[film]["title"] for film in ids[:4]] == [
+        "First!",
+        "Undated!",
+        "Undated!",
+        "Undated",
+    ]
+    assert ids[5] not in found
+    assert "only the first 3 by id are looked at" in caplog.text
+    site.run("film_work")
+    site.assert_equal()
 
 
 def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
@@ -168,7 +195,8 @@ def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
     genre = loaded.add_genre("Old", modified="1990-01-01")
     films = sorted(loaded.expected())[:3]
     for number, film in enumerate(films):
-        loaded.label(film, genre, created=None)
+        link = f"{number}0000000-0000-4000-8000-000000000000"
+        loaded.label(film, genre, id=link, created=None)
         counters = loaded.run()["genre"]
         assert counters.indexed == (number < 2)
     assert "More than 2 rows of content.genre_film_work have no usable created" in caplog.text

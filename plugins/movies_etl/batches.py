@@ -15,7 +15,7 @@ MOST_REMEMBERED = 1000
 """Rows above the horizon that a cursor remembers as fanned out."""
 
 MOST_UNDATED = 10_000
-"""Rows without a usable time that are looked at in every run."""
+"""Rows without a usable time that a run looks at which is no first load and no reload."""
 
 log = logging.getLogger(__name__)
 
@@ -119,25 +119,33 @@ class _Reader:
             yield Batch([], cursor)
 
     def undated(self, feed: Feed) -> Iterator[Batch]:
-        """Page through the rows that no position in time reaches."""
+        """Page through the rows that no position in time reaches.
+
+        A first load or a reload takes all of them, any other run the first ``MOST_UNDATED``.
+        """
         after = None
         while rows := self._source.undated(feed, after, MOST_UNDATED + 1):
-            if self._compare and len(rows) > MOST_UNDATED:
-                log.warning(
-                    "More than %d rows of content.%s have no usable %s: they were loaded once and "
-                    "are not looked at again. Give them a time, or trigger with reload=%s",
-                    MOST_UNDATED,
-                    feed.table,
-                    feed.stamp,
-                    self._stream.name if feed is self._stream.rows else "all",
-                )
-                return
-            for start in range(0, len(rows), self._page_size):
-                page = rows[start : start + self._page_size]
+            first = rows[:MOST_UNDATED]
+            for start in range(0, len(first), self._page_size):
+                page = first[start : start + self._page_size]
                 yield from self._above(page, compare=self._compare)
-            if len(rows) <= MOST_UNDATED:
+            if len(rows) == len(first):
                 return
-            after = rows[-1].id
+            if self._compare:
+                self._warn_of_undated(feed)
+                return
+            after = first[-1].id
+
+    def _warn_of_undated(self, feed: Feed) -> None:
+        log.warning(
+            "More than %d rows of content.%s have no usable %s: only the first %d by id are looked "
+            "at in each run. Give them a time, or trigger with reload=%s to load all of them",
+            MOST_UNDATED,
+            feed.table,
+            feed.stamp,
+            MOST_UNDATED,
+            self._stream.name if feed is self._stream.rows else "all",
+        )
 
     def tail(self, feed: Feed) -> Iterator[Batch]:
         """Page through the rows at or above the horizon; the cursor stays."""
