@@ -93,6 +93,17 @@ def test_films_that_were_never_indexed_for_a_letter_are_no_drift(
     assert said(caplog) == []
 
 
+def test_a_film_that_was_always_refused_and_then_deleted_is_no_drift(
+    tasks: Tasks, small: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    small.add_film("Never good", rating="NaN", modified="now()")
+    assert tasks.run()["person"]["difference"] == 0
+    small.execute("DELETE FROM content.film_work WHERE title = 'Never good'")
+    assert [tasks.run()["person"]["difference"] for _ in range(2)] == [0, 0]
+    assert len(small.letters()) == 1
+    assert said(caplog) == []
+
+
 def test_runs_that_load_nothing_compare_every_five_minutes(
     tasks: Tasks, small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

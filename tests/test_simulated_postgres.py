@@ -256,6 +256,7 @@ class Both:
                 )
         assert self.model.films() == self.real.films()
         films = [*self.postgres.tables[FILM_WORK.name], self._key()]
+        assert self.model.existing(films) == self.real.existing(films)
         _, model = self.model.documents(films)
         _, real = self.real.documents(films)
         texts = [

@@ -168,6 +168,15 @@ def test_an_id_that_is_no_uuid_is_refused_with_its_value(catalogue: Catalogue) -
         catalogue.source().documents(["tt0111161"])
 
 
+def test_films_are_told_from_those_that_are_gone_whatever_their_ids_were(
+    catalogue: Catalogue,
+) -> None:
+    films = [catalogue.add_film() for _ in range(2)]
+    source = catalogue.source()
+    assert source.existing([films[0], "tt0111161", ""]) == {films[0]}
+    assert source.existing([]) == set()
+
+
 def test_a_bound_is_brought_into_the_time_of_the_column(catalogue: Catalogue) -> None:
     moment = "2026-07-01T12:00:00.500000+00:00"
     with_zone = catalogue.source("Europe/Berlin")

@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from movies_etl import horizon
+from movies_etl.dead_letters import DeadLetters
+from movies_etl.index import Index
 from movies_etl.source import Source
 from movies_etl.stream_run import Parts
 from movies_etl.streams import FILM_WORK, STREAMS
@@ -41,10 +43,7 @@ def compared(window: Window, parts: Parts, store: DifferenceStore) -> dict[str, 
     """
     if not (_loaded_something(window, parts) or _is_due(window)):
         return {}
-    documents = parts.index.documents()
-    refused = parts.letters.films()
-    never_indexed = refused - parts.index.stored(sorted(refused)).keys()
-    difference = parts.source.films() - documents - len(never_indexed)
+    difference = difference_of(parts.source, parts.index, parts.letters)
     if difference > 0:
         difference -= _arrived(window, parts.source, at_most=difference)
     if difference and difference == store.load():
@@ -57,6 +56,14 @@ def compared(window: Window, parts: Parts, store: DifferenceStore) -> dict[str, 
         )
     store.save(difference)
     return {"difference": difference}
+
+
+def difference_of(source: Source, index: Index, letters: DeadLetters) -> int:
+    """Return films - documents - films never indexed because of a letter."""
+    documents = index.documents()
+    refused = letters.films()
+    never_indexed = refused - index.stored(sorted(refused)).keys()
+    return source.films() - documents - len(source.existing(sorted(never_indexed)))
 
 
 def _arrived(window: Window, source: Source, at_most: int) -> int:

@@ -172,6 +172,10 @@ class Source:
         ((films,),) = self._rows("counts.sql")
         return int(films)
 
+    def existing(self, films: Sequence[str]) -> set[str]:
+        """Return those of these films that the catalogue has."""
+        return {film for (film,) in self._rows("existing.sql", ids=list(films))} if films else set()
+
     def below(self, feed: Feed, moment: str) -> Position:
         """Return the position that ends all rows of a feed with a stamp below a moment.
 

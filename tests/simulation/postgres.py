@@ -229,6 +229,7 @@ ANSWERS: dict[str, tuple[str, str | None]] = {
     "system_identifier.sql": ("_system_identifier", None),
     "indexes.sql": ("_indexes", None),
     "counts.sql": ("_counts", None),
+    "existing.sql": ("_existing", None),
     "documents.sql": ("_documents", None),
     "film_work/changed.sql": ("_page", "film_work"),
     "film_work/undated.sql": ("_undated", "film_work"),
@@ -344,6 +345,9 @@ class SimulatedSource(Source):
 
     def _counts(self) -> list[tuple[Any, ...]]:
         return [(len(self.postgres.tables["film_work"]),)]
+
+    def _existing(self, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        return [(film,) for film in ids if film in self.postgres.tables["film_work"]]
 
     def _page(
         self,
