@@ -145,6 +145,22 @@ def test_an_emptied_index_is_filled_again(
     assert re.search("Everything is loaded: index movies-[0-9]{14} was emptied", caplog.text)
 
 
+def test_a_catalogue_of_which_every_film_is_refused_is_not_loaded_again_and_again(
+    site: Site,
+) -> None:
+    for number in range(3):
+        site.add_film(f"Never good {number}", rating="NaN")
+    assert site.run()["film_work"].refused == 3
+    site.add_film("Gone", rating="NaN", modified="now()")
+    site.run()
+    site.execute("DELETE FROM content.film_work WHERE title = 'Gone'")
+    assert site.run()["film_work"].read == 0
+    assert len(site.letters()) == 4
+    film = site.add_film("Good, behind the cursor")
+    assert sent(site.run()) == 1  # now the index lacks something
+    assert site.documents().keys() == {film}
+
+
 def test_an_alias_that_was_moved_to_another_index_has_that_index_filled(
     loaded: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ from elasticsearch import Elasticsearch
 
 from movies_etl import horizon, lock
 from movies_etl import index as elastic
+from movies_etl.counts import difference_of
 from movies_etl.cursors import LEASE, Cursor, CursorStore, Database
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.errors import ConfigurationError
@@ -170,9 +171,11 @@ def _lateness(measured: Measured) -> str | None:
 
 
 def _is_emptied(films: Cursor | None, source: Source, index: Index) -> bool:
-    """Whether the index has nothing although films were loaded and there are some."""
+    """Whether the index has nothing although films were loaded, and some are not refused."""
     loaded = films and (films.rows or films.horizon)
-    return bool(loaded and not index.documents() and source.films())
+    if not loaded or index.documents():
+        return False
+    return difference_of(source, index, DeadLetters(index.client)) > 0
 
 
 def _check_source(source: Source, settings: Settings) -> None:
