@@ -81,6 +81,45 @@ def test_films_that_arrive_during_every_run_are_no_drift(
     assert len(said(caplog)) == 1
 
 
+def test_a_difference_that_grows_from_run_to_run_is_told(
+    tasks: Tasks, small: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    differences = []
+    for number in range(3):
+        small.execute("DELETE FROM content.film_work WHERE title = %s", f"Film {number}")
+        differences.append(tasks.run()["person"]["difference"])
+    assert differences == [-1, -2, -3]
+    assert [warning.partition(". ")[0] for warning in said(caplog)] == [
+        f"The index has {now} films more than the database, after {before} in the last comparison"
+        for now, before in ((2, 1), (3, 2))
+    ]
+
+
+def test_what_was_deleted_does_not_make_up_for_what_is_missing(
+    tasks: Tasks, small: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    small.execute("DELETE FROM content.film_work WHERE title = 'Film 1'")
+    tasks.run()
+    for _ in range(2):
+        small.add_film("Back-dated", modified="1999-01-01 00:00:00+00")
+    assert tasks.run()["person"]["difference"] == 1
+    assert said(caplog) == []
+    assert tasks.run()["person"]["difference"] == 1
+    assert len(said(caplog)) == 1
+
+
+def test_a_row_behind_the_cursor_is_told_while_other_films_change(
+    tasks: Tasks, small: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks.configure(horizon_margin="3600")
+    small.add_film("Back-dated", modified="1999-01-01 00:00:00+00")
+    small.add_film("Refused", rating="NaN", modified="now()")
+    for title in ("Film 1", "Film 2"):
+        small.execute("UPDATE content.film_work SET modified = now() WHERE title = %s", title)
+    assert [tasks.run()["person"]["difference"] for _ in range(2)] == [1, 1]
+    assert len(said(caplog)) == 1
+
+
 def test_films_that_were_never_indexed_for_a_letter_are_no_drift(
     tasks: Tasks, small: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

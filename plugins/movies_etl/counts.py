@@ -1,8 +1,8 @@
 """Whether the index has as many films as the database: the cheapest sign of drift.
 
 A film that arrived after the run's reading is in the database only, so as many as arrived are left
-out of a difference. The same difference in two comparisons is drift, which ``modified`` cannot
-show: films were deleted, or rows were changed behind the cursors.
+out of a difference. Differences of the same sign in two comparisons are drift, which ``modified``
+cannot show: films were deleted, or rows were changed behind the cursors.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=5)
 """How often runs that loaded nothing compare."""
+
+PAGE = 1000
+"""Films that are looked at together."""
 
 
 class DifferenceStore(Protocol):
@@ -45,14 +48,16 @@ def compared(window: Window, parts: Parts, store: DifferenceStore) -> dict[str, 
         return {}
     difference = difference_of(parts.source, parts.index, parts.letters)
     if difference > 0:
-        difference -= _arrived(window, parts.source, at_most=difference)
-    if difference and difference == store.load():
+        difference -= _arrived(window, parts, at_most=difference)
+    before = store.load()
+    if before is not None and difference * before > 0:
         log.warning(
-            "The index has %d %s than the database, as in the last comparison. Films were deleted, "
-            "or rows were changed behind the cursors: trigger movies_sync with reload=all for the "
-            "latter",
+            "The index has %d films %s than the database, after %d in the last comparison. Films "
+            "were deleted, or rows were changed behind the cursors: trigger movies_sync with "
+            "reload=all for the latter",
             abs(difference),
-            "films more" if difference < 0 else "films less",
+            "more" if difference < 0 else "less",
+            abs(before),
         )
     store.save(difference)
     return {"difference": difference}
@@ -66,11 +71,20 @@ def difference_of(source: Source, index: Index, letters: DeadLetters) -> int:
     return source.films() - documents - len(source.existing(sorted(never_indexed)))
 
 
-def _arrived(window: Window, source: Source, at_most: int) -> int:
-    """Count the films that were added or changed since the run's horizon."""
-    feed = FILM_WORK.rows
-    since, now = (source.below(feed, moment) for moment in (window.horizon, source.now()))
-    return len(source.changed(feed, since, now, at_most))
+def _arrived(window: Window, parts: Parts, at_most: int) -> int:
+    """Count the films at or above the horizon that have neither document nor letter.
+
+    The next run reads them.
+    """
+    feed, source = FILM_WORK.rows, parts.source
+    refused = parts.letters.films()
+    arrived = 0
+    after = source.below(feed, window.horizon)
+    while arrived < at_most and (rows := source.changed(feed, after, None, PAGE)):
+        films = {row.id for row in rows} - refused
+        arrived += len(films - parts.index.stored(sorted(films)).keys())
+        after = source.position(feed, rows[-1])
+    return min(arrived, at_most)
 
 
 def _loaded_something(window: Window, parts: Parts) -> bool:
