@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
+from movies_etl.counts import Comparison
 from movies_etl.cursors import Cursor
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.horizon import Epoch, Known
@@ -60,13 +61,17 @@ class MemoryDifference:
     """The last comparison of counts."""
 
     def __init__(self) -> None:
-        self.last: int | None = None
+        self.kept: Comparison | None = None
 
-    def load(self) -> int | None:
-        return self.last
+    @property
+    def last(self) -> int | None:
+        return self.kept and self.kept.difference
 
-    def save(self, difference: int) -> None:
-        self.last = difference
+    def load(self) -> Comparison | None:
+        return self.kept
+
+    def save(self, comparison: Comparison) -> None:
+        self.kept = comparison
 
 
 class WatchedSource(Source):

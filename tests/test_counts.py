@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from movies_etl import counts
+from movies_etl.counts import Comparison
+from movies_etl.cursors import Database
 from movies_etl.streams import STREAMS
+from movies_etl.window import Window
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.site import Site
 from tests.tasks import Tasks
+
+is_due = counts._is_due
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def tasks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Tasks:
     """The tasks after a first run of the small catalogue."""
-    monkeypatch.setattr(counts, "_is_due", lambda _: True)
+    monkeypatch.setattr(counts, "_is_due", lambda *_: True)
     tasks = Tasks(small, monkeypatch, (postgres.port, elasticsearch_node.port))
     assert tasks.run()["person"]["difference"] == 0
     return tasks
@@ -143,17 +149,38 @@ def test_a_film_that_was_always_refused_and_then_deleted_is_no_drift(
     assert said(caplog) == []
 
 
-def test_runs_that_load_nothing_compare_every_five_minutes(
-    tasks: Tasks, small: Site, monkeypatch: pytest.MonkeyPatch
+def window_at(moment: datetime) -> Window:
+    stamp = moment.isoformat(timespec="microseconds")
+    database = Database(name="movies")
+    return Window(index="i", uuid="u", database=database, m2m_start=stamp, horizon=stamp, version=1)
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(60, 5), (50, 6), (180, 2), (3600, 1)])
+def test_runs_that_load_nothing_compare_once_in_five_minutes_whatever_the_minute(
+    seconds: int, runs: int
 ) -> None:
-    monkeypatch.undo()
-    del tasks
-    small.run()
-    window = small.open()
-    due = [
-        counts._is_due(
-            window.model_copy(update={"m2m_start": f"2026-01-01T00:{minute:02}:30.000000+00:00"})
-        )
-        for minute in range(10)
-    ]
-    assert due == [True, False, False, False, False] * 2
+    began = datetime(2026, 1, 1, 0, 3, tzinfo=UTC)
+    last: Comparison | None = None
+    compared = []
+    for number in range(runs * 3 + 1):
+        late = (0, 4, -4)[number % 3]  # a scheduler is not exact
+        window = window_at(began + timedelta(seconds=number * seconds + late))
+        if counts._is_due(window, last):
+            compared.append(number)
+            last = Comparison(difference=0, at=window.m2m_start)
+    assert compared == [0, runs, runs * 2, runs * 3]
+
+
+def test_a_comparison_of_a_time_to_come_counts_for_none() -> None:
+    later = Comparison(difference=0, at="2099-01-01T00:00:00.000000+00:00")
+    assert counts._is_due(window_at(datetime(2026, 1, 1, tzinfo=UTC)), later)
+
+
+def test_a_run_that_loads_nothing_writes_nothing_between_comparisons(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "_is_due", is_due)
+    kept = tasks.difference.kept
+    assert kept is not None
+    assert "difference" not in tasks.run()["person"]
+    assert tasks.difference.kept == kept

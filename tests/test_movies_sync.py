@@ -143,6 +143,9 @@ def test_the_first_run_loads_everything_and_leaves_its_cursors(
     horizon, description = variables["movies_etl.horizon"]
     assert horizon == window["horizon"]
     assert description
+    difference, description = variables["movies_etl.difference"]
+    assert json.loads(difference) == {"difference": 0, "at": window["m2m_start"]}
+    assert description
 
 
 @pytest.mark.usefixtures("after_first_run")

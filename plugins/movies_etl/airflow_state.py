@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.sdk import Variable
 from pydantic import TypeAdapter, ValidationError
 
+from movies_etl.counts import Comparison
 from movies_etl.cursors import Cursor, Stamp
 from movies_etl.errors import ConfigurationError
 from movies_etl.horizon import Epoch, Known
@@ -14,7 +15,6 @@ HORIZON = "movies_etl.horizon"
 EPOCHS = HORIZON + ".epochs"
 DIFFERENCE = "movies_etl.difference"
 
-_number: TypeAdapter[int] = TypeAdapter(int)
 _stamp: TypeAdapter[str] = TypeAdapter(Stamp)
 _epochs: TypeAdapter[tuple[Epoch, ...]] = TypeAdapter(tuple[Epoch, ...])
 
@@ -82,23 +82,23 @@ class VariableHorizonStore:
 class VariableDifferenceStore:
     """Keeps the last comparison of counts in the Variable ``movies_etl.difference``."""
 
-    def load(self) -> int | None:
-        """Return the last difference, None when nothing was compared yet.
+    def load(self) -> Comparison | None:
+        """Return the last comparison, None when nothing was compared yet.
 
-        What is not a number was written by somebody else, and is overwritten.
+        What is none was written by somebody else, and is overwritten.
         """
         if DIFFERENCE not in list(Variable.keys(prefix=DIFFERENCE)):
             return None
         try:
-            return _number.validate_json(Variable.get(DIFFERENCE))
+            return Comparison.model_validate_json(Variable.get(DIFFERENCE))
         except ValidationError:
             return None
 
-    def save(self, difference: int) -> None:
-        """Write a difference."""
+    def save(self, comparison: Comparison) -> None:
+        """Write a comparison."""
         Variable.set(
             DIFFERENCE,
-            str(difference),
+            comparison.model_dump_json(),
             description="Films less documents less films that were always refused. Not 0 twice in "
             "a row is drift: films were deleted, or changed behind the cursors.",
         )

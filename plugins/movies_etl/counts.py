@@ -11,7 +11,10 @@ import logging
 from datetime import timedelta
 from typing import Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from movies_etl import horizon
+from movies_etl.cursors import Stamp
 from movies_etl.dead_letters import DeadLetters
 from movies_etl.index import Index
 from movies_etl.source import Source
@@ -21,20 +24,34 @@ from movies_etl.window import Window
 
 log = logging.getLogger(__name__)
 
-EVERY = timedelta(minutes=5)
-"""How often runs that loaded nothing compare."""
+EVERY = timedelta(minutes=4, seconds=30)
+"""Time after which a run that loaded nothing compares: each fifth one of a run a minute, though
+they do not begin at the same second."""
 
 PAGE = 1000
 """Films that are looked at together."""
 
 
-class DifferenceStore(Protocol):
-    """Keeps the last difference between runs."""
+class Comparison(BaseModel):
+    """What a comparison found.
 
-    def load(self) -> int | None:
+    :param difference: films - documents - films never indexed because of a letter.
+    :param at: the database's time when its run began.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    difference: int
+    at: Stamp
+
+
+class DifferenceStore(Protocol):
+    """Keeps the last comparison between runs."""
+
+    def load(self) -> Comparison | None:
         """Return it, None when nothing was compared yet."""
 
-    def save(self, difference: int) -> None:
+    def save(self, comparison: Comparison) -> None:
         """Keep it."""
 
 
@@ -44,22 +61,22 @@ def compared(window: Window, parts: Parts, store: DifferenceStore) -> dict[str, 
     :returns: ``difference`` = films - documents - films never indexed because of a letter, less
         those that arrived since the run began; empty when nothing was compared.
     """
-    if not (_loaded_something(window, parts) or _is_due(window)):
+    last = store.load()
+    if not (_loaded_something(window, parts) or _is_due(window, last)):
         return {}
     difference = difference_of(parts.source, parts.index, parts.letters)
     if difference > 0:
         difference -= _arrived(window, parts, at_most=difference)
-    before = store.load()
-    if before is not None and difference * before > 0:
+    if last and difference * last.difference > 0:
         log.warning(
             "The index has %d films %s than the database, after %d in the last comparison. Films "
             "were deleted, or rows were changed behind the cursors: trigger movies_sync with "
             "reload=all for the latter",
             abs(difference),
             "more" if difference < 0 else "less",
-            abs(before),
+            abs(last.difference),
         )
-    store.save(difference)
+    store.save(Comparison(difference=difference, at=window.m2m_start))
     return {"difference": difference}
 
 
@@ -92,6 +109,8 @@ def _loaded_something(window: Window, parts: Parts) -> bool:
     return any(cursor and cursor.version >= window.version for cursor in cursors)
 
 
-def _is_due(window: Window) -> bool:
-    minute = horizon.parse(window.m2m_start).minute
-    return minute % (EVERY // timedelta(minutes=1)) == 0
+def _is_due(window: Window, last: Comparison | None) -> bool:
+    if last is None:
+        return True
+    since = horizon.parse(window.m2m_start) - horizon.parse(last.at)
+    return not timedelta(0) <= since < EVERY  # a clock may have been set back
