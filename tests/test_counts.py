@@ -176,6 +176,18 @@ def test_a_comparison_of_a_time_to_come_counts_for_none() -> None:
     assert counts._is_due(window_at(datetime(2026, 1, 1, tzinfo=UTC)), later)
 
 
+def test_a_run_that_reads_a_row_of_the_future_and_sends_nothing_does_not_compare(
+    tasks: Tasks, small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.add_film("Of the future", modified="2099-01-01 00:00:00+00")
+    monkeypatch.setattr(counts, "_is_due", lambda *_: False)
+    assert tasks.run()["person"]["difference"] == 0
+    results = tasks.run()
+    assert (results["film_work"]["read"], "difference" in results["person"]) == (1, False)
+    small.add_film("Fresh", modified="now()")
+    assert tasks.run()["person"]["difference"] == 0
+
+
 def test_a_run_that_loads_nothing_writes_nothing_between_comparisons(
     tasks: Tasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

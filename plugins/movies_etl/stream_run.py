@@ -62,6 +62,7 @@ class StreamRun:
         # Whatever the clock says, a later reading has a greater version than all that was sent.
         self._version = max([window.version - 1, *(cursor.version for cursor in known)])
         self._fence = self._raised_fence(known)
+        self._sent = self._version
         self._open = False
         self._lease = 0
         self._counters = parts.counters
@@ -172,6 +173,7 @@ class StreamRun:
 
     def _note_sending(self) -> None:
         """Note before a version is sent that this task may end uncleanly, having sent it."""
+        self._sent = self._version
         if self._version > self._lease:
             self._open = True
             self._save(self.cursor)
@@ -207,7 +209,7 @@ class StreamRun:
         if self._open:
             # Versions that are ahead of the clock go on one by one until it has caught up.
             self._lease = max(clock + LEASE, self._version + MOST_READINGS)
-        sent = self._lease if self._open else self._version
+        sent = self._lease if self._open else self._sent
         self.cursor = cursor
         self._parts.cursors.save(
             self._stream.name, cursor.moved(version=sent, open=self._open, fence=self._fence)
