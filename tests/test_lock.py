@@ -46,7 +46,7 @@ def test_a_second_writer_is_refused_and_told_who_the_first_is(open_source: OpenS
 def test_the_lock_is_free_when_the_session_has_ended(open_source: OpenSource) -> None:
     first, second = open_source(), open_source()
     lock.take(first, "uuid", wait=0)
-    first.close()
+    first._connection.close()
     lock.take(second, "uuid", wait=10)
     assert second.lock_holder(lock.key_of("uuid")) is not None
 
@@ -60,7 +60,7 @@ def test_who_waits_gets_the_lock_when_it_is_let_go(
 
     def pause(seconds: float) -> None:
         pauses.append(seconds)
-        first.close()
+        first._connection.close()
 
     monkeypatch.setattr(lock.time, "sleep", pause)
     lock.take(second, "uuid", wait=60)

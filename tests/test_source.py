@@ -219,13 +219,6 @@ def test_films_have_no_films_of_their_own(catalogue: Catalogue) -> None:
         catalogue.source().linked_films(FILM_WORK, [], None, 10)
 
 
-def test_closing_the_source_ends_its_session(catalogue: Catalogue) -> None:
-    source = catalogue.source()
-    source.close()
-    with pytest.raises(SourceUnavailableError):
-        source.films()
-
-
 def test_films_of_any_text_id_are_found_by_it(catalogue: Catalogue) -> None:
     catalogue.use_text_ids()
     ids = [

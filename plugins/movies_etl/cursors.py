@@ -95,6 +95,7 @@ class FanOut(BaseModel):
         later one was read after these rows had changed.
     """
 
+    # In full: mypy's plugin follows no name, and this model is made with its fields' own names.
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     start: RowPosition | None = Field(alias="from")

@@ -100,10 +100,6 @@ class Source:
         self.without_zone = columns.without_zone
         return self
 
-    def close(self) -> None:
-        """End the session."""
-        self._connection.close()
-
     def columns(self) -> Columns:
         """Return the columns of schema ``content``."""
         return Columns(self._rows("columns.sql"))

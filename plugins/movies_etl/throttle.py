@@ -18,13 +18,15 @@ class Throttle:
 
     :param body_bytes: the size to come back to.
     :param senders: the number of requests in flight to come back to.
+
+    ``permits`` is how many requests may be in flight.
     """
 
     def __init__(self, body_bytes: int, senders: int) -> None:
         self._most_bytes = body_bytes
         self._most_permits = senders
         self._bytes = float(body_bytes)
-        self._permits = senders
+        self.permits = senders
         self._in_flight = 0
         self._free = threading.Condition()
 
@@ -33,16 +35,11 @@ class Throttle:
         """The size at which a body is sent."""
         return int(self._bytes)
 
-    @property
-    def permits(self) -> int:
-        """How many requests may be in flight."""
-        return self._permits
-
     @contextmanager
     def permit(self) -> Iterator[None]:
         """Wait for a place among the requests in flight, and keep it for the block."""
         with self._free:
-            self._free.wait_for(lambda: self._in_flight < self._permits)
+            self._free.wait_for(lambda: self._in_flight < self.permits)
             self._in_flight += 1
         try:
             yield
@@ -55,12 +52,12 @@ class Throttle:
         """Halve both: Elasticsearch refused something for want of room."""
         with self._free:
             self._bytes = max(self._bytes / 2, min(SMALLEST_BODY, self._most_bytes))
-            self._permits = max(self._permits // 2, 1)
+            self.permits = max(self.permits // 2, 1)
 
     def taken(self) -> None:
         """Grow a little: a request was taken whole."""
         with self._free:
             self._bytes = min(self._bytes * RECOVERY, self._most_bytes)
-            if self._bytes == self._most_bytes and self._permits < self._most_permits:
-                self._permits += 1
+            if self._bytes == self._most_bytes and self.permits < self._most_permits:
+                self.permits += 1
                 self._free.notify_all()
