@@ -30,7 +30,8 @@ from movies_etl.index import (
 from movies_etl.settings import Settings
 
 from tests.samples import document
-from tests.simulation.elasticsearch import POISON, Node, SimulatedClient
+from tests.simulation.client import SimulatedClient
+from tests.simulation.elasticsearch import POISON, Node
 from tests.simulation.world import World
 
 DESCRIBED = definition(Settings().include_dir)

@@ -30,10 +30,11 @@ from tests.simulation.postgres import (
     Link,
     Named,
     Postgres,
-    SimulatedSource,
     Transaction,
 )
-from tests.simulation.world import World, simulated
+from tests.simulation.source import SimulatedSource
+from tests.simulation.stand_ins import simulated
+from tests.simulation.world import World
 
 NAME = {"film_work": "title", "genre": "name", "person": "full_name"}
 STAMPS = (

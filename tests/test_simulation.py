@@ -11,11 +11,11 @@ from tests.simulation.play import play, play_on_all, replay
 
 
 def test_no_history_diverges() -> None:
-    tally = play(range(150))
+    tally = play(range(500))
     assert tally.diverged == []
-    assert tally.kills > 80
-    assert tally.zombies > 30
-    assert tally.rivals > 30
+    assert tally.kills > 400
+    assert tally.zombies > 50
+    assert tally.rivals > 50
 
 
 @pytest.mark.long
@@ -23,6 +23,13 @@ def test_no_history_diverges() -> None:
 def test_no_history_of_five_thousand_diverges() -> None:
     tally = play_on_all(range(10_000, 15_000), os.cpu_count() or 1)
     assert (tally.histories, tally.diverged) == (5000, [])
+    assert tally.kills > 4000
+    assert tally.zombies > 500
+    assert tally.rivals > 500
+    assert tally.late > 500
+    assert tally.recreated > 200
+    assert tally.clock_steps > 1000
+    assert tally.zoned > 500
 
 
 def test_several_processes_play_what_one_plays() -> None:

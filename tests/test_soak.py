@@ -12,7 +12,7 @@ import pytest
 
 from tests import soak
 from tests.simulation.breaks import BREAKS
-from tests.simulation.history import Tally
+from tests.simulation.tally import Tally
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from movies_etl.starts import Starts
 from movies_etl.stream_run import StreamRun
 from movies_etl.streams import FILM_WORK, GENRE, PERSON
 
-from tests.simulation.elasticsearch import SimulatedClient
-from tests.simulation.postgres import SimulatedSource
+from tests.simulation.client import SimulatedClient
+from tests.simulation.source import SimulatedSource
 
 LIMIT = 300
 """Histories within which a broken rule must be found."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from movies_etl.cursors import Cursor
+from movies_etl.cursors import Cursor, Position
 from movies_etl.dead_letters import INDEX as LETTERS
 from movies_etl.streams import STREAMS
 
@@ -88,25 +88,29 @@ def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> N
     """
     postgres = history.postgres
     (of,) = [one for one in STREAMS if one.name == stream]
-    before = history.cursors.texts.get(stream)
-    held = None if before is None else Cursor.from_json(before, where=stream)
+    held = history.cursors.held(stream)
     if held and (held.index, held.rows, held.links) == (cursor.index, cursor.rows, cursor.links):
         return
+    counts = held and held.index == cursor.index and not task.source.lost
     for feed, position in zip(of.feeds, (cursor.rows, cursor.links), strict=False):
-        if position is None:
+        earlier = (held.rows if feed.name == "rows" else held.links) if held else None
+        if earlier is position or earlier == position:
             continue
-        place = (position.stamp[:26], position.id)
-        earlier = held and (held.rows if feed.name == "rows" else held.links)
-        if earlier == position:
+        place = _place(position)
+        if counts and place < _place(earlier):
+            raise Divergence(f"{task.name}: cursor {stream} went back to {place}")
+        if position is None:
             continue
         if place not in postgres.places[feed.table]:
             raise Divergence(f"{task.name}: cursor {stream} stands at no row: {place}")
         if place[0] >= task.source.below(feed, history.farthest).stamp[:26]:
             raise Divergence(f"{task.name}: cursor {stream} passed the horizon: {place}")
-        counts = held and held.index == cursor.index and not task.source.lost
-        if counts and earlier and place < (earlier.stamp[:26], earlier.id):
-            raise Divergence(f"{task.name}: cursor {stream} went back to {place}")
     check_loaded(history, task, stream, cursor)
+
+
+def _place(position: Position | None) -> tuple[str, str]:
+    """Return a position as rows have it; the beginning is below every row."""
+    return (position.stamp[:26], position.id) if position else ("", "")
 
 
 def check_loaded(history: History, task: Task, stream: str, cursor: Cursor) -> None:
@@ -114,7 +118,7 @@ def check_loaded(history: History, task: Task, stream: str, cursor: Cursor) -> N
     index = next((one for one in history.node.indexes.values() if one.uuid == cursor.index), None)
     if index is None or cursor.rows is None:
         return
-    upto = (cursor.rows.stamp[:26], cursor.rows.id)
+    upto = _place(cursor.rows)
     tables = history.postgres.tables
     if stream == "film_work":
         for film in tables["film_work"].values():

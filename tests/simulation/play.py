@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 
 from tests.simulation.breaks import BREAKS
-from tests.simulation.history import History, Tally
-from tests.simulation.world import Divergence, simulated
+from tests.simulation.history import History
+from tests.simulation.stand_ins import simulated
+from tests.simulation.tally import Tally
+from tests.simulation.world import Divergence
 
 EVERY = 10.0
 """Seconds between two lines of progress."""
@@ -88,6 +90,9 @@ def _one(history: History, tally: Tally) -> str | None:
         error = f"{type(unexpected).__name__}: {unexpected}"
     tally.histories += 1
     tally.steps += history.world.steps
+    tally.late += history.node.arrived
+    tally.clock_steps += history.world.clock_steps
+    tally.zoned += history.zone is not None
     if error:
         tally.divergences += 1
         tally.diverged.append(history.seed)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from movies_etl.sync import Requests
 
+from tests.simulation.edits import DESCRIPTION, MOST_FILMS
 from tests.simulation.elasticsearch import POISON
+from tests.simulation.events import arrive, let_all_go
 from tests.simulation.postgres import Film, Link, Named
+from tests.simulation.runs import run
 from tests.simulation.world import SECOND
-from tests.simulation.writers import DESCRIPTION, MOST_FILMS
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -22,10 +24,10 @@ SETTLED = 12 * SECOND
 def die(history: History, action: str, times: int, asked: Requests | None = None) -> None:
     """Let the task of a run die when it comes to an action for so many times."""
     history.world.doom_at(action, times)
-    history.run(retries=0, asked=asked)
+    run(history, retries=0, asked=asked)
     history.world.doom = None
     if history.world.hushed:
-        history.let_all_go()
+        let_all_go(history)
 
 
 def leave_under_way(history: History, film: Film) -> None:
@@ -55,12 +57,12 @@ def any_film(history: History) -> Film | None:
 def read_before_it_arrives(history: History) -> None:
     """Read what was just written; it may be for the last time, and then what is late arrives."""
     if history.world.chance(0.3):
-        history.run()
+        run(history)
         return
     rest(history)
-    history.run()
+    run(history)
     while history.node.late:
-        history.arrive()
+        arrive(history)
 
 
 def is_locked(history: History, table: str, key: str) -> bool:
@@ -92,7 +94,7 @@ def write_in(history: History, transaction: Transaction, table: str, *rows: Any)
     for row in rows:
         new = row._replace(stamp=transaction.stamp, xmin=transaction.xmin)
         transaction.writes.append((table, new))
-        history.note(f"{transaction.name}: {table} {tuple(new)}")
+        history.note("%s: %s %s", transaction.name, table, tuple(new))
 
 
 def link_all(history: History, table: str) -> None:
@@ -106,6 +108,13 @@ def link_all(history: History, table: str) -> None:
     )
     new = [Link(f"l-{film}-{key}", None, "", film, key, "writer") for film in missing]
     write(history, f"{table}_film_work", *new)
+
+
+def add_films(history: History, least: int) -> None:
+    """Write films until there are so many."""
+    missing = least - len(history.postgres.tables["film_work"])
+    keys = [f"f{history.runs}-{number}" for number in range(missing)]
+    write(history, "film_work", *(Film(key, None, "", key, None, DESCRIPTION) for key in keys))
 
 
 def rest(history: History) -> None:

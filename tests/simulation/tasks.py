@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ from movies_etl.settings import Settings
 from movies_etl.window import Window
 
 from tests.simulation.check import check_cursor
-from tests.simulation.elasticsearch import SimulatedClient
-from tests.simulation.postgres import SimulatedSource
-from tests.simulation.world import Killed, World, described
+from tests.simulation.client import SimulatedClient
+from tests.simulation.source import SimulatedSource
+from tests.simulation.world import Killed, World
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -93,6 +93,15 @@ class Cursors:
     def __init__(self, history: History) -> None:
         self.history = history
         self.texts: dict[str, str] = {}
+        self._saved: dict[str, tuple[str, Cursor]] = {}
+
+    def held(self, stream: str) -> Cursor | None:
+        """Return what is kept, as it was saved where nobody changed it since."""
+        text = self.texts.get(stream)
+        if text is None:
+            return None
+        saved = self._saved.get(stream)
+        return saved[1] if saved and saved[0] is text else Cursor.from_json(text, where=stream)
 
     def load(self, stream: str) -> Cursor | None:
         self.history.world.step(f"load cursor {stream}")
@@ -104,11 +113,10 @@ class Cursors:
         task = self.history.tasks[-1] if self.history.tasks else None
         if task and task.window:
             check_cursor(self.history, task, stream, cursor)
-        self.texts[stream] = cursor.to_json()
-        if self.history.world.trace:
-            self.history.note(
-                f"cursor {stream}: {described(cursor.model_dump_json(by_alias=True))}"
-            )
+        text = cursor.to_json()
+        self.texts[stream] = text
+        self._saved[stream] = text, cursor
+        self.history.note("cursor %s: %s", stream, text)
         self.history.world.step(f"saved cursor {stream}")
 
 
@@ -149,8 +157,3 @@ class Task:
         for answer in list(self.executor.waiting):
             if world.chance(0.5):
                 answer.leave()
-
-
-def sent(results: Sequence[Any]) -> int:
-    """Return how many documents a run's tasks sent."""
-    return sum(counters.indexed + counters.conflicts for counters in results)

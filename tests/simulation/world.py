@@ -8,26 +8,11 @@ its own ``step`` while what happens meanwhile runs on top of it.
 
 from __future__ import annotations
 
-import gc
-import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any, TypeVar
-from unittest import mock
 from zoneinfo import ZoneInfo
-
-import tenacity
-import tenacity.nap
-import tenacity.wait
-from movies_etl import dead_letters, horizon, init, lock, throttle
-from movies_etl import index as elastic
-from movies_etl.cursors import Cursor
-from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
-from movies_etl.patience import retrying
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -35,9 +20,9 @@ ACTION = 900
 """Microseconds that one action of the program takes."""
 
 ChoiceT = TypeVar("ChoiceT")
-ResultT = TypeVar("ResultT")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_OF_UTC = datetime(1970, 1, 1)  # noqa: DTZ001 - its texts have no zone
 
 
 class Killed(BaseException):
@@ -64,6 +49,7 @@ class World:
         self.trace = trace
         self.now = 0
         self.behind = 0
+        self.clock_steps = 0
         self.steps = 0
         self.calm = True
         self.restlessness = 20
@@ -77,6 +63,11 @@ class World:
     def database_clock(self) -> int:
         """The database's clock in microseconds; it may be set back, the site's own never is."""
         return self.now - self.behind
+
+    def set_back(self, microseconds: int) -> None:
+        """Set the database's clock so far behind the site's."""
+        self.behind = microseconds
+        self.clock_steps += 1
 
     def step(self, action: str) -> None:
         """Let time pass before an action, and the world move."""
@@ -128,6 +119,11 @@ class World:
         self.step("sleep")
 
 
+def weighted(*choices: tuple[ChoiceT, int]) -> list[ChoiceT]:
+    """Return each choice as many times as it weighs, for :meth:`World.pick`."""
+    return [choice for choice, weight in choices for _ in range(weight)]
+
+
 def microseconds(moment: str) -> int:
     """Read ISO 8601."""
     return (datetime.fromisoformat(moment) - _EPOCH) // timedelta(microseconds=1)
@@ -135,11 +131,7 @@ def microseconds(moment: str) -> int:
 
 def utc(moment: int) -> str:
     """Write microseconds as PostgreSQL shows a ``timestamptz`` in UTC, without the zone."""
-    return (
-        (_EPOCH + timedelta(microseconds=moment))
-        .replace(tzinfo=None)
-        .isoformat(timespec="microseconds")
-    )
+    return (_EPOCH_OF_UTC + timedelta(microseconds=moment)).isoformat(timespec="microseconds")
 
 
 def on_the_wall(moment: int, zone: str) -> str:
@@ -148,97 +140,7 @@ def on_the_wall(moment: int, zone: str) -> str:
     return shown.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
-class Clock:
-    """The module ``time`` of the program while it is simulated."""
-
-    world: World
-
-    def monotonic(self) -> float:
-        """Return the world's seconds."""
-        return self.world.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Move the world's clock."""
-        self.world.sleep(seconds)
-
-
-CLOCK = Clock()
-
-
-class _Retrying:
-    """A retry that costs little as long as nothing goes wrong; the program's own from then on."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def __call__(self, call: Callable[..., ResultT], *arguments: Any) -> ResultT:
-        try:
-            return call(*arguments)
-        except (IndexUnavailableError, SourceUnavailableError):
-            if not self._seconds:
-                raise
-        return retrying(self._seconds)(call, *arguments)
-
-
-class _Dice:
-    """The module ``random`` of the retries while they are simulated."""
-
-    def uniform(self, low: float, high: float) -> float:
-        return CLOCK.world.random.uniform(low, high)
-
-
-class _Unlocked:
-    """A condition for one thread: a sender on top of another cannot wait for it to end."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_error: object) -> None:
-        pass
-
-    def wait_for(self, _condition: object) -> None:
-        pass
-
-    def notify_all(self) -> None:
-        pass
-
-
-def _none_is_missing(_indexes: object) -> list[str]:
-    return []
-
-
-@contextmanager
-def simulated() -> Iterator[None]:
-    """Give the program the world's clock and dice in place of the machine's."""
-    program = logging.getLogger("movies_etl")
-    level, thresholds = program.level, gc.get_threshold()
-    program.setLevel(logging.CRITICAL)
-    gc.set_threshold(20_000)  # a history's objects live for a moment
-    with ExitStack() as stack:
-        for module in (tenacity, tenacity.nap, lock, horizon):
-            stack.enter_context(mock.patch.object(module, "time", CLOCK))
-        stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
-        one_thread = SimpleNamespace(Condition=_Unlocked)
-        stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
-        stack.enter_context(mock.patch.object(init, "LOCK_WAIT", 1.0))
-        for module in (elastic, dead_letters):
-            stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
-        stack.enter_context(mock.patch.object(init, "missing_indexes", _none_is_missing))
-        for owner, name in ((elastic, "definition"), (horizon, "on_the_wall"), (horizon, "parse")):
-            stack.enter_context(
-                mock.patch.object(owner, name, lru_cache(500)(getattr(owner, name)))
-            )
-        stack.enter_context(
-            mock.patch.object(Cursor, "from_json", lru_cache(500)(Cursor.from_json))
-        )
-        try:
-            yield
-        finally:
-            program.setLevel(level)
-            gc.set_threshold(*thresholds)
-
-
 def described(value: Any) -> str:
-    """Write a value for a trace, short."""
-    text = str(value)
+    """Write a value for a trace, short and on one line."""
+    text = " ".join(str(value).split())
     return text if len(text) < 160 else text[:157] + "..."

@@ -1,0 +1,218 @@
+"""A client of the model of Elasticsearch: just the calls that the program makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import elasticsearch
+from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
+
+from tests.simulation.elasticsearch import Held, IndexModel, Late, Node, Operation
+from tests.simulation.world import Killed
+
+
+def _parsed(operations: bytes | Sequence[dict[str, Any]]) -> list[Operation]:
+    lines: Iterable[dict[str, Any]]
+    if isinstance(operations, bytes):
+        lines = json.loads(b"[%b]" % operations.rstrip().replace(b"\n", b","))
+    else:
+        lines = operations
+    found = []
+    rest = iter(lines)
+    for action in rest:
+        ((kind, meta),) = action.items()
+        source = next(rest) if kind == "index" else None
+        found.append(Operation(meta["_id"], meta.get("version"), source))
+    if all(operation.source is None for operation in found):
+        found.sort(key=lambda operation: operation.key)  # the letters' come from a set
+    return found
+
+
+_NODE = NodeConfig("http", "simulated", 9200)
+
+
+@cache
+def _meta(status: int) -> ApiResponseMeta:
+    return ApiResponseMeta(
+        node=_NODE, status=status, http_version="1.1", headers=HttpHeaders(), duration=0.0
+    )
+
+
+def api_error(status: int, kind: str) -> elasticsearch.ApiError:
+    """Return the error that the client raises for an answer of this status."""
+    error = {404: elasticsearch.NotFoundError, 400: elasticsearch.BadRequestError}.get(
+        status, elasticsearch.ApiError
+    )
+    return error(kind, _meta(status), {"error": {"type": kind}})
+
+
+class SimulatedClient:
+    """A client of one task; it stands for ``Elasticsearch`` and its ``indices`` as well.
+
+    :param faults: probability that a request goes wrong on its way.
+    """
+
+    def __init__(self, node: Node, faults: float) -> None:
+        self.node = node
+        self.faults = faults
+        self.dead = False
+        self.indices = self
+
+    def options(self, **_options: Any) -> SimulatedClient:
+        """Return a client with other options: they are of no consequence here."""
+        return self
+
+    def _request(self, action: str) -> None:
+        self.node.world.step(action)
+        if self.faults and self.node.world.chance(self.faults):
+            if self.node.world.chance(0.3):
+                raise api_error(self.node.world.random.choice((429, 503)), "busy")
+            raise elasticsearch.ConnectionError(f"lost at {action}")
+
+    def _index(self, name: str) -> IndexModel:
+        if name not in self.node.indexes:
+            raise api_error(404, "index_not_found_exception")
+        return self.node.indexes[name]
+
+    # -- the server and its indexes --------------------------------------------------------------
+
+    def info(self) -> dict[str, Any]:
+        self._request("info")
+        return {"version": {"number": f"{elasticsearch.__version__[0]}.19.3"}}
+
+    def get(self, *, index: str, ignore_unavailable: bool) -> list[str]:
+        del ignore_unavailable
+        self._request("get alias")
+        return [index] if index in self.node.indexes else sorted(self.node.aliased)
+
+    def get_settings(self, *, index: str, name: str) -> dict[str, Any]:
+        del name
+        self._request("get uuid")
+        return {index: {"settings": {"index": {"uuid": self._index(index).uuid}}}}
+
+    def get_mapping(self, *, index: str) -> dict[str, Any]:
+        self._request("get mapping")
+        return {index: {"mappings": self._index(index).mappings}}
+
+    def exists(self, *, index: str) -> bool:
+        self._request("exists")
+        return index in self.node.indexes
+
+    def create(
+        self,
+        *,
+        index: str,
+        settings: object,
+        mappings: dict[str, Any],
+        aliases: object = None,
+        wait_for_active_shards: object = None,
+    ) -> None:
+        del settings, wait_for_active_shards
+        self._request("create index")
+        if index in self.node.indexes:
+            raise api_error(400, "resource_already_exists_exception")
+        self.node.create(index, mappings, aliased=bool(aliases))
+        self._answer("create index")
+
+    def exists_index_template(self, *, name: str) -> bool:
+        self._request(f"exists template {name}")
+        return self.node.forbids_automatic_creation
+
+    def put_index_template(self, *, allow_auto_create: bool, **_described: Any) -> None:
+        self._request("put template")
+        self.node.forbids_automatic_creation = not allow_auto_create
+
+    def refresh(self, *, index: str) -> None:
+        self._request("refresh")
+        self._index(index).refresh()
+
+    # -- documents -------------------------------------------------------------------------------
+
+    def mget(
+        self,
+        *,
+        index: str,
+        ids: Sequence[str],
+        source_includes: Sequence[str],
+        realtime: bool = True,
+        filter_path: object = None,
+    ) -> dict[str, Any]:
+        del filter_path
+        self._request("mget")
+        if index not in self.node.indexes:
+            error = {"type": "index_not_found_exception", "reason": "no such index"}
+            return {"docs": [{"_id": key, "error": error} for key in ids]}
+        of = self.node.indexes[index]
+        held = of.held if realtime else of.searchable
+        return {"docs": [_got(key, held.get(key), source_includes) for key in ids]}
+
+    def search(
+        self,
+        *,
+        index: str,
+        size: int,
+        source_includes: Sequence[str],
+        sort: str,
+        search_after: Sequence[str] | None,
+        **_options: Any,
+    ) -> dict[str, Any]:
+        self._request("search")
+        found = sorted(
+            (held.source[sort], key)
+            for key, held in self._index(index).searchable.items()
+            if search_after is None or held.source[sort] > search_after[0]
+        )
+        searchable = self._index(index).searchable
+        hits = [
+            _got(key, searchable[key], source_includes) | {"sort": [place]}
+            for place, key in found[:size]
+        ]
+        return {"hits": {"hits": hits}}
+
+    def count(self, *, index: str) -> dict[str, int]:
+        self._request("count")
+        return {"count": len(self._index(index).searchable)}
+
+    def bulk(
+        self,
+        *,
+        index: str,
+        operations: bytes | Sequence[dict[str, Any]],
+        filter_path: object = None,
+        refresh: bool = False,
+    ) -> dict[str, Any]:
+        del filter_path
+        request = Late(index, _parsed(operations), refresh)
+        if self.dead:
+            self.node.late.append(request)
+            raise Killed
+        world = self.node.world
+        try:
+            self._request("bulk")
+        except Killed:
+            if world.chance(0.5):
+                self.node.late.append(request)  # it left before the task died
+            raise
+        if self.faults and world.chance(self.faults):
+            self.node.late.append(request)
+            if world.chance(0.5):
+                self.node.arrive(request)
+            raise elasticsearch.ConnectionTimeout("no answer to bulk")
+        items = self.node.carry_out(request)
+        self._answer("bulk")
+        kinds = ("index" if one.source is not None else "delete" for one in request.operations)
+        return {"items": [{kind: item} for kind, item in zip(kinds, items, strict=True)]}
+
+    def _answer(self, action: str) -> None:
+        """Let the world move between what is carried out and its answer."""
+        self.node.world.step(f"{action}, carried out, before its answer")
+
+
+def _got(key: str, held: Held | None, includes: Sequence[str]) -> dict[str, Any]:
+    if held is None:
+        return {"_id": key, "found": False}
+    source = {name: held.source[name] for name in includes if name in held.source}
+    return {"_id": key, "found": True, "_version": held.version, "_source": source}

@@ -1,0 +1,117 @@
+"""What operators do: cursors deleted, indexes replaced, tasks cleared, films asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from movies_etl import index as elastic
+from movies_etl.cursors import LEASE
+from movies_etl.starts import Reload
+from movies_etl.streams import STREAMS
+from movies_etl.sync import Requests
+
+from tests.simulation.runs import clear, run
+from tests.simulation.world import ACTION, MINUTE, SECOND
+
+if TYPE_CHECKING:
+    from tests.simulation.history import History
+
+
+def operate(history: History) -> None:
+    """Do one of the things that operators do."""
+    history.world.pick(DEEDS)(history)
+
+
+def delete_cursors(history: History, *, everything: bool = False) -> None:
+    """Delete a cursor or all; not while documents are far ahead of the clock: an error."""
+    clock = history.world.database_clock + LEASE
+    for index in history.node.indexes.values():
+        if any(held.version > clock for held in index.held.values()):
+            return
+    names = list(history.cursors.texts)
+    if names:
+        everything = everything or history.world.chance(0.4)
+        some = names if everything else [history.world.random.choice(names)]
+        for name in some:
+            del history.cursors.texts[name]
+        history.note("deleted the cursors of %s", some)
+
+
+def replace_index(history: History) -> None:
+    """Delete the index, move the alias to an empty one, or recreate it under its name."""
+    node, name = history.node, next(iter(sorted(history.node.aliased)), None)
+    if name is None or not history.operated:
+        return
+    history.tally.recreated += 1
+    draw = history.world.random.random()
+    if draw < 0.4:
+        node.delete(name)
+        history.note("deleted index %s", name)
+        return
+    mappings = elastic.definition(history.settings.include_dir)["mappings"]
+    if draw < 0.7 or history.tasks:  # under a running task it would be taken for the same
+        node.aliased.discard(name)
+        name = f"movies-manual-{history.tally.recreated}"
+    node.create(name, mappings, aliased=True)
+    history.note("alias movies leads to a fresh %s", name)
+
+
+def mend_alias(history: History) -> None:
+    """Leave the alias to one index, when it was moved while ``init`` created one."""
+    for name in sorted(history.node.aliased)[1:]:
+        history.node.aliased.discard(name)
+
+
+def empty_index(history: History) -> None:
+    """Delete every document by hand; seen only while nothing writes until the next init."""
+    live = history.node.live()
+    if live and not history.tasks and not history.node.late:
+        live.held.clear()
+        live.refresh()
+        history.windows.clear()  # what a cleared task adds hides from init that it was emptied
+        history.note("emptied the index")
+
+
+def reload(history: History) -> None:
+    """Trigger a run that loads a stream again."""
+    which: Reload = history.world.random.choice(("all", "film_work", "genre", "person"))
+    history.note("reload=%s", which)
+    run(history, reload=which)
+
+
+def clear_a_task(history: History) -> None:
+    """Clear a task of an earlier run."""
+    if history.windows:
+        first = history.world.pick(STREAMS).name
+        clear(history, history.world.pick(history.windows), first)
+
+
+def ask_for_films(history: History) -> None:
+    """Trigger a run that loads films, and replays dead letters."""
+    films = list(history.postgres.tables["film_work"])
+    ids = history.world.random.sample(films, min(2, len(films)))
+    replay = ("all",) if history.world.chance(0.5) else ()
+    history.note("ids=%s replay=%s", ids, replay)
+    run(history, asked=Requests(ids=ids, replay=replay))
+
+
+def set_clock(history: History) -> None:
+    """Set the database's clock back, or right again."""
+    world = history.world
+    if not history.steps_back:
+        return
+    longest = world.random.choice((20 * ACTION, 4 * SECOND, 3 * MINUTE))
+    world.set_back(0 if world.behind else world.random.randint(1, longest))
+    history.note("the database's clock is %s s behind", world.behind / SECOND)
+
+
+DEEDS = (
+    delete_cursors,
+    replace_index,
+    mend_alias,
+    empty_index,
+    reload,
+    ask_for_films,
+    clear_a_task,
+    set_clock,
+)

@@ -1,0 +1,61 @@
+"""Scenarios of names that change: after a load, while a run begins, during the first load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from movies_etl.sync import Requests
+
+from tests.simulation.operators import delete_cursors
+from tests.simulation.runs import run
+from tests.simulation.staging import SETTLED, add_films, free_row, link_all, rename_all, rest, write
+
+if TYPE_CHECKING:
+    from tests.simulation.history import History
+
+
+def rename_what_was_just_loaded(history: History) -> None:
+    """A film is loaded, and a moment later a person or genre of it has another name."""
+    history.note("scenario: renamed just after the load")
+    if film := free_row(history, "film_work"):
+        write(history, "film_work", film)
+    run(history)
+    rename_all(history, history.world.pick(("genre", "person")))
+    history.world.now += SETTLED
+    run(history)
+
+
+def rename_while_a_run_begins(history: History) -> None:
+    """Names change between the first look of ``init`` and the horizon, and are settled at once."""
+    history.note("scenario: renamed while a run begins")
+    world, table = history.world, history.world.pick(("genre", "person"))
+    link_all(history, table)
+    rest(history)
+    run(history)
+
+    def rename() -> None:
+        rename_all(history, table)
+        world.now += SETTLED
+
+    world.meanwhile_at("info", 1, rename)
+    run(history)
+    world.doom = None
+
+
+def rename_during_the_first_load(history: History) -> None:
+    """Names change while everything is loaded again; the task that would see it at once dies."""
+    history.note("scenario: everything is loaded while names change")
+    world, table = history.world, history.world.pick(("genre", "person"))
+    add_films(history, 3)
+    link_all(history, table)
+    rest(history)
+    delete_cursors(history, everything=True)
+
+    def rename() -> None:
+        rename_all(history, table)
+        if world.chance(0.7):
+            world.doom_at(f"{table}/changed.sql", 1)
+
+    world.meanwhile_at("documents.sql", 2, rename)
+    run(history, retries=0, asked=Requests(page_size=2))
+    world.doom = None

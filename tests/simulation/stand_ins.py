@@ -1,0 +1,128 @@
+"""What stands in for the machine's clock and dice, and for what would only take time."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from unittest import mock
+
+import tenacity
+import tenacity.nap
+import tenacity.wait
+from movies_etl import dead_letters, horizon, init, lock, throttle
+from movies_etl import index as elastic
+from movies_etl import sync as loop
+from movies_etl.cursors import Cursor
+from movies_etl.documents import Movie
+from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
+from movies_etl.patience import retrying
+
+from tests.simulation.world import World
+
+ResultT = TypeVar("ResultT")
+
+
+class Clock:
+    """The module ``time`` of the program while it is simulated."""
+
+    world: World
+
+    def monotonic(self) -> float:
+        """Return the world's seconds."""
+        return self.world.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Move the world's clock."""
+        self.world.sleep(seconds)
+
+
+CLOCK = Clock()
+
+
+class _Retrying:
+    """A retry that costs little as long as nothing goes wrong; the program's own from then on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __call__(self, call: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        try:
+            return call(*arguments)
+        except (IndexUnavailableError, SourceUnavailableError):
+            if not self._seconds:
+                raise
+        return retrying(self._seconds)(call, *arguments)
+
+
+class _Dice:
+    """The module ``random`` of the retries while they are simulated."""
+
+    def uniform(self, low: float, high: float) -> float:
+        return CLOCK.world.random.uniform(low, high)
+
+
+class _Unlocked:
+    """A condition for one thread: a sender on top of another cannot wait for it to end."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def wait_for(self, _condition: object) -> None:
+        pass
+
+    def notify_all(self) -> None:
+        pass
+
+
+def _copied(cursor: Cursor, **changes: object) -> Cursor:
+    return cursor.model_copy(update=changes)
+
+
+def _none_is_missing(_indexes: object) -> list[str]:
+    return []
+
+
+@contextmanager
+def simulated() -> Iterator[None]:
+    """Give the program the world's clock and dice in place of the machine's."""
+    program = logging.getLogger("movies_etl")
+    level, thresholds = program.level, gc.get_threshold()
+    program.setLevel(logging.CRITICAL)
+    gc.set_threshold(20_000)  # a history's objects live for a moment
+    with ExitStack() as stack:
+        for module in (tenacity, tenacity.nap, lock, horizon):
+            stack.enter_context(mock.patch.object(module, "time", CLOCK))
+        stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
+        one_thread = SimpleNamespace(Condition=_Unlocked)
+        stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
+        stack.enter_context(mock.patch.object(init, "LOCK_WAIT", 1.0))
+        for module in (elastic, dead_letters):
+            stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
+        stack.enter_context(mock.patch.object(init, "missing_indexes", _none_is_missing))
+        stack.enter_context(mock.patch.object(loop, "asdict", vars))  # for logs that nobody reads
+        pure: tuple[tuple[Any, str], ...] = (
+            (elastic, "definition"),
+            (horizon, "on_the_wall"),
+            (horizon, "parse"),
+            (Cursor, "from_json"),
+            (Movie, "model_validate_json"),
+        )
+        for owner, name in pure:
+            stack.enter_context(
+                mock.patch.object(owner, name, lru_cache(500)(getattr(owner, name)))
+            )
+        # What a cursor is moved to is validated when it is read again.
+        stack.enter_context(mock.patch.object(Cursor, "moved", _copied))
+        try:
+            yield
+        finally:
+            program.setLevel(level)
+            gc.set_threshold(*thresholds)
