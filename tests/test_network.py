@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import re
+from collections.abc import Iterator, Sequence
 
 import pytest
+from movies_etl import airflow_tasks
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
+from movies_etl.source import Document, Source
 from movies_etl.streams import FILM_WORK
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.faults import each_item, refusal
 from tests.proxy import Fault, Proxy, answer, cut_answer, cut_request, delay, silence
-from tests.site import Site
+from tests.site import MemoryCursors, Site
 from tests.tasks import Tasks
 from tests.truthful import TruthfulCursors
 
@@ -135,6 +139,29 @@ def test_a_run_goes_on_when_postgresql_is_cut_in_the_middle_of_an_answer(
     assert planned.hits == 1
     assert result["indexed"] >= FILMS
     site.assert_equal()
+
+
+def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
+    tasks: Tasks, site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    site.cursors = MemoryCursors()  # quick ones: an attempt is over before PAUSE
+    monkeypatch.setattr(airflow_tasks, "PAUSE", 2.0)
+    window = tasks.init()
+    documents = Source.documents
+    is_lost = iter([False, False, True])
+
+    def read_or_lose(source: Source, films: Sequence[str]) -> tuple[int, list[Document]]:
+        if next(is_lost, False):
+            raise SourceUnavailableError("lost")
+        return documents(source, films)
+
+    monkeypatch.setattr(Source, "documents", read_or_lose)
+    result = tasks.sync(FILM_WORK, window)
+    assert next(is_lost, None) is None
+    assert result["seconds"] >= airflow_tasks.PAUSE
+    rates = [int(rate) for rate in re.findall(r"\((\d+) films/s\)", caplog.text)]
+    assert 0 < rates[-1] <= result["read"] / airflow_tasks.PAUSE
 
 
 def test_a_postgresql_that_does_not_let_in_is_told_and_the_next_run_mends_it(

@@ -7,6 +7,7 @@ among the dead letters. Only then may a cursor pass its film.
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Collection, KeysView, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Counters:
     :param conflicts: documents for which the index had a newer one.
     :param refused: documents parked as dead letters.
     :param pages: pages of films.
-    :param seconds: from the first statement to the last cursor.
+    :param seconds: from the task's beginning to the last cursor, over all attempts.
     """
 
     read: int = 0
@@ -43,6 +44,13 @@ class Counters:
     refused: int = 0
     pages: int = 0
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+
+    def tick(self) -> None:
+        """Bring ``seconds`` up to date."""
+        self.seconds = round(time.monotonic() - self._began, 3)
 
 
 class Settlement:

@@ -17,7 +17,6 @@ A crash between any two steps repeats a page and changes nothing else.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
@@ -61,7 +60,6 @@ def sync(
     asked = asked or Requests()
     counters = parts.counters
     page_size = asked.page_size or settings.page_size
-    started = time.monotonic()
     lock.take(parts.source, window.uuid, wait=parts.lock_wait)
     check_window(window, parts)
     run = StreamRun(stream, window, parts, settings)
@@ -72,10 +70,10 @@ def sync(
     for batch in batches(stream, run.cursor, parts.source, window, page_size):
         run.load(batch)
         if run.save_settled():
-            _log_page(stream, counters, time.monotonic() - started)
+            _log_page(stream, counters)
     run.finish()
 
-    counters.seconds = round(counters.seconds + time.monotonic() - started, 3)
+    counters.tick()
     log.info("%s is done: %s", stream.name, asdict(counters))
     return counters
 
@@ -108,7 +106,8 @@ def _asked_for(asked: Requests, letters: AbstractSet[str], page_size: int) -> It
         yield films[start : start + page_size]
 
 
-def _log_page(stream: Stream, done: Counters, seconds: float) -> None:
+def _log_page(stream: Stream, done: Counters) -> None:
+    done.tick()
     log.info(
         "%s: page %d, %d films read, %d indexed, %d unchanged (%.0f films/s)",
         stream.name,
@@ -116,5 +115,5 @@ def _log_page(stream: Stream, done: Counters, seconds: float) -> None:
         done.read,
         done.indexed,
         done.unchanged,
-        done.read / max(seconds, 1e-9),
+        done.read / max(done.seconds, 1e-3),
     )
