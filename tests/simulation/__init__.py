@@ -1,7 +1,8 @@
 """The program's own code over small models of both servers: seeded, replayable, fast.
 
-``python -m tests.simulation --help`` says how to run it; ``world.py`` is the place to begin
-reading, ``history.py`` says what may happen, ``breaks.py`` proves that it would be noticed.
+``python -m tests.simulation --help`` says how to run it. ``history.py`` is the place to begin
+reading; ``writers.py``, ``events.py``, ``operators.py`` and ``scenarios.py`` say what may happen,
+``check.py`` what must be true then, ``breaks.py`` proves that it would be noticed.
 """
 
 import sys

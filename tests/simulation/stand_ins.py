@@ -14,7 +14,7 @@ from unittest import mock
 import tenacity
 import tenacity.nap
 import tenacity.wait
-from movies_etl import dead_letters, horizon, init, lock, throttle
+from movies_etl import dead_letters, horizon, init, lock, source, throttle
 from movies_etl import index as elastic
 from movies_etl import sync as loop
 from movies_etl.cursors import Cursor
@@ -112,6 +112,8 @@ def simulated() -> Iterator[None]:
             (elastic, "definition"),
             (horizon, "on_the_wall"),
             (horizon, "parse"),
+            (lock, "key_of"),
+            (source, "Position"),
             (Cursor, "from_json"),
             (Movie, "model_validate_json"),
         )
