@@ -226,6 +226,27 @@ def test_many_refused_and_none_accepted_fail_the_task_and_save_nothing(loaded: S
     loaded.assert_equal()
 
 
+def test_many_refused_in_several_requests_say_where_the_cursor_stands(loaded: Site) -> None:
+    loaded.configure(page_size=10, bulk_bytes=390_000, senders=1)
+    for _ in range(25):
+        loaded.add_film(TOO_LONG, modified="now()")
+    before = loaded.cursors.load("film_work")
+    with pytest.raises(RefusedDocumentsError) as raised:
+        loaded.run()
+    after = loaded.cursors.load("film_work")
+    assert before is not None
+    assert after is not None
+    assert after.rows != before.rows
+    assert len(loaded.letters()) == 10
+    assert "refused 20 documents and accepted none" in str(raised.value)
+    assert "cursor stands at the last settled page; 10 of them are dead letters" in str(
+        raised.value
+    )
+    loaded.execute("UPDATE content.film_work SET title = 'Short' WHERE length(title) > 999")
+    assert sent(loaded.run(asked=Requests(replay=["all"]))) == 25
+    loaded.assert_equal()
+
+
 def test_many_refused_beside_one_accepted_are_dead_letters(loaded: Site) -> None:
     for _ in range(25):
         loaded.add_film(TOO_LONG, modified="now()")

@@ -27,4 +27,7 @@ class WriterBusyError(MoviesEtlError):
 
 
 class RefusedDocumentsError(MoviesEtlError):
-    """Documents were refused in a way that no single film explains; the cursor did not move."""
+    """Documents were refused in a way that no single film explains.
+
+    The cursor stands at the last settled page.
+    """

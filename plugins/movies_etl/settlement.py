@@ -133,10 +133,12 @@ class Settlement:
         self._refused_by_index += len(outcome.refused)
         if self._refused_by_index >= FUSE and outcome.refused and not self.counters.indexed:
             first = outcome.refused[0]
+            parked = self._refused_by_index - len(outcome.refused)
             raise RefusedDocumentsError(
                 f"Elasticsearch refused {self._refused_by_index} documents and accepted none; "
                 f"film {first.item.film}: {first.reason}. The mapping of {self._index.name} does "
-                "not fit the documents; the cursor did not move."
+                "not fit the documents. The cursor stands at the last settled page; "
+                f"{parked} of them are dead letters, which the param replay tries again."
             )
 
     def _check_versions(self, conflicts: Sequence[Item]) -> None:
