@@ -1,4 +1,4 @@
-"""The Airflow plugin: puts Movies ETL on the list of plugins, with its version."""
+"""The Airflow plugin: puts Movies ETL on the list of plugins."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_a_worker_that_stands_still_keeps_its_place_and_ends_well(
     child = worker.start()
     hold_still(child, lambda: has_moved(cursors))
     state = {file: file.read_text() for file in cursors.folder.glob("*.json")}
-    with pytest.raises(WriterBusyError, match=rf"{NAME} \(pid \d+, role postgres.*Nothing was"):
+    with pytest.raises(WriterBusyError, match=rf"{NAME} \(pid \d+, role postgres.*changed nothing"):
         site.open()
     assert {file: file.read_text() for file in cursors.folder.glob("*.json")} == state
     child.send_signal(signal.SIGCONT)

@@ -50,7 +50,7 @@ def test_whoever_comes_second_is_told_who_writes_and_changes_nothing(
     with pytest.raises(WriterBusyError) as refused:
         tasks.get(task, partial(loaded.open, "all"))()
     assert f"{NAME} (pid {running.info.backend_pid}, role postgres" in str(refused.value)
-    assert "Nothing was changed" in str(refused.value)
+    assert "This attempt changed nothing" in str(refused.value)
     assert (loaded.documents(), loaded.cursors.texts, loaded.horizons.load()) == before
 
 

@@ -69,9 +69,9 @@ def take(session: Lockable, uuid: str, wait: float) -> None:
         holder = session.lock_holder(key)
         if time.monotonic() >= deadline:
             raise WriterBusyError(
-                f"Another task writes to this index: {holder or 'it ended just now'}. Nothing was "
-                "changed. Wait for it to end, or stop it; a worker that vanished is let go within "
-                "two minutes."
+                f"Another task writes to this index: {holder or 'it ended just now'}. This "
+                "attempt changed nothing. Wait for it to end, or stop it; a worker that vanished "
+                "is let go within two minutes."
             )
         log.info("Waiting for another writer: %s", holder)
         time.sleep(PAUSE)

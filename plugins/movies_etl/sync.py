@@ -87,14 +87,14 @@ def check_window(window: Window, parts: Parts) -> None:
     if not database.same_as(window.database):
         raise ConfigurationError(
             f"Connection movies_postgres leads to database {database.name}, but this run began "
-            f"with another ({window.database.name}). Nothing was written; trigger a new run."
+            f"with another ({window.database.name}). This attempt wrote nothing; trigger a new run."
         )
     index = live(parts.index.client, parts.index.patience)
     if index is None or index.name != window.index or index.uuid() != window.uuid:
         found = f"leads to {index.name}" if index else "is gone"
         raise ConfigurationError(
-            f"Alias movies {found}, but this run began with index {window.index}. Nothing was "
-            "written; trigger a new run (clearing this task alone would fail again)."
+            f"Alias movies {found}, but this run began with index {window.index}. This attempt "
+            "wrote nothing; trigger a new run (clearing this task alone would fail again)."
         )
 
 
