@@ -112,6 +112,18 @@ def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
     )
 
 
+@_rule("3-deleted")
+def no_fence_for_a_cursor_that_was_deleted() -> AbstractContextManager[object]:
+    """A genre or person cursor that is missing is taken for one that had ended cleanly."""
+    beginning = Starts._beginning
+
+    def broken(self: Any, held: dict[str, Any]) -> Any:
+        known = {name: cursor for name, cursor in held.items() if cursor or name == FILM_WORK.name}
+        return beginning(self, known)
+
+    return _patched((Starts, "_beginning", broken))
+
+
 @_rule("4")
 def no_pass_over_undated_rows() -> AbstractContextManager[object]:
     """Rows whose ``modified`` is NULL or infinite are not looked at."""

@@ -56,7 +56,7 @@ class Length(NamedTuple):
 LENGTHS = weighted(
     (Length(acts=2, scenarios=1, most_films=3), 72),
     (Length(acts=8, scenarios=0, most_films=3), 24),
-    (Length(acts=15, scenarios=2, most_films=6), 3),
+    (Length(acts=15, scenarios=2, most_films=6), 2),
     (Length(acts=15, scenarios=3, most_films=6), 1),
 )
 """Most are short: a second of them finds more than a second of long ones. What takes a long memory
@@ -93,7 +93,7 @@ class History:
         self.privileged = not world.chance(0.15)
         self.steps_back = world.chance(0.4)
         self.faults = choose((0.0, 0.01, 0.05))
-        self.operated = world.chance(0.4)
+        self.operated = world.chance(0.5)
         self.writers = Writers(self.postgres, self.note)
         self.cursors = Cursors(self)
         self.horizons = Horizons(world)

@@ -22,19 +22,18 @@ def operate(history: History) -> None:
     history.world.pick(DEEDS)(history)
 
 
-def delete_cursors(history: History, *, everything: bool = False) -> None:
-    """Delete a cursor or all; not while documents are far ahead of the clock: an error."""
+def delete_cursors(history: History, *names: str) -> None:
+    """Delete these cursors, else one or all; not while documents are ahead of the clock."""
     clock = history.world.database_clock + LEASE
     for index in history.node.indexes.values():
         if any(held.version > clock for held in index.held.values()):
             return
-    names = list(history.cursors.texts)
-    if names:
-        everything = everything or history.world.chance(0.4)
-        some = names if everything else [history.world.random.choice(names)]
-        for name in some:
-            del history.cursors.texts[name]
-        history.note("deleted the cursors of %s", some)
+    kept = tuple(history.cursors.texts)
+    if kept and not names:
+        names = kept if history.world.chance(0.4) else (history.world.pick(kept),)
+    for name in names:
+        history.cursors.texts.pop(name, None)
+    history.note("deleted the cursors of %s", names)
 
 
 def replace_index(history: History) -> None:

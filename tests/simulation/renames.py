@@ -6,9 +6,22 @@ from typing import TYPE_CHECKING
 
 from movies_etl.sync import Requests
 
+from tests.simulation.edits import DESCRIPTION
 from tests.simulation.operators import delete_cursors
+from tests.simulation.postgres import Film, Link, Named
 from tests.simulation.runs import run
-from tests.simulation.staging import SETTLED, add_films, free_row, link_all, rename_all, rest, write
+from tests.simulation.staging import (
+    SETTLED,
+    add_films,
+    free_row,
+    is_locked,
+    leave_under_way,
+    link_all,
+    read_before_it_arrives,
+    rename_all,
+    rest,
+    write,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -49,7 +62,7 @@ def rename_during_the_first_load(history: History) -> None:
     add_films(history, 3)
     link_all(history, table)
     rest(history)
-    delete_cursors(history, everything=True)
+    delete_cursors(history, *history.cursors.texts)
 
     def rename() -> None:
         rename_all(history, table)
@@ -59,3 +72,30 @@ def rename_during_the_first_load(history: History) -> None:
     world.meanwhile_at("documents.sql", 2, rename)
     run(history, retries=0, asked=Requests(page_size=2))
     world.doom = None
+
+
+def rename_and_back(history: History) -> None:
+    """A name changes, the task that sends it dies, its cursor is deleted; the name is as before.
+
+    The name and its link to the film are above the horizon: only there the film is compared
+    although the stream is loaded again.
+    """
+    history.note("scenario: a cursor is deleted while a request is under way")
+    table = history.world.pick(("genre", "person"))
+    film = Film(f"f{history.runs}-back", None, "", "back", None, DESCRIPTION)
+    write(history, "film_work", film)
+    rest(history)
+    run(history)
+    history.postgres.begin()
+    key = f"{table[0]}-{film.id}"
+    named = Named(key, None, "", key)
+    write(history, table, named)
+    write(history, f"{table}_film_work", Link(f"l{key}", None, "", film.id, key, "actor"))
+    run(history)
+    write(history, table, named._replace(name=f"{key} other"))
+    leave_under_way(history, film)
+    delete_cursors(history, table)
+    if not is_locked(history, table, key):
+        write(history, table, named)
+    run(history)
+    read_before_it_arrives(history)

@@ -14,6 +14,7 @@ from tests.simulation.fan_outs import go_on_with_the_page_of_a_newer_run, leave_
 from tests.simulation.operators import empty_index, replace_index
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY
 from tests.simulation.renames import (
+    rename_and_back,
     rename_during_the_first_load,
     rename_what_was_just_loaded,
     rename_while_a_run_begins,
@@ -147,5 +148,5 @@ SCENARIOS = weighted(
 )
 """Of any history; the more conditions one has to meet, the more often it is tried."""
 
-OF_OPERATORS = weighted((lose_the_index, 12))
+OF_OPERATORS = weighted((lose_the_index, 9), (rename_and_back, 12))
 """Of histories in which operators do something, beside the others."""
