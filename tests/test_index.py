@@ -143,6 +143,16 @@ def test_an_index_that_is_there_is_not_overwritten(index: Index) -> None:
     assert index.stored(["a"]) != {}
 
 
+def test_a_second_index_never_comes_behind_the_alias(client: Elasticsearch) -> None:
+    create(client, "movies-20260101000000", DESCRIBED)
+    with pytest.raises(IndexUnavailableError, match="has an index already"):
+        create(client, "movies-20260101000001", DESCRIBED)  # of an init that looked before
+    found = live(client)
+    assert found is not None
+    assert found.name == "movies-20260101000000"
+    assert not client.indices.exists(index="movies-20260101000001")
+
+
 def test_without_alias_and_index_nothing_is_live(client: Elasticsearch) -> None:
     client.indices.create(index="movies-20250101000000")  # an old one without the alias
     assert live(client) is None

@@ -6,12 +6,13 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from elasticsearch import Elasticsearch as Client
 from movies_etl import airflow_state, airflow_tasks
+from movies_etl import index as elastic
 from movies_etl.errors import (
     ConfigurationError,
     IndexUnavailableError,
@@ -268,6 +269,25 @@ def test_the_alias_has_two_indexes(init: Init, site: Site) -> None:
     message = init.fails()
     assert "movies-a, movies-b" in message
     assert "Remove it from all but one" in message
+
+
+def test_an_index_that_a_late_request_creates_at_the_same_moment_is_taken(
+    init: Init, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT", 15.0)
+    site.add_small_catalogue()
+    create = elastic.create
+
+    def late(client: Client, name: str, described: Mapping[str, object]) -> elastic.Index:
+        monkeypatch.setattr(elastic, "create", create)
+        create(client, "movies-20260101000000", described)
+        return create(client, name, described)
+
+    monkeypatch.setattr(elastic, "create", late)
+    init.run()
+    assert list(site.client.indices.get_alias(name="movies")) == ["movies-20260101000000"]
+    site.run()
+    site.assert_equal()
 
 
 def test_the_index_has_a_foreign_mapping(init: Init, site: Site) -> None:

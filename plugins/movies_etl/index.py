@@ -19,6 +19,9 @@ TEMPLATE = "movies"
 OVERLOADED = frozenset({429, 502, 503, 504})
 """HTTP statuses that say: later."""
 
+_TWO_WRITE_INDEXES = "illegal_state_exception"
+"""What Elasticsearch says of an alias that would have two indexes to write to."""
+
 
 class Stored(NamedTuple):
     """What the index has of a film.
@@ -223,17 +226,30 @@ def forbid_automatic_creation(client: Elasticsearch) -> None:
 def create(client: Elasticsearch, name: str, described: Mapping[str, Any]) -> Index:
     """Create an index and its alias in one request, so that neither is there without the other.
 
+    It is the alias's write index, of which Elasticsearch allows one: of two requests, one of which
+    may be late, only the first is carried out.
+
     :param name: ``movies-%Y%m%d%H%M%S``.
     :param described: settings and mappings.
+    :raises IndexUnavailableError: another index has come behind the alias since it was looked for.
     """
-    with explained():
-        client.indices.create(
-            index=name,
-            settings=described["settings"],
-            mappings=described["mappings"],
-            aliases={ALIAS: {}},
-            wait_for_active_shards=1,
-        )
+    try:
+        with explained():
+            client.indices.create(
+                index=name,
+                settings=described["settings"],
+                mappings=described["mappings"],
+                aliases={ALIAS: {"is_write_index": True}},
+                wait_for_active_shards=1,
+            )
+    except ConfigurationError as error:
+        refusal = error.__cause__
+        if isinstance(refusal, elasticsearch.ApiError) and refusal.error == _TWO_WRITE_INDEXES:
+            raise IndexUnavailableError(
+                f"Alias {ALIAS} has an index already, made while {name} was to be made. The next "
+                "attempt takes it."
+            ) from refusal
+        raise
     return Index(client, name)
 
 

@@ -107,14 +107,18 @@ class SimulatedClient:
         index: str,
         settings: object,
         mappings: dict[str, Any],
-        aliases: object = None,
+        aliases: dict[str, dict[str, bool]] | None = None,
         wait_for_active_shards: object = None,
     ) -> None:
         del settings, wait_for_active_shards
         self._request("create index")
         if index in self.node.indexes:
             raise api_error(400, "resource_already_exists_exception")
+        if aliases and self.node.written_to & self.node.aliased:
+            raise api_error(500, "illegal_state_exception")  # two write indexes of one alias
         self.node.create(index, mappings, aliased=bool(aliases))
+        if aliases:
+            self.node.written_to.add(index)
         self._answer("create index")
 
     def exists_index_template(self, *, name: str) -> bool:

@@ -61,6 +61,7 @@ class Node:
         self.world = world
         self.indexes: dict[str, IndexModel] = {}
         self.aliased: set[str] = set()
+        self.written_to: set[str] = set()
         self.forbids_automatic_creation = False
         self.late: list[Late] = []
         self.arrived = 0
@@ -71,6 +72,7 @@ class Node:
         """Create an index, in place of one of that name."""
         self._uuids += 1
         self.indexes[name] = IndexModel(f"uuid-{self._uuids}", mappings)
+        self.written_to.discard(name)
         if aliased:
             self.aliased.add(name)
         return self.indexes[name]
