@@ -161,10 +161,10 @@ def _documents(dsn: str) -> Iterator[tuple[str, bytes]]:
         source = Source(connection, CHECKOUT / "include").prepared()
         for at in range(0, len(ids), _PAGE):
             page = ids[at : at + _PAGE]
-            _version, found = source.documents(page)
-            documents = {document.film: document.text for document in found}
+            _version, pieces = source.documents(page)
+            documents = {document.film: document.text for piece in pieces for document in piece}
             for film in page:
-                yield film, documents[film].encode()
+                yield film, documents[film]
 
 
 def _action(film: str) -> bytes:

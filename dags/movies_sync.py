@@ -75,7 +75,7 @@ NEVER = ExceptionRetryPolicy(
             minimum=1,
             maximum=10_000,
             title="Page size",
-            description="Rows a page of changes, and films a page of documents.",
+            description="Rows a page of changes, and films a page; those of a first load grow.",
         ),
         "reload": Param(
             "none",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,6 +82,10 @@ class WatchedSource(Source):
     def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
         self.queries[file] += 1
         return super()._rows(file, **parameters)
+
+    def _pieces(self, file: str, **parameters: object) -> Iterator[list[tuple[Any, ...]]]:
+        self.queries[file] += 1
+        yield from super()._pieces(file, **parameters)
 
 
 class Site(Catalogue):

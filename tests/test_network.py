@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import pytest
 from movies_etl import airflow_tasks
@@ -151,7 +151,9 @@ def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
     documents = Source.documents
     is_lost = iter([False, False, True])
 
-    def read_or_lose(source: Source, films: Sequence[str]) -> tuple[int, list[Document]]:
+    def read_or_lose(
+        source: Source, films: Sequence[str]
+    ) -> tuple[int, Generator[list[Document], None, None]]:
         if next(is_lost, False):
             raise SourceUnavailableError("lost")
         return documents(source, films)

@@ -261,7 +261,7 @@ class Both:
         _, model = self.model.documents(films)
         _, real = self.real.documents(films)
         texts = [
-            {document.film: json.loads(document.text) for document in side}
+            {document.film: json.loads(document.text) for piece in side for document in piece}
             for side in (model, real)
         ]
         checksums = [

@@ -70,7 +70,7 @@ def test_a_role_that_may_only_read_is_enough(
     film = catalogue.add_film()
     source = Source(reader, INCLUDE).prepared()
     assert [row.id for row in source.changed(FILM_WORK.rows, None, None, 10)] == [film]
-    assert len(source.documents([film])[1]) == 1
+    assert [one.film for piece in source.documents([film])[1] for one in piece] == [film]
     assert source.films() == 1
 
 
@@ -165,7 +165,7 @@ def test_a_position_that_postgresql_cannot_read_is_no_transient_error(
 
 def test_an_id_that_is_no_uuid_is_refused_with_its_value(catalogue: Catalogue) -> None:
     with pytest.raises(ConfigurationError, match='"tt0111161"'):
-        catalogue.source().documents(["tt0111161"])
+        list(catalogue.source().documents(["tt0111161"])[1])
 
 
 def test_films_are_told_from_those_that_are_gone_whatever_their_ids_were(
@@ -219,6 +219,36 @@ def test_films_have_no_films_of_their_own(catalogue: Catalogue) -> None:
         catalogue.source().linked_films(FILM_WORK, [], None, 10)
 
 
+def test_documents_of_one_snapshot_come_in_pieces_and_the_session_may_be_used_between_them(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.source.PIECE", 3)
+    films = [catalogue.add_film("Before") for _ in range(7)]
+    source = catalogue.source()
+    version, pieces = source.documents(films)
+    read = [next(pieces)]
+    catalogue.execute("UPDATE content.film_work SET title = 'After'")
+    read.append(next(pieces))
+    assert source.version() > version
+    read += pieces
+    assert [len(piece) for piece in read] == [3, 3, 1]
+    assert {one.film for piece in read for one in piece} == set(films)
+    assert all(b'"title":"Before"' in one.text for piece in read for one in piece)
+
+
+def test_documents_that_nobody_wants_any_more_leave_no_transaction_open(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.source.PIECE", 1)
+    films = [catalogue.add_film() for _ in range(3)]
+    source = catalogue.source()
+    _version, pieces = source.documents(films)
+    next(pieces)
+    pieces.close()
+    assert source._connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    assert len(list(source.documents(films)[1])) == 3
+
+
 def test_films_of_any_text_id_are_found_by_it(catalogue: Catalogue) -> None:
     catalogue.use_text_ids()
     ids = [
@@ -235,6 +265,6 @@ def test_films_of_any_text_id_are_found_by_it(catalogue: Catalogue) -> None:
     ]
     for film in ids:
         catalogue.add_film(id=film)
-    _version, documents = catalogue.source().documents(ids)
-    assert sorted(one.film for one in documents) == sorted(ids)
-    assert catalogue.source().documents([])[1] == []
+    _version, pieces = catalogue.source().documents(ids)
+    assert sorted(one.film for piece in pieces for one in piece) == sorted(ids)
+    assert list(catalogue.source().documents([])[1]) == []

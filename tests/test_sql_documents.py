@@ -31,8 +31,9 @@ TWINS = ("00000000-0000-0000-0000-00000000000a", "f0000000-0000-0000-0000-000000
 
 
 def texts(catalogue: Catalogue, *films: str) -> dict[str, str]:
-    _version, documents = catalogue.source().documents(films)
-    assert len(documents) == len({document.film for document in documents})
+    _version, pieces = catalogue.source().documents(films)
+    documents = [(one.film, one.text.decode()) for piece in pieces for one in piece]
+    assert len(documents) == len(dict(documents))
     return dict(documents)
 
 

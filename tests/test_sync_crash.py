@@ -11,7 +11,7 @@ import pytest
 from movies_etl import stream_run
 from movies_etl.bulk import Item, Outcome, Sender
 from movies_etl.cursors import Cursor
-from movies_etl.errors import IndexUnavailableError
+from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.stream_run import StreamRun
 from movies_etl.streams import GENRE, STREAMS
 
@@ -165,11 +165,38 @@ def test_the_pages_before_a_request_that_fails_are_not_loaded_again(
     with monkeypatch.context() as failing:
         failing.setattr(stream_run, "Sender", ThirdFails)
         # All is settled at the end: two pages in the very call in which the third fails.
-        failing.setattr(StreamRun, "save_settled", lambda _task: False)
+        failing.setattr(StreamRun, "_save_settled", lambda _task: False)
         with pytest.raises(IndexUnavailableError, match="the third is lost"):
             loaded.run()
     assert loaded.run()["film_work"].read == 5
     loaded.assert_equal()
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_session_that_is_lost_between_pieces_of_a_page_loses_nothing(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, pieces: int
+) -> None:
+    monkeypatch.setattr("movies_etl.source.PIECE", 2)
+    loaded.configure(page_size=20, bulk_bytes=1000, senders=1)
+    films = loaded.execute("UPDATE content.film_work SET title = title || '!', modified = now()")
+    assert films.rowcount > 2 * pieces
+    queue = StreamRun._queue
+    comes = die_at(pieces)
+
+    def queue_and_lose(run: StreamRun, *args: Any) -> None:
+        queue(run, *args)
+        if comes():
+            pid = loaded._reader.info.backend_pid
+            loaded.execute("SELECT pg_terminate_backend(%s, 10000)", pid)
+
+    with monkeypatch.context() as losing:
+        losing.setattr(StreamRun, "_queue", queue_and_lose)
+        with pytest.raises(SourceUnavailableError):
+            loaded.run()
+    loaded.reconnect()
+    loaded.run()
+    loaded.assert_equal()
+    assert sent(loaded.run()) == 0
 
 
 def test_a_big_genre_goes_on_where_the_killed_run_stopped(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import pytest
@@ -266,15 +266,18 @@ def test_of_two_readings_in_one_body_the_newer_decides_whether_there_is_a_letter
     film = loaded.add_film("Good" if is_refused else TOO_LONG, modified="now()")
     documents = Source.documents
 
-    def read_and_change(source: Source, films: Sequence[str]) -> tuple[int, list[Document]]:
+    def read_and_change(
+        source: Source, films: Sequence[str]
+    ) -> tuple[int, Generator[list[Document], None, None]]:
         monkeypatch.undo()
-        read = documents(source, films)
+        version, pieces = documents(source, films)
+        read = list(pieces)
         loaded.execute(
             f"UPDATE content.film_work SET {column} = %s, modified = now() WHERE id = %s",
             value,
             film,
         )
-        return read
+        return version, (piece for piece in read)
 
     monkeypatch.setattr(Source, "documents", read_and_change)
     assert loaded.run()["film_work"].read == 2

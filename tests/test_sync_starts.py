@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import psycopg
 import pytest
@@ -248,7 +248,9 @@ def test_an_index_that_vanishes_in_the_middle_of_a_task_is_told_and_filled_by_th
     window = loaded.open()
     documents = Source.documents
 
-    def vanish(source: Source, films: Sequence[str]) -> tuple[int, list[Document]]:
+    def vanish(
+        source: Source, films: Sequence[str]
+    ) -> tuple[int, Generator[list[Document], None, None]]:
         loaded.client.indices.delete(index=window.index, ignore_unavailable=True)
         return documents(source, films)
 

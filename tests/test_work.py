@@ -15,6 +15,7 @@ from typing import Any
 import elastic_transport
 import psycopg
 import pytest
+from movies_etl import batches
 
 from benchmarks.catalogue import generate
 from tests.site import Site
@@ -57,15 +58,28 @@ class _CountingCursor(psycopg.Cursor[Any]):
         return super()._start_query(*args, **kwargs)
 
 
+class _CountingServerCursor(psycopg.ServerCursor[Any]):
+    """Counts what is kept by the server and fetched in pieces."""
+
+    work: Work
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        self.work.queries += 1
+        return super().execute(*args, **kwargs)
+
+
 @pytest.fixture
 def work(site: Site, monkeypatch: pytest.MonkeyPatch) -> Work:
     """Counts what the program asks of both servers while it loads a generated catalogue."""
     work = Work()
     generate(site.dsn, FILMS)
     site.configure(page_size=PAGE, bulk_bytes=BODY)
-    monkeypatch.setattr(_CountingCursor, "work", work, raising=False)
+    monkeypatch.setattr(batches, "LARGEST_PAGE", PAGE)
+    for cursor in (_CountingCursor, _CountingServerCursor):
+        monkeypatch.setattr(cursor, "work", work, raising=False)
     site.reconnect()
     site._reader.cursor_factory = _CountingCursor
+    site._reader.server_cursor_factory = _CountingServerCursor
 
     original = elastic_transport.Transport.perform_request
 
@@ -120,8 +134,8 @@ def test_a_film_is_sent_once_with_little_around_it(site: Site, work: Work) -> No
     done = _first_load(site, work)
 
     ids = [film for (film,) in site.execute("SELECT id::text FROM content.film_work").fetchall()]
-    _version, documents = site.source().documents(ids)
-    size = sum(len(document.text.encode()) for document in documents)
+    _version, pieces = site.source().documents(ids)
+    size = sum(len(document.text) for piece in pieces for document in piece)
     assert 0 < done.bulk_bytes - size <= BYTES_A_FILM * FILMS
     assert done.requests["bulk"] <= done.bulk_bytes / BODY + 1
 

@@ -7,7 +7,7 @@
 -- A list is made a role first and then put beside the others: cheaper than six
 -- aggregates over one group, each with a filter and an order of its own.
 -- Parameters: ids (film ids).
--- Returns: id, document (JSON text), one row a film that exists, in no order.
+-- Returns: id, document (JSON in UTF-8, as it is sent), one row a film that exists, in no order.
 WITH film AS (
     SELECT id, title, description, rating
     FROM content.film_work
@@ -87,5 +87,7 @@ assembled AS (
 
 SELECT
     id,
-    body || ',"checksum":' || ('x' || left(md5(body), 16))::bit(64)::bigint::text || '}' AS document
+    convert_to(
+        body || ',"checksum":' || ('x' || left(md5(body), 16))::bit(64)::bigint::text || '}', 'UTF8'
+    ) AS document
 FROM assembled

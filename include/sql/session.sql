@@ -2,14 +2,18 @@
 -- server's, read only, no JIT (its compilation costs more than these queries),
 -- plans made for the page at hand (a generic plan does not know LIMIT) that do not
 -- shun an index (at the default of 4 each page of films reads a large table of
--- persons from end to end: 146 against 49 us a film at half a million), and a
--- worker that vanished loses its session, and with it the lock, within two minutes.
+-- persons from end to end: 146 against 49 us a film at half a million) and that are
+-- to be read to the end, no time limit while a page's documents are fetched bit by
+-- bit (Elasticsearch may have to be waited for), and a worker that vanished loses
+-- its session, and with it the lock, within two minutes.
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SET default_transaction_read_only = on;
 SET jit = off;
 SET plan_cache_mode = force_custom_plan;
 SET random_page_cost = 1.1;
+SET cursor_tuple_fraction = 1.0;
+SET idle_in_transaction_session_timeout = 0;
 SET extra_float_digits = 1;
 SET tcp_keepalives_idle = 30;
 SET tcp_keepalives_interval = 10;

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from elasticsearch import Elasticsearch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from movies_etl.bulk import BulkSerializer
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ class MoviesElasticsearchHook(ElasticsearchPythonHook):
     def __init__(self, elasticsearch_conn_id: str = default_conn_name) -> None:
         self.elasticsearch_conn_id = elasticsearch_conn_id
         connection = _connection(elasticsearch_conn_id, "Elasticsearch")
-        super().__init__(hosts=_hosts(connection), es_conn_args=_client_arguments(connection))
+        arguments = _client_arguments(connection)
+        arguments["serializers"] = {BulkSerializer.mimetype: BulkSerializer()}
+        super().__init__(hosts=_hosts(connection), es_conn_args=arguments)
 
     def _get_elastic_connection(self) -> Elasticsearch:
         try:

@@ -17,6 +17,11 @@ MOST_REMEMBERED = 1000
 MOST_UNDATED = 10_000
 """Rows without a usable time that a run looks at which is no first load and no reload."""
 
+LARGEST_PAGE = 20_000
+"""Films that are built together while all are sent. PostgreSQL spends a third less on a film than
+with pages of 1,000, as it reads persons and plans once a page; the first page is an ordinary one,
+and each is twice as large as the one before, so that Elasticsearch has something to do at once."""
+
 log = logging.getLogger(__name__)
 
 
@@ -86,9 +91,12 @@ class _Reader:
 
     def _settled_films(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
         upto = self._source.below(feed, self._horizon)
-        while rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
+        size = self._page_size
+        while rows := self._source.changed(feed, cursor.rows, upto, size):
             cursor = cursor.moved(rows=self._row_position(feed, rows[-1]))
             yield Batch(_films(rows), cursor, compare=self._compare)
+            if not self._compare:
+                size = min(2 * size, max(self._page_size, LARGEST_PAGE))
         return cursor
 
     def _settled_links(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     """When ``movies_sync`` runs: a cron expression."""
 
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
-    """Rows a page of changed rows, and films a page of documents."""
+    """Rows a page of changed rows, and films a page of documents; a first load's pages grow."""
 
     bulk_bytes: Annotated[ByteSize, Field(ge=1_000, le=90_000_000)] = ByteSize(5_000_000)
     """Size of a bulk request; Elasticsearch refuses more than 100 MB."""

@@ -95,13 +95,13 @@ class Settlement:
             log.info("Dead letter of film %s is void: it was indexed later", film)
         return {film: version for film, version in versions.items() if film not in void}
 
-    def refused_before(self, films: Sequence[str], since: int) -> dict[str, str]:
+    def refused_before(self, films: Sequence[str], since: int) -> dict[str, bytes]:
         """Return the texts of these films that were refused already.
 
         :param since: letters of lower versions are left out.
         """
         parked = self._letters.parked(sorted(self.films_with_letter & set(films)))
-        return {film: one.document for film, one in parked.items() if one.version >= since}
+        return {film: one.document.encode() for film, one in parked.items() if one.version >= since}
 
     def settle(self, outcome: Outcome) -> None:
         """Take the outcome of one bulk request.

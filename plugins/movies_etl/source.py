@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,8 @@ from movies_etl.schema import Columns
 from movies_etl.streams import Feed, Stream
 
 NIL = "00000000-0000-0000-0000-000000000000"
+PIECE = 1000
+"""Documents that are fetched together: more would only take memory here."""
 BEGINNING = Position(stamp="0001-01-01T00:00:00.000000+00:00", id=NIL)
 """Below every row of a feed: what is stamped so early is read as undated."""
 
@@ -38,10 +40,13 @@ class Row(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A film's document as JSON text."""
+    """A film's document.
+
+    :param text: JSON in UTF-8, as it is sent.
+    """
 
     film: str
-    text: str
+    text: bytes
 
 
 @cache
@@ -53,6 +58,13 @@ def _array(texts: list[str]) -> str:
     """Write a list as PostgreSQL's array text; the driver would look up how for each element."""
     quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     return "{" + ",".join([f'"{text}"' for text in quoted]) + "}"
+
+
+def _values(parameters: dict[str, object]) -> dict[str, object]:
+    return {
+        name: _array(value) if isinstance(value, list) else value
+        for name, value in parameters.items()
+    }
 
 
 class Source:
@@ -238,22 +250,31 @@ class Source:
             film for (film,) in self._rows(stream.films, ids=ids, after_film=after, page_size=limit)
         ]
 
-    def documents(self, films: Sequence[str]) -> tuple[int, list[Document]]:
+    def documents(self, films: Sequence[str]) -> tuple[int, Generator[list[Document], None, None]]:
         """Build whole documents from the present state of these films, in one snapshot.
 
-        :returns: their version, read before the snapshot, and the documents of those that exist.
+        :returns: their version, read before the snapshot, and the documents of those that exist,
+            in pieces, to be closed. The connection may be used between them.
         """
         version = self.version()
-        return version, list(map(Document._make, self._rows("documents.sql", ids=list(films))))
+        pieces = self._pieces("documents.sql", ids=list(films))
+        return version, (list(map(Document._make, rows)) for rows in pieces)
+
+    def _pieces(self, file: str, **parameters: object) -> Iterator[list[tuple[Any, ...]]]:
+        """Let the server keep the rows, in a transaction for as long as they are wanted."""
+        with (
+            self._explained(file),
+            self._connection.transaction(),
+            self._connection.cursor("pieces", binary=True) as cursor,
+        ):
+            cursor.execute(_query(self._sql / file), _values(parameters))
+            while rows := cursor.fetchmany(PIECE):
+                yield rows
 
     def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
         with self._explained(file):
             return self._connection.execute(
-                _query(self._sql / file),
-                {
-                    name: _array(value) if isinstance(value, list) else value
-                    for name, value in parameters.items()
-                },
+                _query(self._sql / file), _values(parameters)
             ).fetchall()
 
     @contextmanager

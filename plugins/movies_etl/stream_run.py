@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -105,24 +106,33 @@ class StreamRun:
         """The films whose last document was refused."""
         return self._settlement.films_with_letter
 
-    def load(self, batch: Batch) -> None:
-        """Build, validate, compare and queue the documents of a batch."""
+    def load(self, batch: Batch) -> bool:
+        """Build, validate, compare and queue the documents of a batch; settle what has arrived.
+
+        :returns: whether the cursor moved.
+        """
+        moved = False
         films = batch.films
         stored = self._parts.index.stored(films) if batch.compare or batch.once else {}
         if batch.once:
             films = [film for film in films if not self._is_read_since(batch.once, film, stored)]
         if films:
-            version, documents = self._parts.source.documents(films)
+            version, pieces = self._parts.source.documents(films)
             self._version = max(self._version + 1, version)
             self._settlement.reading = self._version
-            if batch.compare:
-                documents = self._without_refused(documents)
-            self._queue(documents, stored if batch.compare else {})
+            with closing(pieces):
+                for documents in pieces:
+                    self._queue(
+                        self._without_refused(documents) if batch.compare else documents,
+                        stored if batch.compare else {},
+                    )
+                    moved |= self._save_settled()
         self._counters.read += len(batch.films)
         self._counters.unchanged += len(batch.films) - len(films)
         self._counters.pages += bool(batch.films)
         if batch.reached:
             self._loader.mark(batch.reached)
+        return self._save_settled() or moved
 
     def _is_read_since(self, version: int, film: str, stored: dict[str, Stored]) -> bool:
         return self._loader.is_pending(film) or stored.get(film, ABSENT).version >= version
@@ -147,12 +157,12 @@ class StreamRun:
                 movie = Movie.model_validate_json(document.text)
             except ValidationError as error:
                 reason = complaint(error)
-                refused.append(Letter(document.film, "validation", reason, document.text))
+                refused.append(Letter(document.film, "validation", reason, document.text.decode()))
                 continue
             if stored and self._is_there(movie, stored):
                 unchanged.append(movie.id)
             else:
-                changed.append(Item(movie.id, self._version, document.text.encode()))
+                changed.append(Item(movie.id, self._version, document.text))
         self._counters.unchanged += len(unchanged)
         resolved = not self._settlement.films_with_letter.isdisjoint(unchanged)
         if self._open or changed or refused or resolved:  # letters have this version, too
@@ -178,7 +188,7 @@ class StreamRun:
             self._open = True
             self._save(self.cursor)
 
-    def save_settled(self) -> bool:
+    def _save_settled(self) -> bool:
         """Save the cursor of the last page of which every document is settled; say if it moved."""
         reached = self._settled()
         if reached is None or reached == self.cursor:

@@ -66,10 +66,8 @@ def sync(
 
     for films in _asked_for(asked, run.films_with_letter, page_size):
         run.load(Batch(films, compare=False))
-        run.save_settled()
     for batch in batches(stream, run.cursor, parts.source, window, page_size):
-        run.load(batch)
-        if run.save_settled():
+        if run.load(batch):
             _log_page(stream, counters)
     run.finish()
 

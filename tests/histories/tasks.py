@@ -7,7 +7,7 @@ it may arrive later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -71,6 +71,12 @@ class FatefulSource(Source):
     def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
         self.fate.step(file)
         return super()._rows(file, **parameters)
+
+    def _pieces(self, file: str, **parameters: object) -> Iterator[list[tuple[Any, ...]]]:
+        self.fate.step(file)
+        for rows in super()._pieces(file, **parameters):
+            yield rows
+            self.fate.step("next piece")
 
 
 class FatefulCursors(MemoryCursors):

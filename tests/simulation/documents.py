@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def document(
     postgres: Postgres, film: Film, genres: dict[str, str], persons: dict[str, str]
-) -> str:
-    """Assemble a document's text, as ``documents.sql`` does."""
+) -> bytes:
+    """Assemble a document's text in UTF-8, as ``documents.sql`` does."""
     cast: dict[str, set[tuple[str, str]]] = {role: set() for role in ROLES}
     for link in postgres.tables["person_film_work"].values():
         if link.film == film.id and link.role in cast:
@@ -39,7 +39,7 @@ def _document(
     rating: float | str | None,
     genres: tuple[str, ...],
     *cast: tuple[tuple[str, str], ...],
-) -> str:
+) -> bytes:
     people = dict(zip(ROLES, cast, strict=True))
     body = {
         "id": film,
@@ -52,4 +52,4 @@ def _document(
     }
     text = json.dumps(body, separators=(",", ":"))[:-1]
     digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8]
-    return f'{text},"checksum":{int.from_bytes(digest, signed=True)}}}'
+    return f'{text},"checksum":{int.from_bytes(digest, signed=True)}}}'.encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -47,10 +47,14 @@ for _name in ("genre", "person"):
     }
 
 
+PIECE = 2
+"""Documents that the program takes at a time."""
+
+
 class SimulatedSource(Source):
     """The program's source, its queries answered by the model.
 
-    Only ``_rows`` is replaced: what the class does around its queries is the program's own.
+    Only ``_rows`` and ``_pieces`` are replaced: what is done around queries is the program's own.
 
     :param privileged: whether the role sees when others' transactions began.
     """
@@ -77,6 +81,13 @@ class SimulatedSource(Source):
         answer, table = ANSWERS[file]
         of: Callable[..., list[tuple[Any, ...]]] = getattr(self, answer)
         return of(**parameters) if table is None else of(table, **parameters)
+
+    def _pieces(self, file: str, **parameters: Any) -> Iterator[list[tuple[Any, ...]]]:
+        rows = self._rows(file, **parameters)
+        for start in range(0, len(rows), PIECE):
+            if start:
+                self._move("next piece")
+            yield rows[start : start + PIECE]
 
     def _move(self, action: str) -> None:
         self.postgres.world.step(action)
