@@ -111,28 +111,32 @@ class StreamRun:
 
         :returns: whether the cursor moved.
         """
-        moved = False
         films = batch.films
         stored = self._parts.index.stored(films) if batch.compare or batch.once else {}
         if batch.once:
             films = [film for film in films if not self._is_read_since(batch.once, film, stored)]
-        if films:
-            version, pieces = self._parts.source.documents(films)
-            self._version = max(self._version + 1, version)
-            self._settlement.reading = self._version
-            with closing(pieces):
-                for documents in pieces:
-                    self._queue(
-                        self._without_refused(documents) if batch.compare else documents,
-                        stored if batch.compare else {},
-                    )
-                    moved |= self._save_settled()
+        moved = bool(films) and self._build(films, stored, compare=batch.compare)
         self._counters.read += len(batch.films)
         self._counters.unchanged += len(batch.films) - len(films)
         self._counters.pages += bool(batch.films)
         if batch.reached:
             self._loader.mark(batch.reached)
         return self._save_settled() or moved
+
+    def _build(self, films: list[str], stored: dict[str, Stored], *, compare: bool) -> bool:
+        """Queue the documents of films piece by piece; say if the cursor moved meanwhile."""
+        moved = False
+        version, pieces = self._parts.source.documents(films)
+        self._version = max(self._version + 1, version)
+        self._settlement.reading = self._version
+        with closing(pieces):
+            for documents in pieces:
+                if compare:
+                    self._queue(self._without_refused(documents), stored)
+                else:
+                    self._queue(documents, {})
+                moved |= self._save_settled()
+        return moved
 
     def _is_read_since(self, version: int, film: str, stored: dict[str, Stored]) -> bool:
         return self._loader.is_pending(film) or stored.get(film, ABSENT).version >= version
