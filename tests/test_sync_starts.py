@@ -46,6 +46,27 @@ def test_starts_are_written_for_genres_and_persons_first_and_films_last(small: S
         assert rows.stamp == links.stamp == "2020-01-01T00:00:00.000000+00:00"
 
 
+@pytest.mark.parametrize("saves", [1, 2])
+def test_a_reload_whose_init_dies_between_two_cursors_skips_nothing(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, saves: int
+) -> None:
+    # The next run is told nothing of the reload: found by the simulation.
+    loaded.execute("UPDATE content.genre SET name = name || ' again', modified = now()")
+    save = loaded.cursors.save
+    left = iter(range(saves))
+
+    def save_or_die(stream: str, cursor: Cursor) -> None:
+        next(left)
+        save(stream, cursor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loaded.cursors, "save", save_or_die)
+        with pytest.raises(StopIteration):
+            loaded.open(reload="all")
+    loaded.run()
+    loaded.assert_equal()
+
+
 def test_a_genre_and_a_person_renamed_during_the_first_load_arrive(small: Site) -> None:
     small.configure(page_size=2, bulk_bytes=1000)
     small.cursors = CursorsWithEvent(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from movies_etl.cursors import Cursor, CursorStore, LinkPosition, Position, RowPosition
 from movies_etl.source import Source
-from movies_etl.streams import FILM_WORK, GENRE, PERSON, STREAMS, Feed
+from movies_etl.streams import FILM_WORK, GENRE, PERSON, STREAMS, Feed, Stream
 from movies_etl.window import Window
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Starts:
         films = held[FILM_WORK.name]
         if reason := self._reason_to_start_over(films, reload, emptied=emptied):
             log.log(logging.WARNING if films else logging.INFO, "Everything is loaded: %s", reason)
-            self._start_over(self._beginning(held))
+            self._start_over(self._beginning(held), films_count=self._void(films) is None)
             return
         for stream in STREAMS:
             if stream.name == reload:
@@ -84,25 +84,31 @@ class Starts:
             fence=max(fences, default=0),
         )
 
-    def _start_over(self, beginning: Cursor) -> None:
+    def _start_over(self, beginning: Cursor, *, films_count: bool) -> None:
         """Write the cursors before everything is loaded.
 
-        What genres and persons were before the M2M start is contained in the films as they are
-        loaded, so their streams start at their last settled rows. The film cursor comes last:
-        while it is missing or void, the starts are written again.
+        A start that skips what changed is good only with films that are loaded from the beginning,
+        also when ``init`` dies between two cursors. So a film cursor that counts goes first; one
+        that is missing or void goes last: until then the starts are written again.
         """
-        for stream in (GENRE, PERSON):
-            rows = self._last(stream.rows)
-            links = self._last(stream.links) if stream.links else None
-            self._cursors.save(
-                stream.name,
-                beginning.moved(
-                    rows=rows and RowPosition.at(rows),
-                    links=links and LinkPosition.at(links),
-                    horizon=self._window.horizon,
-                ),
-            )
-        self._cursors.save(FILM_WORK.name, beginning)
+        linked = (GENRE, PERSON)
+        for stream in (FILM_WORK, *linked) if films_count else (*linked, FILM_WORK):
+            self._cursors.save(stream.name, self._start(stream, beginning))
+
+    def _start(self, stream: Stream, beginning: Cursor) -> Cursor:
+        """Return where a stream starts when all films are loaded.
+
+        What genres and persons were before the M2M start is contained in the films as they are
+        loaded, so their streams start at their last settled rows.
+        """
+        if stream.links is None:
+            return beginning
+        rows, links = self._last(stream.rows), self._last(stream.links)
+        return beginning.moved(
+            rows=rows and RowPosition.at(rows),
+            links=links and LinkPosition.at(links),
+            horizon=self._window.horizon,
+        )
 
     def _last(self, feed: Feed) -> Position | None:
         return self._source.last(feed, self._source.below(feed, self._window.horizon))
