@@ -7,8 +7,8 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 
 import pytest
-from movies_etl import airflow_tasks
-from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
+from movies_etl import airflow_tasks, lock, session
+from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, WriterBusyError
 from movies_etl.source import Document, Source
 from movies_etl.streams import FILM_WORK
 
@@ -138,6 +138,29 @@ def test_a_run_goes_on_when_postgresql_is_cut_in_the_middle_of_an_answer(
     result = tasks.sync(FILM_WORK, window)
     assert planned.hits == 1
     assert result["indexed"] >= FILMS
+    site.assert_equal()
+
+
+def test_a_postgresql_that_stands_still_is_given_up_and_named_for_as_long_as_it_has_the_lock(
+    tasks: Tasks,
+    site: Site,
+    postgres_proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    take = lock.take
+    window = tasks.init()
+    planned = postgres_proxy.plan(silence, b"Whole documents", skip=2)
+    with monkeypatch.context() as hasty:
+        hasty.setattr(session, "LONGEST_ANSWER", 3.0)
+        hasty.setattr(lock, "take", lambda held, uuid, wait: take(held, uuid, wait / 100))
+        with pytest.raises(WriterBusyError, match="movies_etl film_work test"):
+            tasks.sync(FILM_WORK, window)
+    assert planned.hits == 1
+    assert "no answer within 3 s" in caplog.text
+    postgres_proxy.heal()
+    results = tasks.run()
+    assert 0 < results["film_work"]["read"] < FILMS
     site.assert_equal()
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from movies_etl.bulk import BulkSerializer
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.session import Session
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -84,7 +85,8 @@ class MoviesPostgresHook(PostgresHook):
             ) from error
 
     def _create_connection(self, conn_args: dict[str, Any]) -> Any:  # noqa: ANN401 - the provider's
-        return super()._create_connection(self._defaults | conn_args | {"autocommit": True})
+        arguments: dict[str, Any] = self._defaults | conn_args | {"autocommit": True}
+        return Session.connect(**arguments)
 
 
 class ElasticsearchExtras(BaseModel):

@@ -1,0 +1,57 @@
+"""The session with PostgreSQL: an answer is waited for, but not without end.
+
+A server whose machine is lost is noticed by TCP. One that stands still while its machine goes on
+(a stopped process, a disk that never answers) is not: its kernel confirms whatever is sent to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import psycopg
+
+LONGEST_ANSWER = 600.0
+"""Seconds within which PostgreSQL answers a statement; a page of any catalogue takes less."""
+
+AnswerT = TypeVar("AnswerT")
+
+
+class NoAnswerError(psycopg.OperationalError):
+    """PostgreSQL took too long to answer."""
+
+
+class Session(psycopg.Connection[Any]):
+    """A connection that is closed when a statement has no answer in time."""
+
+    def wait(
+        self,
+        gen: Generator[Any, Any, AnswerT],
+        *arguments: Any,  # noqa: ANN401 - the driver's own, from version to version
+        **named: Any,  # noqa: ANN401
+    ) -> AnswerT:
+        """Wait for what the driver asks; it looks around several times a second.
+
+        :raises NoAnswerError: nothing came in time; the session is closed.
+        """
+        try:
+            return super().wait(_in_time(gen), *arguments, **named)
+        except NoAnswerError:
+            self.close()
+            raise
+
+
+def _in_time(answer: Generator[Any, Any, AnswerT]) -> Generator[Any, Any, AnswerT]:
+    deadline = time.monotonic() + LONGEST_ANSWER
+    try:
+        wanted = next(answer)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() >= deadline:
+                msg = f"no answer within {LONGEST_ANSWER:.0f} s"
+                raise NoAnswerError(msg)
+            wanted = answer.send(ready)
+    except StopIteration as end:
+        answered: AnswerT = end.value
+        return answered
