@@ -8,9 +8,11 @@ from functools import partial
 import psycopg
 import pytest
 from movies_etl import lock
-from movies_etl.errors import WriterBusyError
+from movies_etl.cursors import Cursor
+from movies_etl.errors import SourceUnavailableError, WriterBusyError
 from movies_etl.settings import Settings
 from movies_etl.source import Source
+from movies_etl.starts import Reload, Starts
 from movies_etl.streams import FILM_WORK, STREAMS
 from movies_etl.window import Window
 
@@ -67,3 +69,23 @@ def test_a_task_that_is_cleared_goes_on_from_the_present_cursor(
     assert after.rows == present.rows
     loaded.run()
     loaded.assert_equal()
+
+
+@pytest.mark.parametrize("reload", ["all", "film_work", "genre"])
+def test_an_init_that_has_lost_its_session_puts_no_cursor_back(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, reload: Reload
+) -> None:
+    def lose_session(_self: Starts, _held: object) -> Cursor:
+        loaded.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return beginning
+
+    beginning = Cursor.from_json(loaded.cursors.texts["film_work"], where="test").moved(rows=None)
+    before = dict(loaded.cursors.texts)
+    monkeypatch.setattr(Starts, "_beginning", lose_session)
+    with pytest.raises(SourceUnavailableError):
+        loaded.open(reload)
+    assert loaded.cursors.texts == before
+    loaded.reconnect()

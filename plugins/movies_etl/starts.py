@@ -48,7 +48,7 @@ class Starts:
                 log.warning("%s is loaded again: %s", stream.name, reason)
             else:
                 continue
-            self._cursors.save(stream.name, self._beginning(held))
+            self._save(stream, self._beginning(held))
 
     def _reason_to_start_over(
         self, films: Cursor | None, reload: Reload, *, emptied: bool
@@ -93,7 +93,7 @@ class Starts:
         """
         linked = (GENRE, PERSON)
         for stream in (FILM_WORK, *linked) if films_count else (*linked, FILM_WORK):
-            self._cursors.save(stream.name, self._start(stream, beginning))
+            self._save(stream, self._start(stream, beginning))
 
     def _start(self, stream: Stream, beginning: Cursor) -> Cursor:
         """Return where a stream starts when all films are loaded.
@@ -109,6 +109,10 @@ class Starts:
             links=links and LinkPosition.at(links),
             horizon=self._window.horizon,
         )
+
+    def _save(self, stream: Stream, cursor: Cursor) -> None:
+        self._source.now()  # raises when the session is lost, and with it the lock
+        self._cursors.save(stream.name, cursor)
 
     def _last(self, feed: Feed) -> Position | None:
         return self._source.last(feed, self._source.below(feed, self._window.horizon))
