@@ -8,6 +8,7 @@ from typing import Any
 from movies_etl import batches, horizon, init
 from movies_etl.batches import Batch, _Reader
 from movies_etl.cursors import FanOut, LinkPosition, RowPosition
+from movies_etl.loader import Loader
 from movies_etl.starts import Starts
 from movies_etl.stream_run import StreamRun
 from movies_etl.streams import FILM_WORK, GENRE, PERSON
@@ -94,6 +95,12 @@ def no_fence_for_a_cursor_that_was_deleted() -> AbstractContextManager[object]:
     return patched((Starts, "_beginning", broken))
 
 
+@READING.rule("3-pending")
+def no_look_at_what_is_on_its_way() -> AbstractContextManager[object]:
+    """An equal document is believed although this very task is about to send another."""
+    return patched((Loader, "is_pending", lambda _self, _film: False))
+
+
 @READING.rule("4")
 def no_pass_over_undated_rows() -> AbstractContextManager[object]:
     """Rows whose ``modified`` is NULL or infinite are not looked at."""
@@ -125,6 +132,18 @@ def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[
             ).to_json()
 
     return patched((StreamRun, "__init__", begun), (StreamRun, "finish", broken))
+
+
+@READING.rule("5-reload")
+def starts_of_a_reload_before_the_film_cursor() -> AbstractContextManager[object]:
+    """A film cursor that counts is put back last: who dies before has skipped what changed."""
+    start_over = Starts._start_over
+
+    def broken(self: Any, beginning: Any, *, films_count: bool) -> None:
+        del films_count
+        start_over(self, beginning, films_count=False)
+
+    return patched((Starts, "_start_over", broken))
 
 
 @READING.rule("6")

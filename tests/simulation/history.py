@@ -54,8 +54,8 @@ class Length(NamedTuple):
 
 
 LENGTHS = weighted(
-    (Length(acts=2, scenarios=1, most_films=3), 72),
-    (Length(acts=8, scenarios=0, most_films=3), 24),
+    (Length(acts=2, scenarios=1, most_films=3), 82),
+    (Length(acts=8, scenarios=0, most_films=3), 15),
     (Length(acts=15, scenarios=2, most_films=6), 2),
     (Length(acts=15, scenarios=3, most_films=6), 1),
 )

@@ -99,3 +99,35 @@ def rename_and_back(history: History) -> None:
         write(history, table, named)
     run(history)
     read_before_it_arrives(history)
+
+
+def rename_before_a_reload(history: History) -> None:
+    """Names change; a reload dies while it puts the cursors in order, and nobody asks again."""
+    history.note("scenario: a reload dies")
+    world, table = history.world, history.world.pick(("genre", "person"))
+    link_all(history, table)
+    rest(history)
+    run(history)
+    rename_all(history, table)
+    world.now += SETTLED
+    world.doom_at(f"saved cursor {table}", 1)
+    run(history, reload="all", retries=0)
+    world.doom = None
+
+
+def rename_back_in_a_run(history: History) -> None:
+    """A name changes and is as before when the film with the change is on its way already."""
+    history.note("scenario: renamed back in a run")
+    world, table = history.world, history.world.pick(("genre", "person"))
+    film = Film(f"f{history.runs}-still", None, "", "still", None, DESCRIPTION)
+    named = Named(f"{table[0]}-{film.id}", None, "", "still")
+    write(history, "film_work", film)
+    write(history, table, named)
+    write(history, f"{table}_film_work", Link(f"l-{film.id}", None, "", film.id, named.id, "actor"))
+    rest(history)
+    run(history)
+    write(history, table, named._replace(name="other"))
+    world.now += SETTLED
+    world.meanwhile_at(f"{table}/undated.sql", 1, lambda: write(history, table, named))
+    run(history)
+    world.doom = None

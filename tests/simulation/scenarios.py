@@ -15,6 +15,8 @@ from tests.simulation.operators import empty_index, replace_index
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY
 from tests.simulation.renames import (
     rename_and_back,
+    rename_back_in_a_run,
+    rename_before_a_reload,
     rename_during_the_first_load,
     rename_what_was_just_loaded,
     rename_while_a_run_begins,
@@ -142,11 +144,16 @@ SCENARIOS = weighted(
     (rename_during_the_first_load, 3),
     (rename_what_was_just_loaded, 1),
     (rename_while_a_run_begins, 2),
+    (rename_back_in_a_run, 2),
     (be_overtaken, 2),
     (lose_its_date, 2),
     (be_prepared_for_a_while, 2),
 )
 """Of any history; the more conditions one has to meet, the more often it is tried."""
 
-OF_OPERATORS = weighted((lose_the_index, 9), (rename_and_back, 12))
+OF_OPERATORS = weighted(
+    (lose_the_index, 8),
+    (rename_and_back, 11),
+    (rename_before_a_reload, 9),
+)
 """Of histories in which operators do something, beside the others."""
