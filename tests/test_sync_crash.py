@@ -243,7 +243,7 @@ def test_a_big_genre_goes_on_where_the_killed_run_stopped(
     site.assert_equal()
     third = site.versions()
     again = {film for film in before if third[film] > second[film]}
-    assert len(again) <= 5
+    assert len(again) <= 10  # a page, and the body that was ready
     assert counters.read == 40 - sum(film <= cursor.fan_out.after_film for film in first)
     done = json.loads(site.cursors.texts["genre"])
     assert done["fan_out"] is None
