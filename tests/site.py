@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from movies_etl.horizon import Epoch, Known
 from movies_etl.index import Index
 from movies_etl.init import State, open_window
 from movies_etl.settings import Settings
-from movies_etl.source import Source
+from movies_etl.source import Document, Source
 from movies_etl.starts import Reload
 from movies_etl.streams import STREAMS, Stream
 from movies_etl.sync import Counters, Parts, Requests, sync
@@ -83,9 +83,9 @@ class WatchedSource(Source):
         self.queries[file] += 1
         return super()._rows(file, **parameters)
 
-    def _pieces(self, file: str, **parameters: object) -> Iterator[list[tuple[Any, ...]]]:
-        self.queries[file] += 1
-        yield from super()._pieces(file, **parameters)
+    def _built(self, films: Sequence[str]) -> Generator[list[Document], None, None]:
+        self.queries["documents.sql"] += 1
+        yield from super()._built(films)
 
 
 class Site(Catalogue):

@@ -109,7 +109,7 @@ def test_a_complaint_does_not_repeat_a_long_value() -> None:
 
 def test_a_document_that_is_not_json_is_refused() -> None:
     with pytest.raises(ValidationError) as caught:
-        Movie.model_validate_json('{"id": "f1",')
+        Movie.model_validate_json(b'{"id": "f1",')
     assert complaint(caught.value).startswith(": Invalid JSON")
 
 

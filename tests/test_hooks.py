@@ -248,6 +248,14 @@ def test_a_connection_of_another_name_may_be_used(connections: Connections) -> N
     assert hook.get_conn.transport.node_pool.get().base_url == "http://b:9200"
 
 
+def test_a_bulk_body_is_sent_without_a_copy(connections: Connections) -> None:
+    connections.elasticsearch(host="a")
+    serializers, body = made().transport.serializers, b'{"index":{}}\n{}\n'
+    kind = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
+    assert serializers.dumps(body, kind) is body
+    assert serializers.dumps([{"index": {}}, {}], kind) == body
+
+
 def test_the_real_server_answers(connections: Connections, elasticsearch_node: Node) -> None:
     connections.elasticsearch(host="127.0.0.1", port=elasticsearch_node.port)
     with made() as client:

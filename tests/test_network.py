@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Generator, Iterator, Sequence
 
+import psycopg
 import pytest
 from movies_etl import airflow_tasks, lock, session
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, WriterBusyError
@@ -161,6 +162,21 @@ def test_a_postgresql_that_stands_still_is_given_up_and_named_for_as_long_as_it_
     postgres_proxy.heal()
     results = tasks.run()
     assert 0 < results["film_work"]["read"] < FILMS
+    site.assert_equal()
+
+
+def test_a_statement_that_is_given_up_lets_go_of_the_lock_at_once(
+    tasks: Tasks, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = tasks.init()
+    monkeypatch.setattr(session, "LONGEST_ANSWER", 2.0)
+    with psycopg.connect(site.dsn) as altering:
+        altering.execute("LOCK TABLE content.film_work IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(SourceUnavailableError, match="no answer within 2 s"):
+            tasks.sync(FILM_WORK, window)
+        lock.take(site.source(), window["uuid"], wait=10)  # not only when the table is free
+    site.reconnect()
+    tasks.run()
     site.assert_equal()
 
 

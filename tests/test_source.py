@@ -32,7 +32,8 @@ def reader(postgres: Postgres, catalogue: Catalogue) -> Iterator[psycopg.Connect
 def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: Catalogue) -> None:
     for setting in (
         *("timezone = 'Asia/Tokyo'", "datestyle = 'SQL, DMY'", "extra_float_digits = 0"),
-        "random_page_cost = 4",
+        *("random_page_cost = 4", "idle_in_transaction_session_timeout = '1s'"),
+        *("cursor_tuple_fraction = 0.1", "transaction_timeout = '30s'"),
     ):
         catalogue.execute(f"ALTER DATABASE movies SET {setting}")
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
@@ -41,7 +42,15 @@ def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: 
             connection.execute(f"SHOW {name}".encode()).fetchone()
             for name in ("timezone", "datestyle", "extra_float_digits", "jit", "random_page_cost")
         ]
-    assert shown == [("UTC",), ("ISO, DMY",), ("1",), ("off",), ("1.1",)]
+        assert shown == [("UTC",), ("ISO, DMY",), ("1",), ("off",), ("1.1",)]
+        shown = [
+            connection.execute(f"SHOW {name}".encode()).fetchone()
+            for name in (
+                *("cursor_tuple_fraction", "idle_in_transaction_session_timeout"),
+                "transaction_timeout",
+            )
+        ]
+    assert shown == [("1",), ("1h",), ("0",)]
 
 
 def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Catalogue) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from typing import Any
+
 import psycopg
 import pytest
-from movies_etl import batches
+from movies_etl import batches, stream_run
+from movies_etl.bulk import Item, Outcome, Sender
+from movies_etl.index import Index, Stored
+from movies_etl.source import Row, Source
+from movies_etl.streams import GENRE, Feed
 
 from tests.site import Site, sent
 
@@ -31,6 +39,59 @@ def test_films_of_one_stamp_are_loaded_over_several_pages(ties: Site) -> None:
     ties.assert_equal()
     assert (counters["film_work"].indexed, counters["film_work"].pages) == (TIES, 7)
     assert sent(ties.run()) == 0
+
+
+@pytest.mark.parametrize(("size", "largest", "pages"), [(2, 8, 4), (1, 20_000, 5), (9, 8, 3)])
+def test_pages_of_a_first_load_grow_to_a_limit(
+    ties: Site, monkeypatch: pytest.MonkeyPatch, size: int, largest: int, pages: int
+) -> None:
+    monkeypatch.setattr(batches, "LARGEST_PAGE", largest)
+    ties.configure(page_size=size)
+    assert ties.run()["film_work"].pages == pages
+    ties.assert_equal()
+
+
+def test_a_name_that_is_as_before_while_films_with_the_change_are_on_their_way(
+    ties: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents of one page are compared with one answer of the index, however they are fetched."""
+    genre = ties.add_genre("Still")
+    for film in ties.expected():
+        ties.label(film, genre)
+    ties.execute("UPDATE content.film_work SET description = repeat('long', 300)")
+    ties.configure(page_size=50, bulk_bytes=12_000, senders=1)
+    ties.run()
+    ties.execute("UPDATE content.genre SET name = 'Other', modified = now() WHERE id = %s", genre)
+    undated, stored = Source.undated, Index.stored
+    is_back, is_asked = threading.Event(), threading.Event()
+
+    def rename_back(source: Source, feed: Feed, *args: Any) -> list[Row]:
+        if feed is GENRE.rows:
+            ties.execute(
+                "UPDATE content.genre SET name = 'Still', modified = now() WHERE id = %s", genre
+            )
+            is_back.set()
+        return undated(source, feed, *args)
+
+    def ask(index: Index, films: Sequence[str]) -> dict[str, Stored]:
+        found = stored(index, films)
+        if is_back.is_set():
+            is_asked.set()
+        return found
+
+    class Waiting(Sender):
+        def __call__(self, items: Sequence[Item]) -> Outcome:
+            assert is_asked.wait(30)
+            return super().__call__(items)
+
+    with monkeypatch.context() as renaming:
+        renaming.setattr("movies_etl.source.PIECE", 1)
+        renaming.setattr(Source, "undated", rename_back)
+        renaming.setattr(Index, "stored", ask)
+        renaming.setattr(stream_run, "Sender", Waiting)
+        ties.run()
+    ties.run()
+    ties.assert_equal()
 
 
 @pytest.mark.parametrize(("stream", "column"), [("genre", "name"), ("person", "full_name")])

@@ -3,9 +3,10 @@
 -- plans made for the page at hand (a generic plan does not know LIMIT) that do not
 -- shun an index (at the default of 4 each page of films reads a large table of
 -- persons from end to end: 146 against 49 us a film at half a million) and that are
--- to be read to the end, no time limit while a page's documents are fetched bit by
--- bit (Elasticsearch may have to be waited for), and a worker that vanished loses
--- its session, and with it the lock, within two minutes.
+-- to be read to the end, an hour in which a page's documents may be fetched bit by
+-- bit (Elasticsearch may have to be waited for, transaction_timeout is there from
+-- PostgreSQL 17 on), and a worker that vanished loses its session, and with it the
+-- lock, within two minutes.
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SET default_transaction_read_only = on;
@@ -13,7 +14,8 @@ SET jit = off;
 SET plan_cache_mode = force_custom_plan;
 SET random_page_cost = 1.1;
 SET cursor_tuple_fraction = 1.0;
-SET idle_in_transaction_session_timeout = 0;
+SET idle_in_transaction_session_timeout = '1h';
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';
 SET extra_float_digits = 1;
 SET tcp_keepalives_idle = 30;
 SET tcp_keepalives_interval = 10;

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 FIRST_CONTACT = 15.0
 """Seconds that ``init`` waits for a server; with the time-outs of the last try it fails within
-half a minute, and says why."""
+half a minute, and says why, unless PostgreSQL accepts the login and then stands still."""
 
 PAUSE = 1.0
 """Seconds between the loss of PostgreSQL and the next attempt, which waits for a connection."""
@@ -107,7 +107,7 @@ def sync_task(stream: Stream) -> Callable[..., Any]:
         def attempt() -> dict[str, Any]:
             with (
                 _servers(settings, f"{stream.name} {run_id}", settings.patience) as servers,
-                ThreadPoolExecutor(settings.senders, thread_name_prefix="bulk") as executor,
+                _executor(settings.senders) as executor,
             ):
                 parts = _parts(settings, run, servers, executor, counters)
                 sync(stream, run, parts, settings, _asked(stream, params or {}))
@@ -118,6 +118,16 @@ def sync_task(stream: Stream) -> Callable[..., Any]:
         return _going_on(attempt, counters, settings.patience)
 
     return sync_stream
+
+
+@contextmanager
+def _executor(senders: int) -> Iterator[Executor]:
+    """Give out threads that send; bodies that none has taken yet are dropped after an error."""
+    executor = ThreadPoolExecutor(senders, thread_name_prefix="bulk")
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _spare_the_collector() -> None:

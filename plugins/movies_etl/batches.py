@@ -20,7 +20,8 @@ MOST_UNDATED = 10_000
 LARGEST_PAGE = 20_000
 """Films that are built together while all are sent. PostgreSQL spends a third less on a film than
 with pages of 1,000, as it reads persons and plans once a page; the first page is an ordinary one,
-and each is twice as large as the one before, so that Elasticsearch has something to do at once."""
+and each is twice as large as the one before, so that Elasticsearch has something to do at once.
+Whoever asks for small pages gets at most twenty of them in one."""
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +93,12 @@ class _Reader:
     def _settled_films(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
         upto = self._source.below(feed, self._horizon)
         size = self._page_size
+        largest = max(size, min(20 * size, LARGEST_PAGE))
         while rows := self._source.changed(feed, cursor.rows, upto, size):
             cursor = cursor.moved(rows=self._row_position(feed, rows[-1]))
             yield Batch(_films(rows), cursor, compare=self._compare)
             if not self._compare:
-                size = min(2 * size, max(self._page_size, LARGEST_PAGE))
+                size = min(2 * size, largest)
         return cursor
 
     def _settled_links(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:

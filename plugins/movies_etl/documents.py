@@ -62,7 +62,7 @@ def complaint(error: ValidationError) -> str:
     """Say in one line what is wrong with a document: field, problem and value."""
     problems = [
         f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        f" (got {json.dumps(problem['input'], ensure_ascii=False)[:80]})"
+        f" (got {json.dumps(problem['input'], ensure_ascii=False, default=repr)[:80]})"
         for problem in error.errors(include_url=False)[:3]
     ]
     more = error.error_count() - len(problems)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
 
 LONGEST_ANSWER = 600.0
 """Seconds within which PostgreSQL answers a statement; a page of any catalogue takes less."""
+
+TO_CANCEL = 5.0
+"""Seconds to wait for a statement to be cancelled."""
 
 AnswerT = TypeVar("AnswerT")
 
@@ -33,11 +37,13 @@ class Session(psycopg.Connection[Any]):
     ) -> AnswerT:
         """Wait for what the driver asks; it looks around several times a second.
 
-        :raises NoAnswerError: nothing came in time; the session is closed.
+        :raises NoAnswerError: it did not come in time; it is cancelled and the session closed.
         """
         try:
             return super().wait(_in_time(gen), *arguments, **named)
         except NoAnswerError:
+            with suppress(psycopg.Error):  # else it would go on, and keep the session's locks
+                self.cancel_safe(timeout=TO_CANCEL)
             self.close()
             raise
 

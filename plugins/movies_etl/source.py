@@ -257,19 +257,23 @@ class Source:
             in pieces, to be closed. The connection may be used between them.
         """
         version = self.version()
-        pieces = self._pieces("documents.sql", ids=list(films))
-        return version, (list(map(Document._make, rows)) for rows in pieces)
+        return version, self._built(films)
 
-    def _pieces(self, file: str, **parameters: object) -> Iterator[list[tuple[Any, ...]]]:
-        """Let the server keep the rows, in a transaction for as long as they are wanted."""
+    def _built(self, films: Sequence[str]) -> Generator[list[Document], None, None]:
+        """Fetch documents bit by bit, in a transaction that lasts as long as they are wanted."""
+        file, parameters = "documents.sql", _values({"ids": list(films)})
         with (
             self._explained(file),
             self._connection.transaction(),
-            self._connection.cursor("pieces", binary=True) as cursor,
+            self._connection.cursor("documents", binary=True) as cursor,
         ):
-            cursor.execute(_query(self._sql / file), _values(parameters))
-            while rows := cursor.fetchmany(PIECE):
-                yield rows
+            cursor.execute(_query(self._sql / file), parameters)
+            more = True
+            while more:
+                rows = cursor.fetchmany(PIECE)
+                more = len(rows) == PIECE
+                if rows:
+                    yield list(map(Document._make, rows))
 
     def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
         with self._explained(file):

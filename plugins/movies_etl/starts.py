@@ -39,7 +39,7 @@ class Starts:
         films = held[FILM_WORK.name]
         if reason := self._reason_to_start_over(films, reload, emptied=emptied):
             log.log(logging.WARNING if films else logging.INFO, "Everything is loaded: %s", reason)
-            self._start_over(self._beginning(held), films_count=self._void(films) is None)
+            self._start_over(self._beginning(held), film_cursor_counts=self._void(films) is None)
             return
         for stream in STREAMS:
             if stream.name == reload:
@@ -84,7 +84,7 @@ class Starts:
             fence=max(fences, default=0),
         )
 
-    def _start_over(self, beginning: Cursor, *, films_count: bool) -> None:
+    def _start_over(self, beginning: Cursor, *, film_cursor_counts: bool) -> None:
         """Write the cursors before everything is loaded.
 
         A start that skips what changed is good only with films that are loaded from the beginning,
@@ -92,7 +92,7 @@ class Starts:
         that is missing or void goes last: until then the starts are written again.
         """
         linked = (GENRE, PERSON)
-        for stream in (FILM_WORK, *linked) if films_count else (*linked, FILM_WORK):
+        for stream in (FILM_WORK, *linked) if film_cursor_counts else (*linked, FILM_WORK):
             self._save(stream, self._start(stream, beginning))
 
     def _start(self, stream: Stream, beginning: Cursor) -> Cursor:

@@ -124,7 +124,11 @@ class StreamRun:
         return self._save_settled() or moved
 
     def _build(self, films: list[str], stored: dict[str, Stored], *, compare: bool) -> bool:
-        """Queue the documents of films piece by piece; say if the cursor moved meanwhile."""
+        """Queue the documents of films piece by piece; say if the cursor moved meanwhile.
+
+        What is compared was asked of the index before, and is good only as long as nothing that
+        was pending then is settled.
+        """
         moved = False
         version, pieces = self._parts.source.documents(films)
         self._version = max(self._version + 1, version)
@@ -135,7 +139,7 @@ class StreamRun:
                     self._queue(self._without_refused(documents), stored)
                 else:
                     self._queue(documents, {})
-                moved |= self._save_settled()
+                    moved |= self._save_settled()
         return moved
 
     def _is_read_since(self, version: int, film: str, stored: dict[str, Stored]) -> bool:

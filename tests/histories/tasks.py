@@ -7,7 +7,7 @@ it may arrive later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from elastic_transport import Urllib3HttpNode
 from elasticsearch import Elasticsearch
 from movies_etl.cursors import Cursor
 from movies_etl.settings import Settings
-from movies_etl.source import Source
+from movies_etl.source import Document, Source
 
 from tests.faults import answer_of, refusal
 from tests.histories.fate import Fate, Killed
@@ -72,10 +72,10 @@ class FatefulSource(Source):
         self.fate.step(file)
         return super()._rows(file, **parameters)
 
-    def _pieces(self, file: str, **parameters: object) -> Iterator[list[tuple[Any, ...]]]:
-        self.fate.step(file)
-        for rows in super()._pieces(file, **parameters):
-            yield rows
+    def _built(self, films: Sequence[str]) -> Generator[list[Document], None, None]:
+        self.fate.step("documents.sql")
+        for documents in super()._built(films):
+            yield documents
             self.fate.step("next piece")
 
 

@@ -119,11 +119,13 @@ def rename_back_in_a_run(history: History) -> None:
     """A name changes and is as before when the film with the change is on its way already."""
     history.note("scenario: renamed back in a run")
     world, table = history.world, history.world.pick(("genre", "person"))
-    film = Film(f"f{history.runs}-still", None, "", "still", None, DESCRIPTION)
-    named = Named(f"{table[0]}-{film.id}", None, "", "still")
-    write(history, "film_work", film)
+    named = Named(f"{table[0]}{history.runs}-still", None, "", "still")
     write(history, table, named)
-    write(history, f"{table}_film_work", Link(f"l-{film.id}", None, "", film.id, named.id, "actor"))
+    for number in range(world.pick((1, 2, 5))):
+        film = Film(f"f{history.runs}-{number}-still", None, "", "still", None, DESCRIPTION)
+        link = Link(f"l-{film.id}", None, "", film.id, named.id, "actor")
+        write(history, "film_work", film)
+        write(history, f"{table}_film_work", link)
     rest(history)
     run(history)
     write(history, table, named._replace(name="other"))

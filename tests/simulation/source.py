@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,7 +10,7 @@ import psycopg
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.schema import REQUIRED, Columns
 from movies_etl.settings import Settings
-from movies_etl.source import Source
+from movies_etl.source import Document, Source
 
 from tests.simulation.documents import document
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, TABLES, Link, Postgres, Row
@@ -54,7 +54,7 @@ PIECE = 2
 class SimulatedSource(Source):
     """The program's source, its queries answered by the model.
 
-    Only ``_rows`` and ``_pieces`` are replaced: what is done around queries is the program's own.
+    Only ``_rows`` and ``_built`` are replaced: what is done around queries is the program's own.
 
     :param privileged: whether the role sees when others' transactions began.
     """
@@ -82,12 +82,12 @@ class SimulatedSource(Source):
         of: Callable[..., list[tuple[Any, ...]]] = getattr(self, answer)
         return of(**parameters) if table is None else of(table, **parameters)
 
-    def _pieces(self, file: str, **parameters: Any) -> Iterator[list[tuple[Any, ...]]]:
-        rows = self._rows(file, **parameters)
+    def _built(self, films: Sequence[str]) -> Generator[list[Document], None, None]:
+        rows = self._rows("documents.sql", ids=list(films))
         for start in range(0, len(rows), PIECE):
             if start:
                 self._move("next piece")
-            yield rows[start : start + PIECE]
+            yield [Document(*row) for row in rows[start : start + PIECE]]
 
     def _move(self, action: str) -> None:
         self.postgres.world.step(action)
