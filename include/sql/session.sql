@@ -15,7 +15,9 @@ SET plan_cache_mode = force_custom_plan;
 SET random_page_cost = 1.1;
 SET cursor_tuple_fraction = 1.0;
 SET idle_in_transaction_session_timeout = '1h';
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';
+SELECT set_config(name, '0', false)
+FROM pg_settings
+WHERE name = 'transaction_timeout';
 SET extra_float_digits = 1;
 SET tcp_keepalives_idle = 30;
 SET tcp_keepalives_interval = 10;
