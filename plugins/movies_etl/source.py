@@ -261,16 +261,15 @@ class Source:
 
     def _built(self, films: Sequence[str]) -> Generator[list[Document], None, None]:
         """Fetch documents bit by bit, in a transaction that lasts as long as they are wanted."""
-        file, parameters = "documents.sql", _values({"ids": list(films)})
-        with (
-            self._explained(file),
-            self._connection.transaction(),
-            self._connection.cursor("documents", binary=True) as cursor,
-        ):
-            cursor.execute(_query(self._sql / file), parameters)
+        file = "documents.sql"
+        cursor = self._connection.cursor(binary=True)
+        with self._explained(file), self._connection.transaction():
+            # The driver's own server cursor asks more, and complains when the session is lost.
+            declare = b"DECLARE documents NO SCROLL CURSOR FOR\n" + _query(self._sql / file)
+            cursor.execute(declare, _values({"ids": list(films)}))
             more = True
             while more:
-                rows = cursor.fetchmany(PIECE)
+                rows = cursor.execute(b"FETCH %d FROM documents" % PIECE).fetchall()
                 more = len(rows) == PIECE
                 if rows:
                     yield list(map(Document._make, rows))
