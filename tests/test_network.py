@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Generator, Iterator, Sequence
 
 import psycopg
@@ -178,6 +179,27 @@ def test_a_statement_that_is_given_up_lets_go_of_the_lock_at_once(
     site.reconnect()
     tasks.run()
     site.assert_equal()
+
+
+def test_bodies_that_no_sender_has_taken_are_dropped_after_an_error() -> None:
+    is_busy, may_end = threading.Event(), threading.Event()
+    sent: list[str] = []
+
+    def send() -> None:
+        is_busy.set()
+        may_end.wait(10)
+
+    def send_two_and_fail() -> None:
+        with airflow_tasks._executor(1) as executor:
+            executor.submit(send)
+            waiting = executor.submit(sent.append, "a second body")
+            waiting.add_done_callback(lambda _: may_end.set())
+            assert is_busy.wait(10)
+            raise IndexUnavailableError("lost")
+
+    with pytest.raises(IndexUnavailableError):
+        send_two_and_fail()
+    assert sent == []
 
 
 def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(

@@ -36,21 +36,20 @@ def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: 
         *("cursor_tuple_fraction = 0.1", "transaction_timeout = '30s'"),
     ):
         catalogue.execute(f"ALTER DATABASE movies SET {setting}")
+    wanted = {
+        "timezone": "UTC",
+        "datestyle": "ISO, DMY",
+        "extra_float_digits": "1",
+        "jit": "off",
+        "random_page_cost": "1.1",
+        "cursor_tuple_fraction": "1",
+        "idle_in_transaction_session_timeout": "1h",
+        "transaction_timeout": "0",
+    }
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
         Source(connection, INCLUDE).prepared()
-        shown = [
-            connection.execute(f"SHOW {name}".encode()).fetchone()
-            for name in ("timezone", "datestyle", "extra_float_digits", "jit", "random_page_cost")
-        ]
-        assert shown == [("UTC",), ("ISO, DMY",), ("1",), ("off",), ("1.1",)]
-        shown = [
-            connection.execute(f"SHOW {name}".encode()).fetchone()
-            for name in (
-                *("cursor_tuple_fraction", "idle_in_transaction_session_timeout"),
-                "transaction_timeout",
-            )
-        ]
-    assert shown == [("1",), ("1h",), ("0",)]
+        shown = {name: connection.execute(f"SHOW {name}".encode()).fetchone() for name in wanted}
+    assert shown == {name: (value,) for name, value in wanted.items()}
 
 
 def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Catalogue) -> None:

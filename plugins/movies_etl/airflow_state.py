@@ -99,6 +99,6 @@ class VariableDifferenceStore:
         Variable.set(
             DIFFERENCE,
             comparison.model_dump_json(),
-            description="Films less documents less films that were always refused. Not 0 twice in "
-            "a row is drift: films were deleted, or changed behind the cursors.",
+            description="Films less documents less films that were always refused. The same sign "
+            "twice in a row is drift: films were deleted, or changed behind the cursors.",
         )

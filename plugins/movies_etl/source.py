@@ -19,10 +19,11 @@ from movies_etl.schema import Columns
 from movies_etl.streams import Feed, Stream
 
 NIL = "00000000-0000-0000-0000-000000000000"
-PIECE = 1000
-"""Documents that are fetched together: more would only take memory here."""
 BEGINNING = Position(stamp="0001-01-01T00:00:00.000000+00:00", id=NIL)
 """Below every row of a feed: what is stamped so early is read as undated."""
+
+PIECE = 1000
+"""Documents that are fetched together: more would only take memory here."""
 
 
 class Row(NamedTuple):
