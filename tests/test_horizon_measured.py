@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -225,6 +226,44 @@ def test_a_forgotten_one_beside_one_that_waits_does_not_let_it_pass() -> None:
     assert "fresh of bob" in (found.held_by or "")
 
 
+@pytest.fixture
+def vacuum(catalogue: Catalogue) -> Iterator[str]:
+    """Autovacuum at work in a table of the catalogue, and slow about it; its transaction."""
+    catalogue.fill(10_000)
+    catalogue.execute(
+        "ALTER TABLE content.film_work SET (autovacuum_vacuum_threshold = 1,"
+        " autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_limit = 1,"
+        " autovacuum_vacuum_cost_delay = 100)"
+    )
+    catalogue.execute("ALTER SYSTEM SET autovacuum_naptime = 1")
+    catalogue.execute("SELECT pg_reload_conf()")
+    try:
+        catalogue.execute("UPDATE content.film_work SET rating = 1")
+        yield vacuum_of(catalogue)
+    finally:
+        catalogue.execute("ALTER SYSTEM RESET autovacuum_naptime")
+        catalogue.execute("SELECT pg_reload_conf()")
+
+
+def vacuum_of(catalogue: Catalogue) -> str:
+    """Wait until autovacuum has a transaction in the catalogue's database."""
+    for _ in range(1200):
+        row = catalogue.execute(
+            "SELECT l.virtualtransaction FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+            " WHERE l.locktype = 'virtualxid' AND a.backend_type = 'autovacuum worker'"
+            " AND a.datname = current_database() AND a.query LIKE '%%VACUUM%%content.film_work%%'"
+        ).fetchone()
+        if row:
+            return str(row[0])
+        time.sleep(0.05)
+    raise AssertionError("autovacuum did not begin within a minute")
+
+
+def test_autovacuum_does_not_hold_it(catalogue: Catalogue, vacuum: str) -> None:
+    assert measured(catalogue.source()).held_by is None
+    assert vacuum == vacuum_of(catalogue)  # it was at work all the while
+
+
 # -- a role that may not see when others began ----------------------------------------------------
 
 
@@ -270,6 +309,13 @@ def test_without_that_right_a_row_committed_later_is_not_below_it(
         ).fetchone() or (None,)
         assert isinstance(stamp, datetime)
         assert stamp >= parse(found.horizon)
+
+
+def test_without_that_right_autovacuum_does_not_hold_it_either(
+    catalogue: Catalogue, vacuum: str, blind: Source
+) -> None:
+    assert vacuum not in blind.virtual_transactions().transactions
+    assert vacuum == vacuum_of(catalogue)
 
 
 def test_moments_that_are_remembered_are_few() -> None:

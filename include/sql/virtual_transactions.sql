@@ -1,5 +1,7 @@
 -- The transactions that are open in this database, by a name that every role may
 -- see: what a role without pg_read_all_stats has in place of their start times.
+-- Autovacuum writes no rows; it is the one with a transaction and without a role
+-- (backend_type is hidden from such a role).
 -- Parameters: ignored_roles (text[]: roles that never write).
 -- Returns: now (text, UTC, read before the locks), transactions (text[]).
 SELECT
@@ -11,6 +13,7 @@ WHERE pg_locks.locktype = 'virtualxid'
     AND pg_locks.mode = 'ExclusiveLock'
     AND pg_locks.pid <> pg_backend_pid()
     AND pg_stat_activity.datname = current_database()
+    AND pg_stat_activity.usesysid IS NOT NULL
     AND coalesce(pg_stat_activity.usename, '') <> ALL(%(ignored_roles)s::name[])
     AND NOT (
         coalesce(pg_stat_activity.usename, '') = current_user
