@@ -129,6 +129,14 @@ def test_a_film_is_sent_once_with_little_around_it(site: Site, work: Work) -> No
     assert done.requests["bulk"] <= done.bulk_bytes / BODY + 1
 
 
+def test_postgresql_works_a_text_out_once(site: Site) -> None:
+    query = (site.settings.include_dir / "sql" / "documents.sql").read_text()
+    rows = site.connection.execute("EXPLAIN (VERBOSE) " + query, {"ids": []}).fetchall()
+    plan = "\n".join(line for (line,) in rows)
+    assert plan.count("to_json(film_work.description)") == 1
+    assert plan.count("md5(") == 1
+
+
 def test_a_film_costs_few_calls(site: Site, work: Work) -> None:
     def calls() -> int:
         with cProfile.Profile() as profile:
