@@ -236,6 +236,8 @@ class Both:
                     after, upto = self.random.choice(positions), self.random.choice(positions)
                     self.same_rows(lambda side: side.changed(feed, after, upto, limit))  # noqa: B023
                 for upto in positions[1:]:
+                    if feed is FILM_WORK.rows and upto:
+                        self.same_films(self.random.choice(positions), upto)
                     if feed.last and upto:
                         assert self.model.last(feed, upto) == self.real.last(feed, upto)
             key = self.random.choice((None, self._key()))
@@ -246,6 +248,14 @@ class Both:
         model, real = ask(self.model), ask(self.real)
         assert [row._replace(xmin="") for row in model] == [row._replace(xmin="") for row in real]
         assert self.xmins([row.xmin for row in model], [row.xmin for row in real])
+
+    def same_films(self, after: Position | None, upto: Position) -> None:
+        """Compare a page of films with the other side's, and with what is read row by row."""
+        limit = self.random.choice((1, 3, 1000))
+        model = self.model.changed_films(after, upto, limit)
+        assert model == self.real.changed_films(after, upto, limit)
+        rows = self.real.changed(FILM_WORK.rows, after, upto, limit)
+        assert (model.films if model else []) == [row.id for row in rows]
 
     def compare_films(self) -> None:
         for stream in STREAMS[1:]:

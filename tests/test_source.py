@@ -171,6 +171,13 @@ def test_a_position_that_postgresql_cannot_read_is_no_transient_error(
     assert source.films() == 0
 
 
+def test_an_id_with_a_nul_is_refused_and_is_not_two_ids(catalogue: Catalogue) -> None:
+    catalogue.use_text_ids()
+    film = catalogue.add_film(id="tt1")
+    with pytest.raises(ConfigurationError, match="NUL"):
+        list(catalogue.source().documents([f"{film}\0{film}"])[1])
+
+
 def test_an_id_that_is_no_uuid_is_refused_with_its_value(catalogue: Catalogue) -> None:
     with pytest.raises(ConfigurationError, match='"tt0111161"'):
         list(catalogue.source().documents(["tt0111161"])[1])

@@ -100,6 +100,30 @@ def test_ties_over_pages_are_neither_lost_nor_repeated(
     ]
 
 
+@pytest.mark.parametrize("shape", ["uuid, with zone", "text ids", "wall time"])
+def test_a_page_of_films_is_what_its_rows_are(catalogue: Catalogue, shape: str) -> None:
+    rows = Rows(with_shape(catalogue, shape), FILM_WORK.rows)
+    for stamp in ("2020-01-01 00:00:00", "2020-01-01 00:00:00.000001", "294276-12-31 23:59:59"):
+        for number in range(7):
+            rows.add(stamp, f"{uuid4()} {{{number}\\," if shape == "text ids" else None)
+    source = catalogue.source("Europe/Berlin" if shape == "wall time" else "UTC")
+    whole = source.changed(FILM_WORK.rows, None, None, None)
+    places = [source.position(FILM_WORK.rows, row) for row in whole]
+    for limit in (1, 2, 7, 20, 21, 22):
+        after, upto = None, places[-1]
+        found: list[str] = []
+        while page := source.changed_films(after, upto, limit):
+            found += page.films
+            assert page.last == places[len(found) - 1]
+            assert len(page.films) == limit or len(found) == len(whole)
+            after = page.last
+        assert found == [row.id for row in whole]
+    page = source.changed_films(places[3], places[9], 10)
+    assert page is not None
+    assert page.films == [row.id for row in whole[4:10]]
+    assert source.changed_films(places[9], places[9], 10) is None
+
+
 @all_feeds
 def test_the_lower_bound_is_outside_and_the_upper_bound_inside(
     catalogue: Catalogue, feed: Feed
@@ -502,6 +526,14 @@ def test_a_page_is_read_from_the_index_between_both_bounds_without_sorting(
     assert kinds(nodes) <= {"Limit", "Index Scan", "Result"}
     (scan,) = [node for node in nodes if node["Node Type"] == "Index Scan"]
     assert scan["Index Cond"].count("ROW(") == 4  # two row comparisons
+    assert "Filter" not in scan
+
+
+def test_a_page_of_films_is_read_from_nothing_but_the_index(big: Source) -> None:
+    nodes = plan(big, "film_work/page.sql", **BETWEEN, page_size=100)
+    assert kinds(nodes) <= {"Aggregate", "Subquery Scan", "Limit", "Index Only Scan"}
+    (scan,) = [node for node in nodes if "Index Cond" in node]
+    assert scan["Index Cond"].count("ROW(") == 4
     assert "Filter" not in scan
 
 

@@ -16,7 +16,7 @@ from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.horizon import Activity, Epoch, Holder, Prepared
 from movies_etl.lock import Holder as LockHolder
 from movies_etl.schema import Columns
-from movies_etl.streams import Feed, Stream
+from movies_etl.streams import FILM_WORK, Feed, Stream
 
 NIL = "00000000-0000-0000-0000-000000000000"
 BEGINNING = Position(stamp="0001-01-01T00:00:00.000000+00:00", id=NIL)
@@ -40,6 +40,17 @@ class Row(NamedTuple):
     film: str | None
 
 
+class FilmPage(NamedTuple):
+    """Changed films.
+
+    :param films: their ids in keyset order.
+    :param last: the position of the last of them.
+    """
+
+    films: list[str]
+    last: Position
+
+
 class Document(NamedTuple):
     """A film's document.
 
@@ -56,9 +67,17 @@ def _query(file: Path) -> bytes:
 
 
 def _array(texts: list[str]) -> str:
-    """Write a list as PostgreSQL's array text; the driver would look up how for each element."""
-    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
-    return "{" + ",".join([f'"{text}"' for text in quoted]) + "}"
+    """Write a list as PostgreSQL's array text; the driver would look up how for each element.
+
+    A NUL keeps them apart while they are quoted together: no text has one, or the driver refuses.
+    """
+    if not texts:
+        return "{}"
+    joined = "\0".join(texts)
+    if joined.count("\0") >= len(texts):
+        return joined
+    quoted = joined.replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","')
+    return f'{{"{quoted}"}}'
 
 
 def _values(parameters: dict[str, object]) -> dict[str, object]:
@@ -225,6 +244,21 @@ class Source:
             )
             if row[1] is not None  # infinite, with an id below NIL: the last ones, and undated
         ]
+
+    def changed_films(self, after: Position | None, upto: Position, limit: int) -> FilmPage | None:
+        """Read a page of changed films in keyset order, None after the last; see ``changed``."""
+        after = after or BEGINNING
+        ((films, stamp),) = self._rows(
+            "film_work/page.sql",
+            after_stamp=after.stamp,
+            after_id=after.id,
+            upto_stamp=upto.stamp,
+            upto_id=upto.id,
+            page_size=limit,
+        )
+        if not films:
+            return None
+        return FilmPage(films, self.position(FILM_WORK.rows, Row(films[-1], stamp, "", None)))
 
     def undated(self, feed: Feed, after: str | None, limit: int) -> list[Row]:
         """Read a page of the rows that no position in time reaches, in the order of their ids."""

@@ -31,6 +31,7 @@ ANSWERS: dict[str, tuple[str, str | None]] = {
     "existing.sql": ("_existing", None),
     "documents.sql": ("_documents", None),
     "film_work/changed.sql": ("_page", "film_work"),
+    "film_work/page.sql": ("_film_page", None),
     "film_work/undated.sql": ("_undated", "film_work"),
 }
 """What answers each SQL file, and the table that it is asked for."""
@@ -177,6 +178,10 @@ class SimulatedSource(Source):
         ]
         found.sort(key=_place)
         return [_shown(table, row) for row in found[:page_size]]
+
+    def _film_page(self, **bounds: Any) -> list[tuple[Any, ...]]:
+        rows = self._page("film_work", **bounds)
+        return [([film for film, *_ in rows], rows[-1][1])] if rows else [(None, None)]
 
     def _undated(
         self, table: str, *, after_id: str | None, page_size: int
