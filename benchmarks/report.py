@@ -36,6 +36,10 @@ the median of the rounds, with the least and the greatest in brackets.
 """
 
 
+_WRITTEN = [f":!benchmarks/{name}" for name in ("RESULTS.md", "results.json", "chart.svg")]
+"""What a part writes is no change of what the next part measures."""
+
+
 def write(name: str, part: Part, films: int, folder: Path | None = None) -> Path:
     """Add a part to the results, and write RESULTS.md and the chart; return the first.
 
@@ -128,12 +132,15 @@ def _machine() -> str:
 def _commit() -> str:
     try:
         answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
+            ["git", "describe", "--always"],
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
             check=True,
         )
+        changed = subprocess.run(
+            ["git", "diff", "--quiet", "HEAD", "--", ".", *_WRITTEN], cwd=CHECKOUT, check=False
+        ).returncode
     except (FileNotFoundError, subprocess.CalledProcessError):
         return "unknown"
-    return answer.stdout.strip()
+    return answer.stdout.strip() + ("-dirty" if changed else "")

@@ -9,7 +9,7 @@ import pytest
 from movies_etl.cursors import Position
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.settings import Settings
-from movies_etl.source import NIL, Row, Source
+from movies_etl.source import BEGINNING, NIL, Row, Source
 from movies_etl.streams import FILM_WORK, GENRE
 
 from local.postgres import Postgres
@@ -168,6 +168,10 @@ def test_a_position_that_postgresql_cannot_read_is_no_transient_error(
         ConfigurationError, match=r"refused film_work/changed\.sql.*movies_etl\.cursor\."
     ):
         source.changed(FILM_WORK.rows, position, None, 10)
+    with pytest.raises(
+        ConfigurationError, match=r"refused film_work/page\.sql.*movies_etl\.cursor\."
+    ):
+        source.changed_films(position, BEGINNING, 10)
     assert source.films() == 0
 
 

@@ -124,6 +124,39 @@ def test_a_page_of_films_is_what_its_rows_are(catalogue: Catalogue, shape: str) 
     assert source.changed_films(places[9], places[9], 10) is None
 
 
+@pytest.mark.parametrize("shape", ["with zone", "wall time", "text ids"])
+def test_films_that_no_position_in_time_reaches_are_on_no_page_of_films(
+    catalogue: Catalogue, shape: str
+) -> None:
+    rows = Rows(with_shape(catalogue, shape), FILM_WORK.rows)
+    keys = {rows.add(stamp): undated for stamp, undated in ODD.items() for _ in range(3)}
+    keys |= {rows.add("infinity", key): True for key in ("!", "00")} if shape == "text ids" else {}
+    upto = position("294276-12-31T23:59:59.999999+00:00", "ffffffff-ffff-ffff-ffff-ffffffffffff")
+    found: list[str] = []
+    source, after = catalogue.source(), None
+    while page := source.changed_films(after, upto, 2):
+        found += page.films
+        after = page.last
+    assert sorted(set(found) - {rows.film}) == sorted(key for key, odd in keys.items() if not odd)
+    assert len(found) == len(set(found))
+
+
+def test_ids_of_films_on_a_page_may_be_any_text(catalogue: Catalogue) -> None:
+    catalogue.use_text_ids()
+    keys = ["a", "B", "NULL", 'a,"b', "\u0451", " ", "{}", "\\", "'"]
+    for key in keys:
+        catalogue.add_film(id=key)
+    source = catalogue.source()
+    found: list[str] = []
+    after, upto = None, position("2020-01-02T00:00:00.000000+00:00")
+    while page := source.changed_films(after, upto, 2):
+        found += page.films
+        after = page.last
+    assert found == sorted(keys, key=str.encode)
+    _version, pieces = source.documents(found)
+    assert {one.film for piece in pieces for one in piece} == set(keys)
+
+
 @all_feeds
 def test_the_lower_bound_is_outside_and_the_upper_bound_inside(
     catalogue: Catalogue, feed: Feed

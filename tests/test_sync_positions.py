@@ -41,11 +41,21 @@ def test_films_of_one_stamp_are_loaded_over_several_pages(ties: Site) -> None:
     assert sent(ties.run()) == 0
 
 
-@pytest.mark.parametrize(("size", "largest", "pages"), [(2, 8, 4), (1, 20_000, 5), (9, 8, 3)])
+@pytest.mark.parametrize(
+    ("size", "limits", "pages"),
+    [
+        (1, {}, 5),  # 1, 2, 4, 8, and what is left
+        (2, {"LARGEST_PAGE": 8}, 4),
+        (9, {"LARGEST_PAGE": 8}, 3),
+        (1, {"MOST_GROWTH": 2}, 11),
+        (3, {"QUICK": 0.0}, 7),
+    ],
+)
 def test_pages_of_a_first_load_grow_to_a_limit(
-    ties: Site, monkeypatch: pytest.MonkeyPatch, size: int, largest: int, pages: int
+    ties: Site, monkeypatch: pytest.MonkeyPatch, size: int, limits: dict[str, float], pages: int
 ) -> None:
-    monkeypatch.setattr(batches, "LARGEST_PAGE", largest)
+    for name, limit in limits.items():
+        monkeypatch.setattr(batches, name, limit)
     ties.configure(page_size=size)
     assert ties.run()["film_work"].pages == pages
     ties.assert_equal()

@@ -1,7 +1,7 @@
 -- Session settings of the program's connection: one time zone whatever the
 -- server's, read only, no JIT (its compilation costs more than these queries),
 -- plans made for the page at hand (a generic plan does not know LIMIT) that do not
--- shun an index (at the default of 4 each page of films reads a large table of
+-- shun an index (at the default of 4 a page of 1,000 films reads a large table of
 -- persons from end to end: 146 against 49 us a film at half a million) and that are
 -- to be read to the end, an hour in which a page's documents may be fetched bit by
 -- bit (Elasticsearch may have to be waited for, transaction_timeout is there from

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
@@ -17,13 +18,17 @@ MOST_REMEMBERED = 1000
 MOST_UNDATED = 10_000
 """Rows without a usable time that a run looks at which is no first load and no reload."""
 
-LARGEST_PAGE = 100_000
+LARGEST_PAGE = 64_000
 """Films that are built together while all are sent. PostgreSQL spends a third less on a film than
-with pages of 1,000, in a catalogue of a million half, as it reads persons once a page and the rest
-in the order of its pages. The first page is an ordinary one, and each is twice as large as the one
-before, so that Elasticsearch has something to do at once; while PostgreSQL works on the largest, it
-has the bodies that are in flight. Whoever asks for small pages gets at most a hundred of them in
-one."""
+with pages of 1,000, as it reads persons and plans once a page. The first page is an ordinary one,
+and each is twice as large as the one before, so that Elasticsearch has something to do at once."""
+
+MOST_GROWTH = 64
+"""How many times its ordinary size a page may have: who asks for small pages gets small ones."""
+
+QUICK = 5.0
+"""Seconds within which a page has to be done for the next one to be larger. A page is one statement
+and one snapshot: an ALTER of its tables waits for it, and what comes after the ALTER waits, too."""
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +100,14 @@ class _Reader:
     def _settled_films(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
         upto = self._source.below(feed, self._horizon)
         size = self._page_size
-        largest = max(size, min(100 * size, LARGEST_PAGE))
+        largest = max(size, min(MOST_GROWTH * size, LARGEST_PAGE))
+        began = time.monotonic()
         while page := self._source.changed_films(cursor.rows, upto, size):
             cursor = cursor.moved(rows=RowPosition.at(page.last))
             yield Batch(page.films, cursor, compare=self._compare)
-            if not self._compare:
+            if not self._compare and time.monotonic() - began < QUICK:
                 size = min(2 * size, largest)
+            began = time.monotonic()
         return cursor
 
     def _settled_links(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
@@ -117,7 +124,7 @@ class _Reader:
             if page := cursor.fan_out:
                 rows = self._source.changed(feed, page.start, page.end, None)
             elif rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
-                end = self._row_position(feed, rows[-1])
+                end = RowPosition.at(self._source.position(feed, rows[-1]))
                 page = FanOut(start=cursor.rows, end=end, after_film=None, since=self._since)
             else:
                 return cursor
@@ -185,9 +192,6 @@ class _Reader:
         while films := self._source.linked_films(self._stream, rows, after, self._page_size):
             yield films
             after = films[-1]
-
-    def _row_position(self, feed: Feed, row: Row) -> RowPosition:
-        return RowPosition.at(self._source.position(feed, row))
 
 
 def _films(rows: list[Row]) -> list[str]:

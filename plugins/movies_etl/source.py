@@ -69,13 +69,13 @@ def _query(file: Path) -> bytes:
 def _array(texts: list[str]) -> str:
     """Write a list as PostgreSQL's array text; the driver would look up how for each element.
 
-    A NUL keeps them apart while they are quoted together: no text has one, or the driver refuses.
+    A NUL, which no text has in PostgreSQL, keeps them apart while they are quoted together.
     """
     if not texts:
         return "{}"
     joined = "\0".join(texts)
     if joined.count("\0") >= len(texts):
-        return joined
+        return joined  # one of them has a NUL after all: the driver refuses it
     quoted = joined.replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","')
     return f'{{"{quoted}"}}'
 
@@ -218,9 +218,12 @@ class Source:
         if row.stamp is None:
             msg = f"row {row.id} of content.{feed.table} has no place in time"
             raise ValueError(msg)
+        return self._placed(feed, row.id, row.stamp)
+
+    def _placed(self, feed: Feed, row_id: str, stamp: str) -> Position:
         if feed.table in self.without_zone and self._zone != "UTC":
-            return Position(stamp=horizon.wall_stamp(row.stamp, self._zone), id=row.id)
-        return Position(stamp=f"{row.stamp}+00:00", id=row.id)
+            return Position(stamp=horizon.wall_stamp(stamp, self._zone), id=row_id)
+        return Position(stamp=f"{stamp}+00:00", id=row_id)
 
     def changed(
         self, feed: Feed, after: Position | None, upto: Position | None, limit: int | None
@@ -258,7 +261,7 @@ class Source:
         )
         if not films:
             return None
-        return FilmPage(films, self.position(FILM_WORK.rows, Row(films[-1], stamp, "", None)))
+        return FilmPage(films, self._placed(FILM_WORK.rows, films[-1], stamp))
 
     def undated(self, feed: Feed, after: str | None, limit: int) -> list[Row]:
         """Read a page of the rows that no position in time reaches, in the order of their ids."""
@@ -270,7 +273,7 @@ class Source:
             msg = f"nobody asks for the last row of content.{feed.table}"
             raise ValueError(msg)
         for row_id, stamp in self._rows(feed.last, upto_stamp=upto.stamp, upto_id=upto.id):
-            return self.position(feed, Row(row_id, stamp, "", None))
+            return self._placed(feed, row_id, stamp)
         return None
 
     def linked_films(

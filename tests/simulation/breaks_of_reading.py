@@ -195,7 +195,7 @@ def page_read_by_its_size_again_on_resume() -> AbstractContextManager[object]:
         upto = self._source.below(feed, self._horizon)
         while rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
             after = cursor.fan_out.after_film if cursor.fan_out else None
-            end = self._row_position(feed, rows[-1])
+            end = RowPosition.at(self._source.position(feed, rows[-1]))
             page = FanOut(start=cursor.rows, end=end, after_film=after)
             rows = [row for row in rows if (row.id, row.xmin) not in self.remembered]
             for films in self._fan_out(rows, page.after_film):

@@ -1,6 +1,6 @@
--- A page of changed films in one row: what changed.sql returns bit by bit, for who
+-- A page of changed films in one row: what changed.sql returns row by row, for who
 -- needs no more than the films and where the page ends. The index on (modified, id)
--- has all of it, so no film is read from the table.
+-- has all of it: in a table that is vacuumed no film is read.
 -- Parameters: after_stamp, after_id (exclusive), upto_stamp, upto_id (inclusive),
 -- page_size.
 -- Returns: films (text[] in the order of modified, id; NULL: none) and the last
