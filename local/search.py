@@ -37,16 +37,18 @@ class Hit:
 
 
 def search(url: str, words: str, *, size: int = 10, dsn: str = "") -> tuple[int, list[Hit]]:
-    """Return how many films match the words, and the best of them.
+    """Return how many films match the words, and the best of them: a whole name above its parts.
 
     :param url: address of Elasticsearch.
     :param dsn: the catalogue, which knows the films' years; without it years are None.
 
     Raises RestError or UnreachableError.
     """
+    match = {"query": words, "fields": _FIELDS}
+    together = {"multi_match": match | {"type": "phrase", "boost": 10}}
     body = {
         "size": size,
-        "query": {"multi_match": {"query": words, "fields": _FIELDS}},
+        "query": {"bool": {"must": {"multi_match": match}, "should": together}},
         "_source": ["title", "imdb_rating", "genres", "directors"],
         "track_total_hits": True,
     }
