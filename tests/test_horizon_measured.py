@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -23,6 +22,7 @@ from movies_etl.settings import Settings
 from movies_etl.source import Source
 
 from local.postgres import Postgres
+from local.processes import wait_until
 from tests.catalogue import Catalogue
 
 NOTHING = Known()
@@ -239,29 +239,26 @@ def vacuum(catalogue: Catalogue) -> Iterator[str]:
     catalogue.execute("SELECT pg_reload_conf()")
     try:
         catalogue.execute("UPDATE content.film_work SET rating = 1")
-        yield vacuum_of(catalogue)
+        wait_until(lambda: bool(vacuums(catalogue)), seconds=60, what="autovacuum begins")
+        yield vacuums(catalogue)[0]
     finally:
         catalogue.execute("ALTER SYSTEM RESET autovacuum_naptime")
         catalogue.execute("SELECT pg_reload_conf()")
 
 
-def vacuum_of(catalogue: Catalogue) -> str:
-    """Wait until autovacuum has a transaction in the catalogue's database."""
-    for _ in range(1200):
-        row = catalogue.execute(
-            "SELECT l.virtualtransaction FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
-            " WHERE l.locktype = 'virtualxid' AND a.backend_type = 'autovacuum worker'"
-            " AND a.datname = current_database() AND a.query LIKE '%%VACUUM%%content.film_work%%'"
-        ).fetchone()
-        if row:
-            return str(row[0])
-        time.sleep(0.05)
-    raise AssertionError("autovacuum did not begin within a minute")
+def vacuums(catalogue: Catalogue) -> list[str]:
+    """Return the transactions in which autovacuum works on the catalogue's films."""
+    rows = catalogue.execute(
+        "SELECT l.virtualtransaction FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+        " WHERE l.locktype = 'virtualxid' AND a.backend_type = 'autovacuum worker'"
+        " AND a.datname = current_database() AND a.query LIKE '%%VACUUM%%content.film_work%%'"
+    ).fetchall()
+    return [transaction for (transaction,) in rows]
 
 
 def test_autovacuum_does_not_hold_it(catalogue: Catalogue, vacuum: str) -> None:
     assert measured(catalogue.source()).held_by is None
-    assert vacuum == vacuum_of(catalogue)  # it was at work all the while
+    assert vacuums(catalogue) == [vacuum]  # it was at work all the while
 
 
 # -- a role that may not see when others began ----------------------------------------------------
@@ -315,7 +312,7 @@ def test_without_that_right_autovacuum_does_not_hold_it_either(
     catalogue: Catalogue, vacuum: str, blind: Source
 ) -> None:
     assert vacuum not in blind.virtual_transactions().transactions
-    assert vacuum == vacuum_of(catalogue)
+    assert vacuums(catalogue) == [vacuum]
 
 
 def test_moments_that_are_remembered_are_few() -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from movies_etl.cursors import Position
 from movies_etl.settings import Settings
-from movies_etl.source import NIL, Row, Source
+from movies_etl.source import NIL, FilmPage, Row, Source
 from movies_etl.streams import FILM_WORK, GENRE, PERSON, STREAMS, Feed, Stream
 
 from local.postgres import Postgres
@@ -75,6 +75,14 @@ def paged(
     return found
 
 
+def pages_of_films(source: Source, limit: int, upto: Position) -> Iterator[FilmPage]:
+    """Read all pages of films, each after the last film of the one before."""
+    page = source.changed_films(None, upto, limit)
+    while page:
+        yield page
+        page = source.changed_films(page.last, upto, limit)
+
+
 def with_shape(catalogue: Catalogue, shape: str) -> Catalogue:
     if "text ids" in shape:
         catalogue.use_text_ids()
@@ -110,13 +118,11 @@ def test_a_page_of_films_is_what_its_rows_are(catalogue: Catalogue, shape: str) 
     whole = source.changed(FILM_WORK.rows, None, None, None)
     places = [source.position(FILM_WORK.rows, row) for row in whole]
     for limit in (1, 2, 7, 20, 21, 22):
-        after, upto = None, places[-1]
         found: list[str] = []
-        while page := source.changed_films(after, upto, limit):
+        for page in pages_of_films(source, limit, places[-1]):
             found += page.films
             assert page.last == places[len(found) - 1]
             assert len(page.films) == limit or len(found) == len(whole)
-            after = page.last
         assert found == [row.id for row in whole]
     page = source.changed_films(places[3], places[9], 10)
     assert page is not None
@@ -132,11 +138,7 @@ def test_films_that_no_position_in_time_reaches_are_on_no_page_of_films(
     keys = {rows.add(stamp): undated for stamp, undated in ODD.items() for _ in range(3)}
     keys |= {rows.add("infinity", key): True for key in ("!", "00")} if shape == "text ids" else {}
     upto = position("294276-12-31T23:59:59.999999+00:00", "ffffffff-ffff-ffff-ffff-ffffffffffff")
-    found: list[str] = []
-    source, after = catalogue.source(), None
-    while page := source.changed_films(after, upto, 2):
-        found += page.films
-        after = page.last
+    found = [film for page in pages_of_films(catalogue.source(), 2, upto) for film in page.films]
     assert sorted(set(found) - {rows.film}) == sorted(key for key, odd in keys.items() if not odd)
     assert len(found) == len(set(found))
 
@@ -147,11 +149,8 @@ def test_ids_of_films_on_a_page_may_be_any_text(catalogue: Catalogue) -> None:
     for key in keys:
         catalogue.add_film(id=key)
     source = catalogue.source()
-    found: list[str] = []
-    after, upto = None, position("2020-01-02T00:00:00.000000+00:00")
-    while page := source.changed_films(after, upto, 2):
-        found += page.films
-        after = page.last
+    upto = position("2020-01-02T00:00:00.000000+00:00")
+    found = [film for page in pages_of_films(source, 2, upto) for film in page.films]
     assert found == sorted(keys, key=str.encode)
     _version, pieces = source.documents(found)
     assert {one.film for piece in pieces for one in piece} == set(keys)

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import psycopg
 
 LONGEST_ANSWER = 600.0
-"""Seconds within which PostgreSQL answers a statement; a page of any catalogue takes less."""
+"""Seconds within which PostgreSQL answers a statement; a page takes less, and after one
+that took long pages grow no more."""
 
 TO_CANCEL = 5.0
 """Seconds to wait for a statement to be cancelled."""

@@ -80,6 +80,17 @@ def _array(texts: list[str]) -> str:
     return f'{{"{quoted}"}}'
 
 
+def _between(after: Position | None, upto: Position | None) -> dict[str, str]:
+    """Return the parameters that bound a page."""
+    after = after or BEGINNING
+    return {
+        "after_stamp": after.stamp,
+        "after_id": after.id,
+        "upto_stamp": upto.stamp if upto else "infinity",
+        "upto_id": upto.id if upto else NIL,
+    }
+
+
 def _values(parameters: dict[str, object]) -> dict[str, object]:
     return {
         name: _array(value) if isinstance(value, list) else value
@@ -234,31 +245,16 @@ class Source:
         :param upto: the last position that may be on it; None is the end.
         :param limit: rows a page; None reads all between the bounds.
         """
-        after = after or BEGINNING
         return [
             Row._make(row)
-            for row in self._rows(
-                feed.page,
-                after_stamp=after.stamp,
-                after_id=after.id,
-                upto_stamp=upto.stamp if upto else "infinity",
-                upto_id=upto.id if upto else NIL,
-                page_size=limit,
-            )
+            for row in self._rows(feed.page, **_between(after, upto), page_size=limit)
             if row[1] is not None  # infinite, with an id below NIL: the last ones, and undated
         ]
 
     def changed_films(self, after: Position | None, upto: Position, limit: int) -> FilmPage | None:
         """Read a page of changed films in keyset order, None after the last; see ``changed``."""
-        after = after or BEGINNING
-        ((films, stamp),) = self._rows(
-            "film_work/page.sql",
-            after_stamp=after.stamp,
-            after_id=after.id,
-            upto_stamp=upto.stamp,
-            upto_id=upto.id,
-            page_size=limit,
-        )
+        bounds = _between(after, upto)
+        ((films, stamp),) = self._rows("film_work/page.sql", **bounds, page_size=limit)
         if not films:
             return None
         return FilmPage(films, self._placed(FILM_WORK.rows, films[-1], stamp))
