@@ -14,7 +14,7 @@ from subprocess import Popen
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch as Client
-from movies_etl import init
+from movies_etl import batches, init
 from movies_etl.cursors import Cursor
 from movies_etl.errors import WriterBusyError
 
@@ -261,6 +261,7 @@ def test_a_load_ends_well_though_postgresql_is_killed_in_the_middle(
     monkeypatch: pytest.MonkeyPatch,
     films: int,
 ) -> None:
+    monkeypatch.setattr(batches, "MOST_GROWTH", 1)  # how much is read twice is then known
     site = durable_site
     ports = (durable.port, elasticsearch_node.port)
     tasks = Tasks(site, monkeypatch, ports, page_size="100", bulk_bytes="50000", patience="120")
