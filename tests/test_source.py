@@ -45,11 +45,22 @@ def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: 
         "cursor_tuple_fraction": "1",
         "idle_in_transaction_session_timeout": "1h",
         "transaction_timeout": "0",
+        "work_mem": "32MB",
     }
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
         Source(connection, INCLUDE).prepared()
         shown = {name: connection.execute(f"SHOW {name}".encode()).fetchone() for name in wanted}
     assert shown == {name: (value,) for name, value in wanted.items()}
+
+
+@pytest.mark.parametrize("chosen", ["5MB", "64MB"])
+def test_a_work_mem_that_was_chosen_for_the_database_stays(
+    catalogue: Catalogue, chosen: str
+) -> None:
+    catalogue.execute(f"ALTER DATABASE movies SET work_mem = '{chosen}'")
+    with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
+        Source(connection, INCLUDE).prepared()
+        assert connection.execute("SHOW work_mem").fetchone() == (chosen,)
 
 
 def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Catalogue) -> None:

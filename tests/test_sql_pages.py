@@ -628,6 +628,14 @@ def test_documents_of_a_page_are_built_without_reading_whole_tables(big: Source)
     assert whole <= {"genre", "person"}
 
 
+def test_a_films_links_are_found_by_the_film_and_their_roles_passed_over(big: Source) -> None:
+    nodes = plan(big, "documents.sql", ids=[key(number) for number in range(1, 101)])
+    (links,) = [node for node in nodes if node.get("Relation Name") == "person_film_work"]
+    assert "film_work_id" in links["Index Cond"]
+    assert "role" not in links["Index Cond"]
+    assert "role" in links["Filter"]
+
+
 def test_names_are_sorted_by_bytes_whatever_the_databases_collation(big: Source) -> None:
     query = (Settings().include_dir / "sql" / "documents.sql").read_bytes()
     answer = big._connection.execute(b"EXPLAIN (VERBOSE) " + query, {"ids": [key(1)]}).fetchall()
