@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 FOLDER = CHECKOUT / ".local" / "bench"
 EMPTY = "benchmark_empty"
 _STREAMS = ("film_work", "genre", "person")
+_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+OPTIONS = {**DEFAULTS, "shared_buffers": f"{_MEMORY // 4 // 1024**2}MB"}
+"""PostgreSQL's settings: the local stack's, with as much memory as its manual recommends."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Servers:
         self._state_file = FOLDER / "state.json"
         self._state = State.read(self._state_file)
         self._metadata = Postgres(FOLDER / "metadata", port=free_port(25732))
-        self.catalogue = Postgres(FOLDER / "postgres", port=free_port(25632))
+        self.catalogue = Postgres(FOLDER / "postgres", port=free_port(25632), options=OPTIONS)
         self.elasticsearch = Elasticsearch(
             FOLDER / "elasticsearch", port=free_port(29300), report=report
         )
@@ -134,9 +138,9 @@ class Servers:
     def restore(self, films: int, options: Mapping[str, str] | None = None) -> None:
         """Make the catalogue anew, a copy of one that is generated once for each size.
 
-        :param options: settings of PostgreSQL on top of the local stack's.
+        :param options: settings of PostgreSQL on top of OPTIONS.
         """
-        wanted = {**DEFAULTS, **(options or {})}
+        wanted = {**OPTIONS, **(options or {})}
         if self.catalogue.options != wanted:
             self.catalogue.stop()
             self.catalogue.options = wanted
