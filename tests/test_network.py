@@ -150,6 +150,7 @@ def test_a_postgresql_that_stands_still_is_given_up_and_named_for_as_long_as_it_
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    tasks.configure(bulk_bytes="5000")  # so that a page is settled by then
     take = lock.take
     window = tasks.init()
     planned = postgres_proxy.plan(silence, b"Whole documents", skip=2)
