@@ -54,9 +54,7 @@ def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: 
 
 
 @pytest.mark.parametrize("chosen", ["5MB", "64MB"])
-def test_a_work_mem_that_was_chosen_for_the_database_stays(
-    catalogue: Catalogue, chosen: str
-) -> None:
+def test_a_work_mem_that_somebody_has_chosen_stays(catalogue: Catalogue, chosen: str) -> None:
     catalogue.execute(f"ALTER DATABASE movies SET work_mem = '{chosen}'")
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
         Source(connection, INCLUDE).prepared()
