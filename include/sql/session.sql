@@ -6,9 +6,9 @@
 -- to be read to the end, an hour in which a page's documents may be fetched bit by
 -- bit (Elasticsearch may have to be waited for, transaction_timeout is there from
 -- PostgreSQL 17 on), and a worker that vanished loses its session, and with it the
--- lock, within two minutes. Where nobody has chosen work_mem, 32 MB let half a million
--- persons be joined in memory (at the default of 4 MB a page of 5,000 films costs
--- twice as much there).
+-- lock, within two minutes. Where work_mem is 4 MB, the default, it becomes 32 MB:
+-- half a million persons are then joined in memory (PostgreSQL 15 on), at 4 MB a page
+-- of 5,000 films costs twice as much there.
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SET default_transaction_read_only = on;
@@ -18,7 +18,7 @@ SET random_page_cost = 1.1;
 SET cursor_tuple_fraction = 1.0;
 SET idle_in_transaction_session_timeout = '1h';
 SELECT set_config('transaction_timeout', '0', false)
-WHERE current_setting('transaction_timeout', true) IS NOT NULL;
+WHERE coalesce(current_setting('transaction_timeout', true), '') != '';
 SELECT set_config('work_mem', '32MB', false)
 WHERE current_setting('work_mem') = '4MB';
 SET extra_float_digits = 1;

@@ -79,7 +79,7 @@ class StreamRun:
             Sender(parts.index, settings.patience, throttle),
             parts.executor,
             throttle=throttle,
-            in_flight=settings.senders + 2,  # two are ready while the next page is being read
+            in_flight=settings.senders + 2,  # two wait: a large page is long in coming
         )
 
     def _checked(self, cursor: Cursor | None) -> Cursor:
