@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import chart
 from benchmarks.figures import Part
-from benchmarks.servers import FOLDER, OPTIONS
+from benchmarks.servers import FOLDER, MEMORY, OPTIONS
 from local.elasticsearch_jars import VERSION as ELASTICSEARCH
 from local.files import CHECKOUT
 
@@ -126,8 +126,7 @@ def _machine() -> str:
         if line.startswith(("model name", "CPU part"))
     )
     kernel = platform.release().partition("-")[0]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Linux {kernel}"
+    return f"{os.cpu_count()} cores ({model}), {MEMORY / 1024**3:.0f} GiB, Linux {kernel}"
 
 
 def _commit() -> str:

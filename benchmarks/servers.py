@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 FOLDER = CHECKOUT / ".local" / "bench"
 EMPTY = "benchmark_empty"
 _STREAMS = ("film_work", "genre", "person")
-_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-OPTIONS = {**DEFAULTS, "shared_buffers": f"{_MEMORY // 4 // 1024**2}MB"}
-"""PostgreSQL's settings: the local stack's, with as much memory as its manual recommends."""
+MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+"""Bytes that the machine has."""
+
+OPTIONS = {**DEFAULTS, "shared_buffers": f"{MEMORY // 4 // 1024**2}MB"}
+"""PostgreSQL's settings: the local stack's, with the memory that its manual starts with."""
 
 
 @dataclass(frozen=True)

@@ -534,6 +534,13 @@ def plan(source: Source, file: str, **parameters: object) -> list[dict[str, Any]
     return found
 
 
+def lines_of_documents_plan(source: Source, ids: list[str]) -> list[str]:
+    """Return the plan of documents.sql with what each node puts out, as text."""
+    query = (Settings().include_dir / "sql" / "documents.sql").read_bytes()
+    answer = source._connection.execute(b"EXPLAIN (VERBOSE) " + query, {"ids": ids}).fetchall()
+    return [line.strip() for (line,) in answer]
+
+
 def kinds(nodes: list[dict[str, Any]]) -> set[str]:
     return {node["Node Type"] for node in nodes}
 
@@ -639,18 +646,14 @@ def test_a_films_links_are_found_by_the_film_and_their_roles_passed_over(big: So
 @pytest.mark.parametrize("films", [100, 5_000])
 def test_documents_come_while_others_are_still_put_together(big: Source, films: int) -> None:
     ids = [key(number) for number in range(1, films + 1)]
-    query = (Settings().include_dir / "sql" / "documents.sql").read_bytes()
-    answer = big._connection.execute(b"EXPLAIN (VERBOSE) " + query, {"ids": ids}).fetchall()
-    lines = [line.strip() for (line,) in answer]
+    lines = lines_of_documents_plan(big, ids)
     assembled = [number for number, line in enumerate(lines) if "imdb_rating" in line]
     assert len(assembled) == 1  # neither sorted nor kept anywhere once they are put together
     assert lines[assembled[0] - 1].startswith("->  Merge Left Join")
 
 
 def test_names_are_sorted_by_bytes_whatever_the_databases_collation(big: Source) -> None:
-    query = (Settings().include_dir / "sql" / "documents.sql").read_bytes()
-    answer = big._connection.execute(b"EXPLAIN (VERBOSE) " + query, {"ids": [key(1)]}).fetchall()
-    keys = [line for (line,) in answer if "Sort Key" in line]
+    keys = [line for line in lines_of_documents_plan(big, [key(1)]) if "Sort Key" in line]
     named = [line for line in keys if "full_name" in line or "genre.name" in line]
     assert len(named) >= 2
     for line in named:
