@@ -224,6 +224,13 @@ def test_a_server_that_is_not_elasticsearch(init: Init, serve: Serve, status: in
     assert "host and port" in message
 
 
+def test_a_postgresql_that_is_too_old(init: Init, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("movies_etl.init.OLDEST_POSTGRESQL", 99_00_00)
+    message = init.fails()
+    assert "movies_postgres is PostgreSQL 18;" in message
+    assert "version 99 or newer is needed" in message
+
+
 def test_a_database_without_the_catalogue(init: Init, site: Site) -> None:
     site.execute("DROP SCHEMA content CASCADE")
     message = init.fails()
