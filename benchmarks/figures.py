@@ -26,13 +26,18 @@ class Figure:
         """The middle one."""
         return median(self.rounds)
 
+    @property
+    def least(self) -> float:
+        """The smallest one."""
+        return min(self.rounds)
+
     def text(self, digits: int = 0) -> str:
         """Return the median and, of several rounds, the least and the greatest."""
         shown = [f"{value:,.{digits}f}" for value in (self.median, *self._spread())]
         return shown[0] if len(shown) == 1 else f"{shown[0]} ({shown[1]} - {shown[2]})"
 
     def _spread(self) -> tuple[float, ...]:
-        return (min(self.rounds), max(self.rounds)) if len(self.rounds) > 1 else ()
+        return (self.least, max(self.rounds)) if len(self.rounds) > 1 else ()
 
 
 @dataclass(frozen=True)

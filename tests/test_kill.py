@@ -188,13 +188,15 @@ def has_moved(cursors: FileCursors) -> bool:
 
 
 @contextmanager
-def when_it_moved(site: Site, do: Callable[[], None]) -> Iterator[None]:
-    """Do something, in a thread, as soon as the block has loaded a page of films."""
+def when_it_moved(site: Site, do: Callable[[], None], *, pages: int = 1) -> Iterator[None]:
+    """Do something, in a thread, as soon as the block has loaded some pages of films."""
+
+    def has_moved() -> bool:
+        saved = list(site.cursors.saves)
+        return len({one.rows for name, one in saved if name == "film_work" and one.rows}) >= pages
 
     def wait_and_do() -> None:
-        wait_until(
-            lambda: any(one.rows for _, one in site.cursors.saves), seconds=SOON, what="it moves"
-        )
+        wait_until(has_moved, seconds=SOON, what="it moves")
         do()
 
     with ThreadPoolExecutor(1) as threads:
@@ -253,15 +255,26 @@ def durable_site(durable: Postgres, client: Client) -> Iterator[Site]:
     site.close()
 
 
-@pytest.mark.parametrize("films", [FEW, MANY])
+@pytest.mark.parametrize(
+    ("films", "growth", "pages", "most_twice"),
+    [
+        (FEW, 1, 1, 500),
+        pytest.param(20_000, 1, 1, 500, marks=pytest.mark.long),
+        pytest.param(20_000, batches.MOST_GROWTH, 3, 9_600, marks=pytest.mark.long),  # two pages
+    ],
+)
 def test_a_load_ends_well_though_postgresql_is_killed_in_the_middle(
     durable_site: Site,
     durable: Postgres,
     elasticsearch_node: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
+    *,
     films: int,
+    growth: int,
+    pages: int,
+    most_twice: int,
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_GROWTH", 1)  # how much is read twice is then known
+    monkeypatch.setattr(batches, "MOST_GROWTH", growth)
     site = durable_site
     ports = (durable.port, elasticsearch_node.port)
     tasks = Tasks(site, monkeypatch, ports, page_size="100", bulk_bytes="50000", patience="120")
@@ -277,11 +290,11 @@ def test_a_load_ends_well_though_postgresql_is_killed_in_the_middle(
             durable.start()
             lost.close()
 
-    with when_it_moved(site, kill):
+    with when_it_moved(site, kill, pages=pages):
         results = tasks.run()
     site.connection.close()
     site.connection = psycopg.connect(site.dsn, autocommit=True)
-    assert films <= results["film_work"]["read"] < films + 500
+    assert films <= results["film_work"]["read"] <= films + most_twice
     site.assert_equal()
     assert "Committed" in {
         name for one in site.documents().values() for name in one["actors_names"]
