@@ -1,1 +1,1 @@
-"""The real stack on this machine, without docker: servers, Airflow, a film catalogue."""
+"""The real stack on this machine, without Docker: servers, Airflow, a film catalogue."""

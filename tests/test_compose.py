@@ -1,4 +1,4 @@
-"""The files for docker agree with each other, with the lock and with the program."""
+"""The files for Docker agree with each other, with the lock and with the program."""
 
 from __future__ import annotations
 
@@ -206,6 +206,11 @@ def test_airflow_services_share_image_and_environment() -> None:
         own = SERVICES[name]["environment"]
         assert {key: own.get(key) for key in shared} == shared, name
         assert set(own) - set(shared) <= {"AIRFLOW_ADMIN_PASSWORD"}, name
+
+
+def test_the_dag_runs_without_being_unpaused() -> None:
+    shared = COMPOSE["x-airflow-common"]["environment"]
+    assert shared["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] == "false"
 
 
 def test_airflow_knows_every_option_that_is_set() -> None:
