@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from local.rest import call
+from local.rest import RestError, call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def search(url: str, words: str, *, size: int = 10, dsn: str = "") -> tuple[int,
     :param url: address of Elasticsearch.
     :param dsn: the catalogue, which knows the films' years; without it years are None.
 
-    Raises RestError or UnreachableError.
+    Raises LookupError when there is no index yet, RestError or UnreachableError.
     """
     match = {"query": words, "fields": _FIELDS}
     together = {"multi_match": match | {"type": "phrase", "boost": 10}}
@@ -52,7 +52,13 @@ def search(url: str, words: str, *, size: int = 10, dsn: str = "") -> tuple[int,
         "_source": ["title", "imdb_rating", "genres", "directors"],
         "track_total_hits": True,
     }
-    found = call("POST", f"{url}/{ALIAS}/_search", body)["hits"]
+    try:
+        found = call("POST", f"{url}/{ALIAS}/_search", body)["hits"]
+    except RestError as error:
+        if error.status != 404:
+            raise
+        msg = f"there is no index {ALIAS} yet: wait for the first run of movies_sync"
+        raise LookupError(msg) from None
     years = _years(dsn, [hit["_id"] for hit in found["hits"]])
     return found["total"]["value"], [_hit(hit, years) for hit in found["hits"]]
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from local.airflow_settings import USER
+from local.rest import RestError, UnreachableError
 from local.search import ALIAS, count, search
 
 if TYPE_CHECKING:
-    from local.airflow_api import Run
+    from local.airflow_api import AirflowApi, Run
     from local.stack import Stack
 
 ENGLISH = "time travel scientists"
@@ -27,20 +28,27 @@ def films_in_database(dsn: str) -> int:
 def summary(stack: Stack, run: Run) -> tuple[str, bool]:
     """Return the text, and whether database and index have the same number of films."""
     films, documents = films_in_database(stack.dsn), count(stack.elasticsearch.url)
-    result = stack.api().result(run.run_id, "film_work")
-    seconds = float(result.get("seconds", 0)) or 1e-9
-    done = int(result.get("indexed", 0))
     lines = [
         "",
         f"films in PostgreSQL      {films:>9,}",
         f"films in Elasticsearch   {documents:>9,}  (alias {ALIAS})",
-        f"task film_work           {result.get('indexed', 0):>9,} sent in {seconds:.1f} s"
-        + (f", {done / seconds:,.0f} films a second" if done else ""),
+        f"task film_work           {sent(stack.api(), run)}",
     ]
     for words in (ENGLISH, RUSSIAN):
         lines += ["", *found(stack, words, size=3)]
     lines += ["", *addresses(stack)]
     return "\n".join(lines), films == documents
+
+
+def sent(api: AirflowApi, run: Run) -> str:
+    """Return how many films the run's first task sent, and how fast."""
+    try:
+        result = api.result(run.run_id, "film_work")
+    except (UnreachableError, RestError) as error:
+        return f"its result cannot be read: {error}"
+    films, seconds = int(result.get("indexed", 0)), float(result.get("seconds", 0)) or 1e-9
+    rate = f", {films / seconds:,.0f} films a second" if films else ""
+    return f"{films:>9,} sent in {seconds:.1f} s{rate}"
 
 
 def found(stack: Stack, words: str, *, size: int) -> list[str]:

@@ -81,12 +81,14 @@ class _Patient:
 
 def finished_runs(api: AirflowApi, after: Run) -> Iterator[Run | None]:
     """Yield each run that ends after this one, and None for each look that found nothing."""
-    told = {run.run_id for run in api.runs() if run.finished} | {after.run_id}
+    told = {after.run_id}
+    since = after.ended or datetime.now(UTC)
     while True:
         try:
             ended = [run for run in api.runs() if run.finished and run.run_id not in told]
         except (UnreachableError, RestError):
             ended = []
+        ended = [run for run in ended if run.ended is not None and run.ended > since]
         for run in reversed(ended):
             told.add(run.run_id)
             yield run
@@ -102,7 +104,10 @@ def line(api: AirflowApi, run: Run) -> str:
     text = f"{ended:%H:%M:%S} {run.state} in {seconds:.1f} s"
     if run.state == "failed":
         return f"{text}: {_why(api, run)}"
-    results = {stream: api.result(run.run_id, stream) for stream in STREAMS}
+    try:
+        results = {stream: api.result(run.run_id, stream) for stream in STREAMS}
+    except (UnreachableError, RestError) as error:
+        return f"{text}: its result cannot be read: {error}"
     sent = {stream: int(result.get("indexed", 0)) for stream, result in results.items()}
     if not any(sent.values()):
         return f"{text}: nothing to send"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from local.elasticsearch import Elasticsearch
 from local.search import search
 from tests.site import Site
@@ -22,3 +24,11 @@ def test_films_of_a_person_come_before_films_with_half_of_the_name(
     total, hits = search(elasticsearch_node.url, "Daniel Cudmore-Brandt", dsn=site.dsn)
     assert total == 3
     assert hits[0].id == film
+
+
+@pytest.mark.usefixtures("client")
+def test_a_search_before_the_first_run_says_what_to_wait_for(
+    elasticsearch_node: Elasticsearch,
+) -> None:
+    with pytest.raises(LookupError, match="no index movies yet: wait for the first run"):
+        search(elasticsearch_node.url, "tears")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local import watch
+from local import summary, watch
 from local.airflow_api import AirflowApi, Run, Task
 from local.rest import RestError, UnreachableError
 
@@ -32,6 +32,7 @@ class Scripted(AirflowApi):
         self.refuses = False
         self.broken: list[str] = []
         self.sent: dict[str, dict[str, Any]] = {}
+        self.silent = False
         self.state = "success"
 
     def healthy(self) -> bool:
@@ -62,6 +63,8 @@ class Scripted(AirflowApi):
         return [Task("init", "success", 1, 1.0), Task("film_work", self.state, 2, 3.25)]
 
     def result(self, _: str, task: str) -> dict[str, Any]:
+        if self.silent:
+            raise UnreachableError("timed out")
         return self.sent.get(task, {})
 
     def errors(self, run_id: str, task: Task) -> list[str]:
@@ -136,10 +139,13 @@ def test_a_dead_part_ends_the_waiting() -> None:
 
 
 def test_each_later_run_is_told_once() -> None:
-    one, two, three = (run(name, "success", 1) for name in "abc")
-    api = Scripted([one], [one], [two, one], UnreachableError("busy"), [three, two, one])
+    before, one, two, three = (run(name, "success", ended) for ended, name in enumerate("abcd"))
+    api = Scripted(
+        *(UnreachableError("busy"), [one, before], [two, one, before]),
+        *(UnreachableError("busy"), [three, two, one, before]),
+    )
     later = watch.finished_runs(api, one)
-    assert [next(later) for _ in range(5)] == [None, two, None, three, None]
+    assert [next(later) for _ in range(6)] == [None, None, two, None, three, None]
 
 
 def test_a_line_counts_what_was_sent() -> None:
@@ -149,3 +155,20 @@ def test_a_line_counts_what_was_sent() -> None:
     assert watch.line(api, done).endswith("success in 6.0 s: sent 1,200 by film_work, 3 by person")
     api.sent = {}
     assert watch.line(api, done).endswith("nothing to send")
+
+
+def test_a_result_that_cannot_be_read_ends_nothing() -> None:
+    api = Scripted([])
+    api.silent = True
+    said = "its result cannot be read: timed out"
+    assert watch.line(api, run("a", "success", 0.1)).endswith(f"success in 6.0 s: {said}")
+    assert summary.sent(api, run("a", "success", 0.1)) == said
+
+
+def test_the_summary_counts_what_the_first_task_sent() -> None:
+    api = Scripted([])
+    api.sent = {"film_work": {"indexed": 1_200, "seconds": 2.0}}
+    first_one = run("a", "success", 1)
+    assert summary.sent(api, first_one).strip() == "1,200 sent in 2.0 s, 600 films a second"
+    api.sent = {}
+    assert summary.sent(api, first_one).strip() == "0 sent in 0.0 s"
