@@ -24,7 +24,7 @@ run: install  ## PostgreSQL, Elasticsearch and Airflow for real, with 17,472 fil
 down: install  ## stop what `make run` or `python -m local up` left running
 	@$(BIN)/python -m local down
 
-clean: install  ## stop everything and remove its data (.local/); .venv stays
+clean: install  ## stop what `make run` started and remove its data; .venv and .local/cache (jars) stay
 	@$(BIN)/python -m local clean
 
 test: install lint types  ## lint, types, and the tests on real servers

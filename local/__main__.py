@@ -162,10 +162,14 @@ def down(_: argparse.Namespace) -> int:
 
 
 def clean(_: argparse.Namespace) -> int:
-    """Stop everything and remove its data."""
-    stack = Stack(Progress())
+    """Stop everything and remove its data; say what stays."""
+    report = Progress()
+    stack = Stack(report)
     stack.end_runner()
     stack.remove()
+    kept = sorted(path.name for path in stack.folder.iterdir() if path.is_dir())
+    if kept:
+        report(f"left in .local: {', '.join(kept)}")
     return 0
 
 
@@ -236,7 +240,8 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="python -m local",
         description="PostgreSQL, Elasticsearch and Airflow for real on this machine, with 17,472 "
-        f"films. Everything is kept in .local/; the database and the alias are called {ALIAS}.",
+        "films. Everything is kept in .local/; under root PostgreSQL's data may lie in "
+        f"/var/tmp/movies-etl-*. The database and the alias are called {ALIAS}.",
         epilog="Ports: MOVIES_LOCAL_POSTGRES_PORT, MOVIES_LOCAL_ELASTICSEARCH_PORT and "
         "MOVIES_LOCAL_AIRFLOW_PORT; else a default, or the next free one.",
     )
@@ -265,7 +270,7 @@ def parser() -> argparse.ArgumentParser:
         command = add(name, function, _PASSED_ON[name])
         command.add_argument("arguments", nargs="*", metavar="ARGS", help=f"as {name} takes them")
     add("env", env, 'settings for a shell: eval "$(.venv/bin/python -m local env)"')
-    add("clean", clean, "stop everything and remove all its data")
+    add("clean", clean, "stop everything and remove its data; jars stay, and what tests keep")
     return whole
 
 

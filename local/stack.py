@@ -176,10 +176,16 @@ class Stack:
             wait_until(lambda: self.runner() is None, seconds=90, what=f"process {runner} ends")
 
     def remove(self) -> None:
-        """Stop everything and remove all data, jars and logs: `.local/`."""
-        self.stop(patience=0)
-        self.postgres.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Stop everything and remove its data and logs, wherever they are.
+
+        The cache stays, and what others keep in `.local/`: their servers may be running.
+        """
+        with self._alone():
+            self._stop(patience=0)
+            self.postgres.remove()
+            for name in ("postgres", "elasticsearch", "airflow"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+            self._state_file.unlink()
 
     def _stop(self, patience: float) -> None:
         running = [name for name, runs in self.parts.items() if runs]

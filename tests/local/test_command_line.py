@@ -50,6 +50,24 @@ def test_stopping_nothing_is_harmless() -> None:
 
 
 @pytest.mark.usefixtures("_nothing_runs")
+def test_clean_removes_what_is_the_stacks_own_and_says_what_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = Stack(print, tmp_path)
+    others = {"bench", "cache", "soak", "test"}
+    for name in {"airflow", "elasticsearch", "postgres"} | others:
+        (stack.folder / name / "data").mkdir(parents=True)
+    stack.postgres.folder.mkdir(parents=True, exist_ok=True)  # under root it may lie elsewhere
+    stack.keep("up")
+
+    assert command_line.main(["clean"]) == 0
+
+    assert {path.name for path in stack.folder.iterdir()} == {"lock"} | others
+    assert not stack.postgres.folder.exists()
+    assert "left in .local: bench, cache, soak, test" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_nothing_runs")
 def test_env_can_be_read_by_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["env"]) == 0
     lines = capsys.readouterr().out.splitlines()
