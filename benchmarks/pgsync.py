@@ -24,7 +24,7 @@ import psycopg
 from benchmarks import ceiling
 from benchmarks.figures import Load
 from benchmarks.runs import BenchmarkError
-from benchmarks.servers import FOLDER, Servers
+from benchmarks.servers import FOLDER, Servers, drop_slots
 from local.processes import free_port, is_free, wait_until
 from local.rest import call
 
@@ -206,10 +206,8 @@ def _redis() -> Iterator[int]:
 
 def _tear_down(dsn: str) -> None:
     """Remove triggers and slots, which would keep the database from being removed."""
+    drop_slots(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
-        )
         for table, trigger in connection.execute(
             "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal"
         ).fetchall():

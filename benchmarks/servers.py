@@ -41,6 +41,14 @@ OPTIONS = {**DEFAULTS, "shared_buffers": f"{MEMORY // 4 // 1024**2}MB"}
 """PostgreSQL's settings: the local stack's, with the memory that its manual starts with."""
 
 
+def drop_slots(dsn: str) -> None:
+    """Drop the replication slots that nobody uses."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
+        )
+
+
 @dataclass(frozen=True)
 class BenchmarkSettings(AirflowSettings):
     """The local Airflow's settings, with the benchmark's DAGs and fewer looks at their files."""
@@ -180,8 +188,8 @@ class Servers:
 
     def _start(self, films: int) -> None:
         self._stop()  # what an earlier benchmark left when it was killed
-        for server in (self._metadata, self.catalogue):
-            server.start()
+        self._metadata.start()
+        self._start_catalogue()
         self.restore(films)
         self.elasticsearch.start()
         self.report(f"PostgreSQL and Elasticsearch are up, {films:,} films generated")
@@ -197,6 +205,15 @@ class Servers:
             what="Airflow has read the DAGs",
         )
         self.report(f"Airflow is up: {self.settings.url}")
+
+    def _start_catalogue(self) -> None:
+        """Start it without the slots of a benchmark that was killed.
+
+        As long as there is one PostgreSQL starts with no other `wal_level`.
+        """
+        self.catalogue.options = {**OPTIONS, "wal_level": "logical"}
+        self.catalogue.start()
+        drop_slots(self.catalogue.dsn())
 
     def _stop(self) -> None:
         self._airflow.stop(patience=10)
