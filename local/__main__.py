@@ -22,7 +22,7 @@ from local.elasticsearch import ElasticsearchError
 from local.elasticsearch_build import BuildError
 from local.elasticsearch_jars import JarsError
 from local.postgres import PostgresError
-from local.postgres_place import PlaceError
+from local.postgres_place import AWAY, PlaceError
 from local.rest import RestError, UnreachableError
 from local.search import ALIAS
 from local.stack import DATABASE, Stack
@@ -240,8 +240,8 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="python -m local",
         description="PostgreSQL, Elasticsearch and Airflow for real on this machine, with 17,472 "
-        "films. Everything is kept in .local/; under root PostgreSQL's data may lie in "
-        f"/var/tmp/movies-etl-*. The database and the alias are called {ALIAS}.",
+        "films. Everything is kept in .local/, or under root PostgreSQL's data in "
+        f"{AWAY}-*. The database and the alias are called {ALIAS}.",
         epilog="Ports: MOVIES_LOCAL_POSTGRES_PORT, MOVIES_LOCAL_ELASTICSEARCH_PORT and "
         "MOVIES_LOCAL_AIRFLOW_PORT; else a default, or the next free one.",
     )

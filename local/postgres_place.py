@@ -17,6 +17,7 @@ from pathlib import Path
 
 from local.files import package_folder
 
+AWAY = "/var/tmp/movies-etl"  # noqa: S108 - `make` checks that it is ours
 _USER = "nobody"
 
 
@@ -84,7 +85,7 @@ def choose(data: Path) -> Place:
     if os.geteuid() != 0:
         return Place(data, programs, None)
     name = hashlib.sha256(str(data).encode()).hexdigest()[:12]
-    away = Path("/var/tmp") / f"movies-etl-{name}"  # noqa: S108 - `make` checks that it is ours
+    away = Path(f"{AWAY}-{name}")
     there = next(path for path in (data, *data.parents) if path.exists())
     if not (away / "data").exists() and _reaches(programs / "pginstall/bin/postgres", there):
         return Place(data, programs, _USER)
