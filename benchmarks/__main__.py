@@ -11,10 +11,11 @@ import json
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from benchmarks import fanout, idle, load, peers, report
 from benchmarks.servers import Servers
+from local.processes import end_signals
 
 if TYPE_CHECKING:
     from benchmarks.figures import Part
@@ -41,7 +42,8 @@ def main() -> None:
     servers = Servers(say)
     wanted = [arguments.only] if arguments.only else list(PARTS)
     summary: dict[str, object] = {"films": arguments.films}
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped then
+    for number in end_signals():
+        signal.signal(number, _end)
     with servers.running(arguments.films):
         for name in wanted:
             part = measure(name, servers, arguments.films, arguments.rounds)
@@ -49,6 +51,12 @@ def main() -> None:
             say(f"written: {report.write(name, part, arguments.films)}")
             summary |= part.summary
     print(json.dumps(summary))
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """Stop what was started; a second signal does not cut that short."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def measure(name: str, servers: Servers, films: int, rounds: int) -> Part:

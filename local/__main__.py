@@ -23,6 +23,7 @@ from local.elasticsearch_build import BuildError
 from local.elasticsearch_jars import JarsError
 from local.postgres import PostgresError
 from local.postgres_place import AWAY, PlaceError
+from local.processes import end_signals
 from local.rest import RestError, UnreachableError
 from local.search import ALIAS
 from local.stack import DATABASE, Stack
@@ -63,8 +64,8 @@ class Progress:
         self._alone = threading.Lock()
 
     def __call__(self, text: str) -> None:
-        """Print one line at once, also into a pipe."""
-        with self._alone:
+        """Print one line at once, also into a pipe; nothing ends because nobody reads it."""
+        with self._alone, contextlib.suppress(OSError):
             print(f"{time.monotonic() - self._began:6.1f} s  {text}", flush=True)
 
 
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Start everything, wait for the first run, tell of it, and follow the later ones."""
     report = Progress()
     stack = Stack(report)
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: shells ignore it in background
+    for number in (signal.SIGINT, *end_signals()):  # SIGINT too: shells ignore it in background
         signal.signal(number, _interrupt)
     others = stack.runner() is not None or (stack.up and stack.state.kept == "up")
     code = 1
@@ -127,13 +128,15 @@ def _stop(stack: Stack, report: Progress) -> None:
     try:
         stack.stop()
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, *end_signals()):
             signal.signal(number, signal.SIG_IGN)
         report("hurrying")
         stack.stop(patience=0)
 
 
-def _interrupt(*_: object) -> NoReturn:
+def _interrupt(number: int, _: object) -> NoReturn:
+    if number == signal.SIGHUP:
+        signal.signal(number, signal.SIG_IGN)  # shells send it once more; that is no haste
     raise KeyboardInterrupt
 
 

@@ -91,6 +91,15 @@ def kill(pids: Iterable[int]) -> None:
             continue
 
 
+def end_signals() -> list[signal.Signals]:
+    """Return the signals that ask this process to end.
+
+    SIGHUP, which a closed terminal sends, is one of them unless it is ignored (`nohup`).
+    """
+    hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGTERM, *hang_up]
+
+
 def terminate(group: int) -> None:
     """SIGTERM to a process group; one that is gone already does not matter."""
     with contextlib.suppress(ProcessLookupError):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from local import __main__ as command_line
 from local.stack import Stack
+from tests.signals import restored
+
+__all__ = ["restored"]
 
 COMMANDS = {"run", "up", "down", "status", "search", "edit", "psql", "airflow", "env", "clean"}
 
@@ -73,3 +80,68 @@ def test_env_can_be_read_by_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("export ") for line in lines)
     assert any(line.startswith("export AIRFLOW_CONN_MOVIES_POSTGRES='{") for line in lines)
+
+
+class Scripted:
+    """A stack that nothing is started for: its start is cut by a signal."""
+
+    up = False
+    state = SimpleNamespace(kept="up")
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+        self.started = False
+        self.stopped: list[float] = []
+
+    def runner(self) -> int | None:
+        return None
+
+    def keep(self, _: str) -> None:
+        pass
+
+    def start(self) -> None:
+        signal.raise_signal(self.number)
+        self.started = True
+        raise KeyboardInterrupt
+
+    def stop(self, *, patience: float = 20) -> None:
+        if self.number == signal.SIGHUP:
+            signal.raise_signal(self.number)  # shells send it once more
+        self.stopped.append(patience)
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_run_stops_everything_when_it_is_to_end(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Scripted(number)
+    monkeypatch.setattr(command_line, "Stack", lambda _: stack)
+    assert command_line.main(["run"]) == 130
+    assert not stack.started
+    assert stack.stopped == [20]
+
+
+@pytest.mark.usefixtures("restored")
+def test_run_stops_everything_although_the_terminal_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def closed(*_: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    stack = Scripted(signal.SIGHUP)
+    monkeypatch.setattr(command_line, "Stack", lambda _: stack)
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=closed, flush=closed))
+    assert command_line.main(["run"]) == 130
+    assert stack.stopped == [20]
+
+
+@pytest.mark.usefixtures("restored")
+def test_run_goes_on_under_nohup_when_the_terminal_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stack = Scripted(signal.SIGHUP)
+    monkeypatch.setattr(command_line, "Stack", lambda _: stack)
+    command_line.main(["run"])
+    assert stack.started
