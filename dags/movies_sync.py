@@ -1,5 +1,8 @@
 """Keep the Elasticsearch index `movies` equal to the PostgreSQL film catalogue.
 
+Deleted films and links are not followed yet; task `person` warns when the numbers of films stay
+apart.
+
 **What it does.** `init` checks both servers, creates the index when there is none and notes the
 database's time; `film_work` loads changed films, then `genre` and `person` load the films of
 changed genres and persons. Films come first in every run, also in the one after a crash.
@@ -35,7 +38,7 @@ ONLY_WHAT_MAY_PASS = ExceptionRetryPolicy(
                 "movies_etl.errors.RefusedDocumentsError",
             ],
             action=RetryAction.FAIL,
-            reason="somebody has to mend something first",
+            reason="somebody has to fix something first",
         )
     ]
 )
@@ -75,28 +78,32 @@ NEVER = ExceptionRetryPolicy(
             minimum=1,
             maximum=10_000,
             title="Page size",
-            description="Rows a page of changes, and films a page; those of a first load grow.",
+            description="Rows per page of changes and films per page of documents. Pages of a "
+            "first load or a reload grow beyond it.",
         ),
         "reload": Param(
             "none",
             type="string",
             enum=["none", "all", "film_work", "genre", "person"],
             title="Load again",
-            description="Forget how far this stream (or all) was loaded and begin anew.",
+            description="Forget the cursor of this stream (or of all) and load it from the "
+            "beginning.",
         ),
         "ids": Param(
             [],
             type=["null", "array"],
             items={"type": "string", "minLength": 1},
             title="Films to load again",
-            description="Film ids, one a line: sent whatever the index has of them.",
+            description="Film ids, one per line. They are sent even if the index already has the "
+            "same document.",
         ),
         "replay": Param(
             [],
             type=["null", "array"],
             items={"type": "string", "minLength": 1},
             title="Dead letters to try again",
-            description='Film ids, one a line, or the word "all".',
+            description="Ids of films whose refused documents are to be tried again, one per "
+            "line, or `all`.",
         ),
     },
 )
