@@ -12,7 +12,7 @@ help:  ## list the commands
 install: .venv/installed  ## create .venv from the locked, hashed requirements
 
 .venv/installed: requirements-dev.txt local/uv.txt
-	$(PYTHON) -c 'import sys; sys.exit("make needs Python 3.11 or newer: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -c 'import sys; sys.exit("Airflow needs Python 3.11 to 3.14: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info < (3, 15) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/uv.txt
 	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements-dev.txt local/uv.txt
