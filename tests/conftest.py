@@ -121,3 +121,29 @@ def loaded(small: Site) -> Site:
     """The small site after its first run."""
     small.run()
     return small
+
+
+@pytest.fixture(scope="module")
+def durable() -> Iterator[Postgres]:
+    """A PostgreSQL of its own that writes to the disk what it says it does."""
+    server = Postgres(DATA / "durable", port=free_port())
+    server.start()
+    try:
+        server.createdb("movies")
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def durable_site(durable: Postgres, client: Client) -> Iterator[Site]:
+    """A site over that server."""
+    with psycopg.connect(durable.dsn("movies"), autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS content CASCADE")
+        for file in (ROOT / "local" / "schema.sql", ROOT / "include/sql/setup/indexes.sql"):
+            for statement in filter(str.strip, file.read_text().split(";")):
+                connection.execute(statement)
+        site = Site(durable.dsn("movies"), connection, client)
+        yield site
+        site.connection.close()
+        site.close()

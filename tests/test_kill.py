@@ -13,7 +13,6 @@ from subprocess import Popen
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch as Client
 from movies_etl import batches, init
 from movies_etl.cursors import Cursor
 from movies_etl.errors import WriterBusyError
@@ -21,7 +20,6 @@ from movies_etl.errors import WriterBusyError
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from local.processes import pause, wait_until
-from tests.conftest import DATA, ROOT, free_port
 from tests.site import Site
 from tests.tasks import Tasks
 from tests.worker import NAME, FileCursors, Worker
@@ -229,32 +227,6 @@ def test_a_load_ends_well_though_elasticsearch_is_killed_in_the_middle(
     assert site.letters() == {}
 
 
-@pytest.fixture(scope="module")
-def durable() -> Iterator[Postgres]:
-    """A PostgreSQL of its own that writes to the disk what it says it does."""
-    server = Postgres(DATA / "durable", port=free_port())
-    server.start()
-    try:
-        server.createdb("movies")
-        yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture
-def durable_site(durable: Postgres, client: Client) -> Iterator[Site]:
-    """A site over that server."""
-    with psycopg.connect(durable.dsn("movies"), autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS content CASCADE")
-        for file in (ROOT / "local" / "schema.sql", ROOT / "include/sql/setup/indexes.sql"):
-            for statement in filter(str.strip, file.read_text().split(";")):
-                connection.execute(statement)
-        site = Site(durable.dsn("movies"), connection, client)
-    yield site
-    site.connection.close()
-    site.close()
-
-
 @pytest.mark.parametrize(
     ("films", "growth", "pages", "most_twice"),
     [
@@ -278,7 +250,6 @@ def test_a_load_ends_well_though_postgresql_is_killed_in_the_middle(
     site = durable_site
     ports = (durable.port, elasticsearch_node.port)
     tasks = Tasks(site, monkeypatch, ports, page_size="100", bulk_bytes="50000", patience="120")
-    site.connection = psycopg.connect(site.dsn, autocommit=True)
     site.fill(films)
 
     def kill() -> None:

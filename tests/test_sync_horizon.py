@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta, timezone
 
 import psycopg
 import pytest
 from movies_etl import horizon
+from movies_etl.cursors import RowPosition
+from movies_etl.source import NIL
+from movies_etl.streams import STREAMS
 
 from tests.site import Site, sent
 
@@ -96,12 +100,56 @@ def test_a_transaction_that_is_open_for_an_hour_delays_no_other_change(loaded: S
     assert "Late" in {document["title"] for document in loaded.documents().values()}
 
 
-def test_after_a_restore_the_horizon_is_measured_anew(
+def test_after_the_clock_was_set_back_everything_is_loaded(
     loaded: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # The clock said 14:00, and says 12:00 now; meanwhile a film and a genre changed at 11:59.
     now = horizon.parse(loaded.source().now())
-    ahead = horizon.in_utc(now + 2 * horizon.FUTURE)
-    loaded.horizons.known = horizon.Known(ahead)
+    last = RowPosition(stamp=horizon.in_utc(now - timedelta(seconds=30)), id=NIL)
+    for stream in STREAMS:
+        cursor = loaded.cursors.load(stream.name)
+        assert cursor is not None
+        loaded.cursors.save(stream.name, cursor.moved(rows=last))
+    loaded.horizons.known = horizon.Known(horizon.in_utc(now + timedelta(hours=2)))
+    loaded.execute(
+        "UPDATE content.film_work SET title = title || '!', modified = now() - interval '1 minute'"
+    )
+    loaded.execute(
+        "UPDATE content.genre SET name = 'Noir', modified = now() - interval '1 minute'"
+        " WHERE name = 'Drama'"
+    )
     caplog.clear()
-    assert loaded.open().horizon < ahead
-    assert "lies in the future" in caplog.text
+    assert horizon.parse(loaded.open().horizon) < now + timedelta(minutes=1)
+    loaded.run()
+    loaded.assert_equal()
+    assert "Everything is loaded: the known horizon" in caplog.text
+    assert "lies in the future of the database's clock" in caplog.text
+    caplog.clear()
+    assert sent(loaded.run()) == 0
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("wall_time", [False, True])
+def test_a_stream_whose_cursor_stands_ahead_of_the_clock_is_loaded_again(
+    loaded: Site, caplog: pytest.LogCaptureFixture, *, wall_time: bool
+) -> None:
+    # With wall time that happens when the zone is corrected: the same moment is another stamp.
+    now = horizon.parse(loaded.source().now())
+    stamp = horizon.in_utc(now + timedelta(hours=1))
+    just_now = "now() - interval '1 minute'"
+    if wall_time:
+        loaded.use_wall_time()
+        loaded.configure(timestamp_zone="Europe/Moscow")
+        stamp = horizon.text(now.astimezone(timezone(timedelta(hours=5))))
+        just_now = f"({just_now}) AT TIME ZONE 'Europe/Moscow'"
+    cursor = loaded.cursors.load("genre")
+    assert cursor is not None
+    loaded.cursors.save("genre", cursor.moved(rows=RowPosition(stamp=stamp, id=NIL)))
+    loaded.execute(
+        f"UPDATE content.genre SET name = 'Noir', modified = {just_now} WHERE name = 'Drama'"
+    )
+    caplog.clear()
+    loaded.run()
+    loaded.assert_equal()
+    assert f"genre is loaded again: the cursor stands at {stamp}, ahead of" in caplog.text
+    assert sent(loaded.run()) == 0

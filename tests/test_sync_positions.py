@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 from movies_etl import batches, stream_run
 from movies_etl.bulk import Item, Outcome, Sender
+from movies_etl.cursors import Position
 from movies_etl.index import Index, Stored
-from movies_etl.source import Row, Source
-from movies_etl.streams import GENRE, Feed
+from movies_etl.source import FilmPage, Row, Source
+from movies_etl.streams import FILM_WORK, GENRE, Feed, Stream
 
 from tests.site import Site, sent
 
@@ -58,6 +60,28 @@ def test_pages_of_a_first_load_grow_to_a_limit(
         monkeypatch.setattr(batches, name, limit)
     ties.configure(page_size=size)
     assert ties.run()["film_work"].pages == pages
+    ties.assert_equal()
+
+
+def test_pages_of_a_first_load_shrink_while_they_are_slow(
+    ties: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed_films = Source.changed_films
+    slow = iter([0, 0, 1, 1, 0, 0, 0, 0, 0])
+    sizes = []
+    now = 0.0
+
+    def read(source: Source, after: Position | None, upto: Position, limit: int) -> FilmPage | None:
+        nonlocal now
+        now += batches.QUICK * next(slow)
+        sizes.append(limit)
+        return changed_films(source, after, upto, limit)
+
+    monkeypatch.setattr(Source, "changed_films", read)
+    monkeypatch.setattr(batches, "time", SimpleNamespace(monotonic=lambda: now))
+    ties.configure(page_size=1)
+    ties.run()
+    assert sizes == [1, 2, 4, 2, 1, 2, 4, 8, 16]
     ties.assert_equal()
 
 
@@ -321,6 +345,35 @@ def test_a_tail_longer_than_a_page_is_sent_whole(loaded: Site) -> None:
     loaded.assert_equal()
     assert (counters["film_work"].indexed, sent(counters)) == (10, 10)
     assert sent(loaded.run()) == 0
+
+
+@pytest.mark.parametrize("stream", [FILM_WORK, GENRE])
+def test_a_tail_ends_though_somebody_goes_on_writing(ties: Site, stream: Stream) -> None:
+    ties.run()
+    ties.execute(f"UPDATE content.{stream.name} SET modified = now()")
+    ties.configure(horizon_margin=3600)
+    window = ties.open()
+    cursor = ties.cursors.load(stream.name)
+    assert cursor is not None
+    read = 0
+    for batch in batches.batches(stream, cursor, ties.source(), window, page_size=3):
+        read += len(batch.films)
+        assert read < 3 * TIES
+        ties.execute(f"UPDATE content.{stream.name} SET modified = clock_timestamp()")
+    assert read >= TIES
+
+
+def test_a_cursor_remembers_so_many_rows_above_the_horizon(
+    ties: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MOST_REMEMBERED", 5)
+    ties.run()
+    ties.execute("UPDATE content.genre SET modified = now()")
+    ties.configure(horizon_margin=3600)
+    ties.run()
+    cursor = ties.cursors.load("genre")
+    assert cursor is not None
+    assert len(cursor.tail) == 5
 
 
 def test_a_genre_fanned_out_above_the_horizon_is_not_fanned_out_again_below_it(

@@ -27,8 +27,9 @@ MOST_GROWTH = 64
 """How many times its ordinary size a page may have: who asks for small pages gets small ones."""
 
 QUICK = 5.0
-"""Seconds within which a page has to be done for the next one to be larger. A page is one statement
-and one snapshot: an ALTER of its tables waits for it, and what comes after the ALTER waits, too."""
+"""Seconds within which a page has to be done for the next one to be larger; else it is smaller. A
+page is one statement and one snapshot: an ALTER of its tables waits for it, and what comes after
+the ALTER waits, too."""
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +70,7 @@ def batches(
         yield from reader.undated(feed)
     for feed in stream.feeds:
         yield from reader.tail(feed)
-    yield Batch(
-        [], cursor.moved(horizon=window.horizon, tail=tuple(reader.above[:MOST_REMEMBERED]))
-    )
+    yield Batch([], cursor.moved(horizon=window.horizon, tail=tuple(reader.above)))
 
 
 class _Reader:
@@ -105,8 +104,9 @@ class _Reader:
         while page := self._source.changed_films(cursor.rows, upto, size):
             cursor = cursor.moved(rows=RowPosition.at(page.last))
             yield Batch(page.films, cursor, compare=self._compare)
-            if not self._compare and time.monotonic() - began < QUICK:
-                size = min(2 * size, largest)
+            if not self._compare:
+                quick = time.monotonic() - began < QUICK
+                size = min(2 * size, largest) if quick else max(size // 2, self._page_size)
             began = time.monotonic()
         return cursor
 
@@ -167,12 +167,19 @@ class _Reader:
         )
 
     def tail(self, feed: Feed) -> Iterator[Batch]:
-        """Page through the rows at or above the horizon; the cursor stays."""
+        """Page through the rows at or above the horizon; the cursor stays.
+
+        As many are read as there are at the beginning: what is written meanwhile belongs to the
+        next run, or a stream would not end while somebody writes.
+        """
         after = self._source.below(feed, self._horizon)
+        left = None
         while rows := self._source.changed(feed, after, None, self._page_size):
+            if left is None and len(rows) == self._page_size:
+                left = self._source.count_changed(feed, after)
             yield from self._above(rows, compare=True)
-            if len(rows) < self._page_size:
-                return  # what was written since belongs to the next run
+            if left is None or (left := left - len(rows)) <= 0:
+                return
             after = self._source.position(feed, rows[-1])
 
     def _above(self, rows: list[Row], *, compare: bool) -> Iterator[Batch]:
@@ -182,7 +189,8 @@ class _Reader:
             yield Batch(films, compare=compare)
             return
         fresh = [row for row in rows if (row.id, row.xmin) not in self.remembered]
-        self.above += (SentRow(id=row.id, xmin=row.xmin) for row in rows)
+        remembered = rows[: MOST_REMEMBERED - len(self.above)]
+        self.above += (SentRow(id=row.id, xmin=row.xmin) for row in remembered)
         for linked in self._fan_out(fresh, None):
             yield Batch(linked, compare=compare)
 

@@ -1,7 +1,7 @@
 """Where a stream stands, and where that is kept between runs.
 
 A cursor is one JSON value a stream. It holds only positions that were read from a row (or none:
-the beginning), so nothing depends on a clock having been right.
+the beginning): a stream that finds nothing does not follow the clock.
 """
 
 from __future__ import annotations
@@ -67,12 +67,14 @@ class Database(BaseModel):
     """Which database a cursor was read from.
 
     :param system_identifier: the cluster's, None where the role may not read it.
+    :param timeline: the cluster's: it rises when a server is promoted or restored.
     """
 
     model_config = _MODEL
 
     name: str
     system_identifier: str | None = None
+    timeline: int | None = None
 
     def same_as(self, other: Database) -> bool:
         """Whether both are one database, as far as can be told."""

@@ -34,9 +34,6 @@ ABANDONED = timedelta(hours=1)
 UNSEEN = timedelta(days=1)
 """How far the first horizon stays back when nothing is known about when transactions began."""
 
-FUTURE = timedelta(minutes=1)
-"""By how much a known horizon may be ahead of the clock before it is taken for another server's."""
-
 MOST_EPOCHS = 10
 """Moments that are remembered for a role that cannot see start times."""
 

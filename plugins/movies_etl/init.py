@@ -60,6 +60,7 @@ def open_window(
     """
     described = elastic.definition(settings.include_dir)
     _check_source(source, settings)
+    database = source.database()
     elastic.check_server(client)
     index = elastic.live(client)
     if index is not None:
@@ -68,9 +69,10 @@ def open_window(
     lock.take(source, elastic.ALIAS, wait=LOCK_WAIT)
     held = {stream.name: state.cursors.load(stream.name) for stream in STREAMS}
     _check_positions(held, source.now())
-    database = source.database()
 
-    measured = _measure(source, settings, state.horizons, held[FILM_WORK.name], database)
+    known = _known(state.horizons, held[FILM_WORK.name], database)
+    set_back = _set_back(known, source.now())
+    measured = _measure(source, settings, Known() if set_back else known)
     elastic.forbid_automatic_creation(client)
     no_letters = DeadLetters(client).create()
     is_fresh = index is None and no_letters
@@ -88,8 +90,8 @@ def open_window(
         held_by=_lateness(measured),
         version=version,
     )
-    emptied = _is_emptied(held[FILM_WORK.name], source, index)
-    Starts(window, source, state.cursors).put_in_order(held, reload, emptied=emptied)
+    lost = set_back or _emptied(held[FILM_WORK.name], source, index)
+    Starts(window, source, state.cursors).put_in_order(held, reload, lost=lost)
     state.horizons.save(measured.horizon, measured.epochs)
     return window
 
@@ -113,7 +115,7 @@ def _first_version(clock: int, held: Collection[Cursor | None], *, is_fresh: boo
 
 
 def _check_positions(held: Mapping[str, Cursor | None], now: str) -> None:
-    """Refuse a cursor beyond the clock: what changes until then would never be read."""
+    """Refuse a cursor more than a day beyond the clock: nothing that was read led there."""
     tomorrow = horizon.parse(now) + timedelta(days=1)
     for name, cursor in held.items():
         for position in filter(None, (cursor.rows, cursor.links) if cursor else ()):
@@ -127,24 +129,27 @@ def _check_positions(held: Mapping[str, Cursor | None], now: str) -> None:
                 )
 
 
-def _measure(
-    source: Source,
-    settings: Settings,
-    horizons: HorizonStore,
-    films: Cursor | None,
-    database: Database,
-) -> Measured:
-    """Measure the horizon; what was known counts only for the same database."""
-    margin = timedelta(seconds=settings.horizon_margin)
-    known = horizons.load() if films and films.database.same_as(database) else Known()
-    if known.horizon and _is_in_the_future(known.horizon, source.now()):
-        log.warning(
-            "The known horizon %s lies in the future: the database was restored, or another server "
-            "took over. It is measured anew; reload films that changed in between",
-            known.horizon,
-        )
-        known = Known()
-    measured = horizon.measure(source, margin, known)
+def _known(horizons: HorizonStore, films: Cursor | None, database: Database) -> Known:
+    """Return what was measured before; it counts only for the same database."""
+    return horizons.load() if films and films.database.same_as(database) else Known()
+
+
+def _set_back(known: Known, now: str) -> str | None:
+    """Say that the clock was set back, None when it was not.
+
+    A horizon was behind the clock when it was measured. Rows that were written since it was set
+    back may be stamped below the cursors.
+    """
+    if known.horizon is None or horizon.parse(known.horizon) <= horizon.parse(now):
+        return None
+    return (
+        f"the known horizon {known.horizon} lies in the future of the database's clock ({now}): it "
+        "was set back, or another server took over"
+    )
+
+
+def _measure(source: Source, settings: Settings, known: Known) -> Measured:
+    measured = horizon.measure(source, timedelta(seconds=settings.horizon_margin), known)
     for one in measured.abandoned:
         log.warning(
             "Transaction %s of %s was prepared at %s and never ended; it is not waited for. When "
@@ -154,10 +159,6 @@ def _measure(
             one.prepared,
         )
     return measured
-
-
-def _is_in_the_future(known: str, now: str) -> bool:
-    return horizon.parse(known) > horizon.parse(now) + horizon.FUTURE
 
 
 def _lateness(measured: Measured) -> str | None:
@@ -170,12 +171,13 @@ def _lateness(measured: Measured) -> str | None:
     return said
 
 
-def _is_emptied(films: Cursor | None, source: Source, index: Index) -> bool:
-    """Whether the index has nothing although films were loaded, and some are not refused."""
+def _emptied(films: Cursor | None, source: Source, index: Index) -> str | None:
+    """Say that the index has nothing although films were loaded, and some are not refused."""
     loaded = films and (films.rows or films.horizon)
     if not loaded or index.documents():
-        return False
-    return difference_of(source, index, DeadLetters(index.client)) > 0
+        return None
+    is_emptied = difference_of(source, index, DeadLetters(index.client)) > 0
+    return f"index {index.name} was emptied" if is_emptied else None
 
 
 def _check_source(source: Source, settings: Settings) -> None:

@@ -15,7 +15,7 @@ import psycopg
 
 LONGEST_ANSWER = 600.0
 """Seconds within which PostgreSQL answers a statement; a page takes less, and after one
-that took long pages grow no more."""
+that took long pages become smaller."""
 
 TO_CANCEL = 5.0
 """Seconds to wait for a statement to be cancelled."""

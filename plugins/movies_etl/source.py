@@ -152,19 +152,28 @@ class Source:
         return [(table, columns) for table, columns in self._rows("indexes.sql")]
 
     def database(self) -> Database:
-        """Return which database this is."""
-        ((name, _version),) = self._rows("identity.sql")
+        """Return which database this is.
+
+        :raises ConfigurationError: it is a standby's.
+        """
+        ((name, _version, in_recovery),) = self._rows("identity.sql")
+        if in_recovery:
+            raise ConfigurationError(
+                "Connection movies_postgres leads to a standby: nothing there tells which "
+                "transactions are still open, nor keeps a second writer away. Point it to the "
+                "primary."
+            )
         try:
-            ((system_identifier,),) = self._rows("system_identifier.sql")
+            ((system_identifier, timeline),) = self._rows("cluster.sql")
         except ConfigurationError as error:
             if not isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
                 raise
-            system_identifier = None
-        return Database(name=name, system_identifier=system_identifier)
+            system_identifier = timeline = None
+        return Database(name=name, system_identifier=system_identifier, timeline=timeline)
 
     def server_version(self) -> int:
         """Return PostgreSQL's version as a number, for example 180006."""
-        ((_name, version),) = self._rows("identity.sql")
+        ((_name, version, _in_recovery),) = self._rows("identity.sql")
         return int(version)
 
     def now(self) -> str:
@@ -250,6 +259,14 @@ class Source:
             for row in self._rows(feed.page, **_between(after, upto), page_size=limit)
             if row[1] is not None  # infinite, with an id below NIL: the last ones, and undated
         ]
+
+    def count_changed(self, feed: Feed, after: Position) -> int:
+        """Count the rows of a feed after a position."""
+        query = b"SELECT count(*) FROM (\n" + _query(self._sql / feed.page) + b"\n) AS changed"
+        bounds = _between(after, None)
+        with self._explained(feed.page):
+            ((rows,),) = self._connection.execute(query, {**bounds, "page_size": None}).fetchall()
+        return int(rows)
 
     def changed_films(self, after: Position | None, upto: Position, limit: int) -> FilmPage | None:
         """Read a page of changed films in keyset order, None after the last; see ``changed``."""

@@ -13,6 +13,8 @@ from movies_etl.window import Window
 
 log = logging.getLogger(__name__)
 
+_WALL = len("2001-01-01T00:00:00.000000")
+
 Reload = Literal["none", "all", "film_work", "genre", "person"]
 
 
@@ -28,38 +30,57 @@ class Starts:
         self._cursors = cursors
 
     def put_in_order(
-        self, held: Mapping[str, Cursor | None], reload: Reload, *, emptied: bool
+        self, held: Mapping[str, Cursor | None], reload: Reload, *, lost: str | None
     ) -> None:
         """Write a start for each stream whose cursor does not count.
 
         :param held: the cursor of each stream, as kept.
         :param reload: the stream to be loaded again, or all.
-        :param emptied: the index has lost its documents.
+        :param lost: why the index lacks what the cursors have passed; None when it does not.
         """
         films = held[FILM_WORK.name]
-        if reason := self._reason_to_start_over(films, reload, emptied=emptied):
+        if reason := self._reason_to_start_over(films, reload, lost):
             log.log(logging.WARNING if films else logging.INFO, "Everything is loaded: %s", reason)
-            self._start_over(self._beginning(held), film_cursor_counts=self._void(films) is None)
+            counts = self._void(FILM_WORK, films) is None
+            self._start_over(self._beginning(held), film_cursor_counts=counts)
             return
+        self._tell_of_promotion(films)
         for stream in STREAMS:
+            cursor = held[stream.name]
             if stream.name == reload:
                 log.info("%s is loaded again: reload is %s", stream.name, reload)
-            elif reason := self._void(held[stream.name]):
+            elif reason := self._void(stream, cursor):
                 log.warning("%s is loaded again: %s", stream.name, reason)
-            else:
+            elif cursor:
+                self._follow_timeline(stream, cursor)
                 continue
             self._save(stream, self._beginning(held))
 
     def _reason_to_start_over(
-        self, films: Cursor | None, reload: Reload, *, emptied: bool
+        self, films: Cursor | None, reload: Reload, lost: str | None
     ) -> str | None:
-        if reload == "all":
-            return "reload is all"
-        if void := self._void(films):
-            return void
-        return f"index {self._window.index} was emptied" if emptied else None
+        return "reload is all" if reload == "all" else self._void(FILM_WORK, films) or lost
 
-    def _void(self, cursor: Cursor | None) -> str | None:
+    def _tell_of_promotion(self, films: Cursor | None) -> None:
+        before, now = films and films.database.timeline, self._window.database.timeline
+        if before and now and before != now:
+            log.warning(
+                "PostgreSQL was promoted or restored (timeline %d, now %d). Changes that were lost "
+                "with the server before may still be in the index: reload=all corrects them",
+                before,
+                now,
+            )
+
+    def _follow_timeline(self, stream: Stream, cursor: Cursor) -> None:
+        """Note the timeline of a server that was promoted or restored.
+
+        Its transactions may have the numbers of lost ones: the rows of the tail are looked at anew.
+        """
+        database = self._window.database
+        if database.timeline not in {None, cursor.database.timeline}:
+            self._save(stream, cursor.moved(database=database, tail=()))
+
+    def _void(self, stream: Stream, cursor: Cursor | None) -> str | None:
         """Say why a cursor does not count, None when it does."""
         if cursor is None:
             return "there is no cursor"
@@ -67,7 +88,18 @@ class Starts:
             return f"the cursor belongs to another index than {self._window.index}"
         if not cursor.database.same_as(self._window.database):
             return f"the cursor belongs to another database ({cursor.database.name})"
+        for feed, position in zip(stream.feeds, (cursor.rows, cursor.links), strict=False):
+            if position and self._is_ahead(feed, position):
+                return (
+                    f"the cursor stands at {position.stamp}, ahead of the database's clock: that "
+                    "was set back, or MOVIES_ETL_TIMESTAMP_ZONE was changed"
+                )
         return None
+
+    def _is_ahead(self, feed: Feed, position: Position) -> bool:
+        """Whether a position lies beyond the clock, in the column's own type."""
+        clock = self._source.below(feed, self._window.m2m_start)
+        return position.stamp[:_WALL] > clock.stamp[:_WALL]
 
     def _beginning(self, held: Mapping[str, Cursor | None]) -> Cursor:
         """Return a cursor that forgets positions, but not what a dead task may have left behind.

@@ -67,7 +67,7 @@ def sync(
     for films in _asked_for(asked, run.films_with_letter, page_size):
         run.load(Batch(films, compare=False))
     for batch in batches(stream, run.cursor, parts.source, window, page_size):
-        if run.load(batch):
+        if run.load(batch) and counters.pages:
             _log_page(stream, counters)
     run.finish()
 

@@ -121,10 +121,10 @@ def no_lock() -> AbstractContextManager[object]:
 def no_look_at_the_index_identity() -> AbstractContextManager[object]:
     """A cursor counts for whatever index the alias leads to."""
     return patched(
-        (Starts, "_void", lambda _self, cursor: None if cursor else "there is no cursor"),
+        (Starts, "_void", lambda _self, _stream, cursor: None if cursor else "there is no cursor"),
         (sync, "check_window", lambda _window, _parts: None),
         (StreamRun, "_checked", lambda _self, cursor: cursor),
-        (init, "_is_emptied", lambda _films, _source, _index: False),
+        (init, "_emptied", lambda _films, _source, _index: None),
         (Index, "uuid", lambda _self: "any"),
     )
 
@@ -132,4 +132,4 @@ def no_look_at_the_index_identity() -> AbstractContextManager[object]:
 @WRITING.rule("13-emptied")
 def no_look_at_an_emptied_index() -> AbstractContextManager[object]:
     """An index whose documents were deleted is taken for loaded."""
-    return patched((init, "_is_emptied", lambda _films, _source, _index: False))
+    return patched((init, "_emptied", lambda _films, _source, _index: None))

@@ -7,10 +7,12 @@ from functools import cache
 from typing import Any
 
 import psycopg
+from movies_etl.cursors import Position
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.schema import REQUIRED, Columns
 from movies_etl.settings import Settings
 from movies_etl.source import Document, Source
+from movies_etl.streams import Feed
 
 from tests.simulation.documents import document
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, TABLES, Link, Postgres, Row
@@ -25,7 +27,7 @@ ANSWERS: dict[str, tuple[str, str | None]] = {
     "lock.sql": ("_lock", None),
     "lock_holder.sql": ("_lock_holder", None),
     "identity.sql": ("_identity", None),
-    "system_identifier.sql": ("_system_identifier", None),
+    "cluster.sql": ("_cluster", None),
     "indexes.sql": ("_indexes", None),
     "counts.sql": ("_counts", None),
     "existing.sql": ("_existing", None),
@@ -83,6 +85,10 @@ class SimulatedSource(Source):
         of: Callable[..., list[tuple[Any, ...]]] = getattr(self, answer)
         return of(**parameters) if table is None else of(table, **parameters)
 
+    def count_changed(self, feed: Feed, after: Position) -> int:
+        """Count the rows of a feed after a position."""
+        return len(self.changed(feed, after, None, None))
+
     def _built(self, films: Sequence[str]) -> Generator[list[Document], None, None]:
         rows = self._rows("documents.sql", ids=list(films))
         for start in range(0, len(rows), PIECE):
@@ -139,11 +145,11 @@ class SimulatedSource(Source):
     # -- the catalogue ---------------------------------------------------------------------------
 
     def _identity(self) -> list[tuple[Any, ...]]:
-        return [("movies", 18_00_06)]
+        return [("movies", 18_00_06, False)]
 
-    def _system_identifier(self) -> list[tuple[Any, ...]]:
+    def _cluster(self) -> list[tuple[Any, ...]]:
         if self.privileged:
-            return [(self.postgres.system_identifier,)]
+            return [(self.postgres.system_identifier, 1)]
         raise ConfigurationError("refused") from psycopg.errors.InsufficientPrivilege()
 
     def columns(self) -> Columns:
