@@ -13,6 +13,7 @@ from movies_etl.source import BEGINNING, NIL, Row, Source
 from movies_etl.streams import FILM_WORK, GENRE
 
 from local.postgres import Postgres
+from local.processes import wait_until
 from tests.catalogue import Catalogue
 
 INCLUDE = Settings().include_dir
@@ -154,6 +155,36 @@ def test_a_lost_connection_is_waited_for_and_says_where_it_goes_on(catalogue: Ca
     for _ in range(2):
         with pytest.raises(SourceUnavailableError, match=r"movies_postgres.*counts\.sql"):
             source.films()
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("idle_in_transaction_session_timeout", "idle-in-transaction timeout"),
+        ("transaction_timeout", "transaction timeout"),
+    ],
+)
+def test_a_session_that_is_ended_amid_documents_may_be_tried_again(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, setting: str, reason: str
+) -> None:
+    monkeypatch.setattr("movies_etl.source.PIECE", 1)
+    films = [catalogue.add_film() for _ in range(2)]
+    with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
+        source = Source(connection, INCLUDE).prepared()
+        _version, pieces = source.documents(films)
+        next(pieces)
+        connection.execute(f"SET {setting} = 100".encode())
+        wait_until(lambda: is_gone(catalogue, connection), seconds=30, what="the session ends")
+        with pytest.raises(SourceUnavailableError, match=rf"documents\.sql.*{reason}"):
+            next(pieces)
+
+
+def is_gone(catalogue: Catalogue, connection: psycopg.Connection) -> bool:
+    """Whether PostgreSQL has ended a session; the session itself is not asked."""
+    found = catalogue.execute(
+        "SELECT FROM pg_stat_activity WHERE pid = %s", connection.info.backend_pid
+    )
+    return found.rowcount == 0
 
 
 def test_a_query_that_waits_too_long_may_be_tried_again(catalogue: Catalogue) -> None:

@@ -336,13 +336,14 @@ class Source:
         """Turn the driver's errors into this program's, with the connection and the next step."""
         try:
             yield
-        except psycopg.OperationalError as error:
-            raise SourceUnavailableError(
-                f"PostgreSQL (connection movies_postgres) was lost or gave up at {file}: "
-                f"{_said(error)}. The cursor stands at the last loaded page; the next "
-                "attempt goes on from there."
-            ) from error
         except psycopg.Error as error:
+            # A session that PostgreSQL ends for having been idle too long is an InternalError.
+            if isinstance(error, psycopg.OperationalError) or self._connection.closed:
+                raise SourceUnavailableError(
+                    f"PostgreSQL (connection movies_postgres) was lost or gave up at {file}: "
+                    f"{_said(error)}. The cursor stands at the last loaded page; the next "
+                    "attempt goes on from there."
+                ) from error
             raise ConfigurationError(
                 f"PostgreSQL (connection movies_postgres) refused {file}: {_said(error)}. "
                 "Mend the catalogue, the role's rights or the value that it names: a cursor's is "
