@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import struct
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import certifi
@@ -404,6 +408,168 @@ def test_a_server_without_a_free_place_may_have_one_later(
         connection.execute("ALTER ROLE crowded CONNECTION LIMIT 0")
     connections.postgres(**address | {"login": "crowded"})
     assert "too many connections" in refused(SourceUnavailableError)
+
+
+@pytest.fixture(scope="module")
+def closed_doors(postgres: Postgres) -> Iterator[None]:
+    """A database that lets nobody in, one that lets in nobody but its owner, and a group."""
+    postgres.createuser("guest")
+    with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
+        for statement in (
+            "CREATE DATABASE closed ALLOW_CONNECTIONS false",
+            "CREATE DATABASE private",
+            "REVOKE CONNECT ON DATABASE private FROM PUBLIC",
+            "CREATE ROLE group_of_readers NOLOGIN",
+        ):
+            connection.execute(statement.encode())
+        try:
+            yield
+        finally:
+            for thing in ("DATABASE closed", "DATABASE private", "ROLE group_of_readers"):
+                connection.execute(f"DROP {thing}".encode())
+
+
+@pytest.mark.usefixtures("closed_doors")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": "closed"}, "is not currently accepting connections"),
+        ({"schema": "private", "login": "guest"}, "permission denied for database"),
+        ({"login": "group_of_readers"}, "is not permitted to log in"),
+        ({"extra": {"sslmode": "require"}}, "SSL was required"),
+        ({"extra": {"sslmode": "sometimes"}}, 'invalid sslmode value: "sometimes"'),
+        ({"extra": {"options": "-c work_mem=much"}}, 'invalid value for parameter "work_mem"'),
+        ({"extra": {"options": "-c wrok_mem=4MB"}}, "unrecognized configuration parameter"),
+        ({"extra": {"options": "-c ssl=on"}}, '"ssl" cannot be changed'),
+        ({"login": "guest", "extra": {"options": "-c log_duration=on"}}, "to set parameter"),
+        ({"extra": {"require_auth": "scram-sha-256"}}, "authentication method requirement"),
+        ({"extra": {"channel_binding": "require"}}, "channel binding required"),
+    ],
+)
+def test_what_only_the_operator_can_mend_is_refused_for_good(
+    connections: Connections, address: dict[str, Any], change: dict[str, Any], said: str
+) -> None:
+    connections.postgres(**address | change)
+    assert said in refused(ConfigurationError)
+
+
+class Doorkeeper:
+    """Stands where PostgreSQL or a pooler would and refuses each login.
+
+    :param words: with which it does, one after another and then again from the beginning.
+    """
+
+    def __init__(self) -> None:
+        self.words: Iterator[str] = iter(())
+        doorkeeper = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while True:
+                    length, request = struct.unpack("!II", self.rfile.read(8))
+                    self.rfile.read(length - 8)
+                    if request >> 16 == 3:  # the version of the protocol
+                        break
+                    self.wfile.write(b"N")  # neither TLS nor GSSAPI
+                fields = ("SFATAL", "VFATAL", "C08P01", f"M{next(doorkeeper.words)}", "")
+                body = "\0".join(fields).encode() + b"\0"
+                self.wfile.write(b"E" + struct.pack("!I", len(body) + 4) + body)
+
+        self.server = socketserver.TCPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def address(self) -> dict[str, Any]:
+        return {"host": "127.0.0.1", "port": self.server.server_address[1], "login": "ann"}
+
+
+@pytest.fixture
+def doorkeeper() -> Iterator[Doorkeeper]:
+    doorkeeper = Doorkeeper()
+    thread = Thread(target=doorkeeper.server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield doorkeeper
+    finally:
+        doorkeeper.server.shutdown()
+        thread.join()
+        doorkeeper.server.server_close()
+
+
+NO_ENTRY = 'no pg_hba.conf entry for host "10.0.0.7", user "ann", database "movies", no encryption'
+STARTING = "the database system is starting up"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        STARTING,
+        "the database system is shutting down",
+        "the database system is in recovery mode",
+        "the database system is not accepting connections",
+        "the database system is not yet accepting connections",
+        "terminating connection due to administrator command",
+        "sorry, too many clients already",
+        "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        "server login has been failing, cached error: connect failed (server_login_retry)",
+        f"server login has been failing, cached error: FATAL: {STARTING} (server_login_retry)",
+        "query_wait_timeout",
+        "client_login_timeout (server down)",
+        "no more connections allowed (max_client_conn)",
+        "pgbouncer cannot connect to server",
+        'database "movies" is disabled',
+        "Passwort-Authentifizierung für Benutzer »ann« fehlgeschlagen",
+    ],
+)
+def test_what_may_pass_is_waited_for_and_told_in_the_servers_words(
+    connections: Connections, doorkeeper: Doorkeeper, words: str
+) -> None:
+    doorkeeper.words = cycle([words])
+    connections.postgres(**doorkeeper.address)
+    message = refused(SourceUnavailableError)
+    assert f"FATAL: {words}. Check that it runs" in message
+    assert "that it lets this login in" in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        NO_ENTRY,
+        'pg_hba.conf rejects connection for host "10.0.0.7", user "ann", database "movies"',
+        'Peer authentication failed for user "ann"',
+        "connection requires a valid client certificate",
+        "no such database: movies",
+        "no such user: ann",
+        "SSL required",
+        "unsupported startup parameter: options",
+        "server login has been failing, cached error: password authentication failed for user",
+    ],
+)
+def test_what_a_pooler_or_its_server_will_say_again_is_refused_for_good(
+    connections: Connections, doorkeeper: Doorkeeper, words: str
+) -> None:
+    doorkeeper.words = cycle([words])
+    connections.postgres(**doorkeeper.address)
+    assert f"FATAL: {words}. Mend its login" in refused(ConfigurationError)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ((STARTING, NO_ENTRY), SourceUnavailableError),
+        ((NO_ENTRY, STARTING), SourceUnavailableError),
+        ((NO_ENTRY, NO_ENTRY), ConfigurationError),
+    ],
+)
+def test_of_several_hosts_one_that_may_let_in_later_is_waited_for(
+    connections: Connections,
+    doorkeeper: Doorkeeper,
+    words: tuple[str, ...],
+    kind: type[Exception],
+) -> None:
+    doorkeeper.words = iter(words)
+    connections.postgres(**doorkeeper.address | {"host": "127.0.0.1,127.0.0.1"})
+    message = refused(kind)
+    assert all(one in message for one in words)
 
 
 def test_an_extra_that_libpq_does_not_know_is_refused(

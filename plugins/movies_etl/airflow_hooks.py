@@ -23,11 +23,24 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 9200
 
-_REFUSED = re.compile("FATAL|no password supplied|SSL was required|certificate")
-"""What is said when it is the connection that has to be mended, and not the server waited for."""
+_PERMANENT = re.compile(
+    # of the login
+    r"(?:password|Ident|Peer|certificate) authentication failed|no password supplied"
+    r"|no pg_hba\.conf entry|pg_hba\.conf rejects|not permitted to log in|no such user"
+    # of the database
+    r"|does not exist|no such database|permission denied for database"
+    r"|database \S+ is not currently accepting connections"
+    # of the extras
+    r"|invalid (?:\S+ )?value|unrecognized configuration parameter|unsupported startup parameter"
+    r"|permission denied to set parameter|cannot be changed"
+    r"|certificate|private key|unknown ca|SSL (?:was )?required|channel binding required"
+    r"|authentication method requirement"
+)
+"""What is said, by PostgreSQL, a pooler or libpq, when somebody has to mend the connection.
 
-_PASSING = re.compile(r"starting up|shutting down|recovery|too many|remaining connection slots")
-"""What PostgreSQL says when it refuses a login that it will accept later."""
+At a login libpq tells no SQLSTATE, only words. Whatever else they say, also in another language
+(``lc_messages``), is waited for: the list of what passes would have no end.
+"""
 
 
 class MoviesPostgresHook(PostgresHook):
@@ -69,14 +82,15 @@ class MoviesPostgresHook(PostgresHook):
             return cast("psycopg.Connection[Any]", self.get_conn())
         except psycopg.OperationalError as error:
             said = " ".join(str(error).split())
-            if _REFUSED.search(said) and not _PASSING.search(said):
+            if _is_permanent(said):
                 raise ConfigurationError(
                     f"PostgreSQL refused connection {self._conn_id}: {said}. Mend its login, "
-                    "password or database in Admin -> Connections."
+                    "password or database, or its extras, in Admin -> Connections."
                 ) from error
             raise SourceUnavailableError(
                 f"PostgreSQL (connection {self._conn_id}) cannot be reached: {said}. Check that "
-                "it runs and that the connection's host and port are right."
+                "it runs and that the connection's host and port are right; if the server has "
+                "answered, that it lets this login in."
             ) from error
         except psycopg.Error as error:
             raise ConfigurationError(
@@ -87,6 +101,12 @@ class MoviesPostgresHook(PostgresHook):
     def _create_connection(self, conn_args: dict[str, Any]) -> Any:  # noqa: ANN401 - the provider's
         arguments: dict[str, Any] = self._defaults | conn_args | {"autocommit": True}
         return Session.connect(**arguments)
+
+
+def _is_permanent(said: str) -> bool:
+    """Whether waiting is in vain: with several hosts, or with and without TLS, at none of them."""
+    attempts = said.split("connection to server")[1:] or [said]
+    return all(_PERMANENT.search(attempt) for attempt in attempts)
 
 
 class ElasticsearchExtras(BaseModel):
