@@ -27,6 +27,7 @@ from tests.catalogue import Catalogue
 
 NOTHING = Known()
 MARGIN = timedelta(seconds=5)
+NONE = timedelta(0)
 Session = psycopg.Connection
 
 
@@ -57,8 +58,8 @@ def began(connection: Session) -> datetime:
     return at
 
 
-def measured(source: Source, known: Known = NOTHING) -> Measured:
-    return measure(source, MARGIN, known, wait=timedelta(0))
+def measured(source: Source, known: Known = NOTHING, margin: timedelta = MARGIN) -> Measured:
+    return measure(source, margin, known, wait=timedelta(0))
 
 
 def test_when_nothing_is_open_the_horizon_is_the_clock_less_the_margin(
@@ -313,6 +314,49 @@ def test_without_that_right_autovacuum_does_not_hold_it_either(
 ) -> None:
     assert vacuum not in blind.virtual_transactions().transactions
     assert vacuums(catalogue) == [vacuum]
+
+
+# -- a role that hides when it began --------------------------------------------------------------
+
+
+@pytest.fixture
+def quiet(catalogue: Catalogue, session: OpenSession, postgres: Postgres) -> Session:
+    """A session of a role that is not tracked; it may turn that on."""
+    postgres.createuser("importer")
+    catalogue.execute("ALTER ROLE importer SUPERUSER")
+    catalogue.execute("ALTER ROLE importer SET track_activities = off")
+    return session(role="importer")
+
+
+@pytest.mark.parametrize("tracked_from_now_on", [False, True])
+def test_a_transaction_that_is_not_tracked_holds_it_until_it_ends(
+    catalogue: Catalogue, quiet: Session, tracked_from_now_on: bool
+) -> None:
+    source = catalogue.source()
+    before = measured(source, margin=NONE)
+    quiet.execute(
+        "INSERT INTO content.genre (id, name, modified) VALUES (gen_random_uuid(), 'Late', now())"
+    )
+    if tracked_from_now_on:
+        quiet.execute("SET track_activities = on")
+    held = measured(source, Known(before.horizon, before.epochs), NONE)
+    quiet.commit()
+    (stamp,) = catalogue.execute("SELECT modified FROM content.genre").fetchone() or (None,)
+    assert isinstance(stamp, datetime)
+    assert stamp >= parse(held.horizon)
+    assert held.horizon == before.horizon
+    assert "track_activities" in (held.held_by or "")
+    after = measured(source, Known(held.horizon, held.epochs), NONE)
+    assert parse(after.horizon) > stamp
+
+
+def test_an_idle_session_that_is_not_tracked_does_not_keep_it_back(
+    catalogue: Catalogue, quiet: Session
+) -> None:
+    began(quiet)
+    quiet.commit()
+    found = measured(catalogue.source())
+    assert parse(found.horizon) >= parse(found.now) - MARGIN
 
 
 def test_moments_that_are_remembered_are_few() -> None:

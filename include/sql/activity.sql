@@ -4,6 +4,8 @@
 -- that is gone from the list has been made visible to every later snapshot.
 -- A role without pg_read_all_stats cannot see when others began: hidden > 0.
 -- backend_type is hidden with it, so it is coalesced: NOT IN would drop the row.
+-- Nobody sees it of a session with track_activities = off ('disabled', idle or not),
+-- nor of a transaction in which that was turned on again: both are hidden as well.
 -- Parameters: ignored_roles (text[]: roles that never write).
 -- Returns: now, oldest (text, UTC; now when nothing is open), hidden, and of the
 -- oldest: pid, role, application, since.
@@ -12,7 +14,9 @@ WITH session AS (
         pid,
         usename AS role,
         application_name AS application,
-        query = '<insufficient privilege>' AS is_hidden,
+        query = '<insufficient privilege>'
+        OR state = 'disabled'
+        OR (state LIKE 'idle in transaction%%' AND xact_start IS NULL) AS is_hidden,
         coalesce(xact_start, CASE WHEN state = 'active' THEN query_start END) AS since
     FROM pg_stat_activity
     WHERE datname = current_database()

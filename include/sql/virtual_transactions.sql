@@ -1,5 +1,5 @@
 -- The transactions that are open in this database, by a name that every role may
--- see: what a role without pg_read_all_stats has in place of their start times.
+-- see: what there is in place of start times that activity.sql finds hidden.
 -- Autovacuum writes no rows; it is the one with a transaction and without a role
 -- (backend_type is hidden from such a role).
 -- Parameters: ignored_roles (text[]: roles that never write).

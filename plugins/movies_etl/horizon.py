@@ -15,7 +15,8 @@ A prepared transaction is in no session, and its stamps may be older than its PR
 while one waits, the horizon stands still.
 
 A role that may not see when others began asks instead which transactions were open at a moment, and
-takes that moment when all of them are gone.
+takes that moment when all of them are gone. So does every role beside a session that tells nothing
+(``track_activities = off``).
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Activity(NamedTuple):
 
     :param now: the database's time, read before its sessions were looked at.
     :param oldest: start of the oldest open transaction; ``now`` when none is.
-    :param hidden: sessions whose start times this role may not see.
+    :param hidden: sessions whose start times are not shown.
     """
 
     now: str
@@ -207,7 +208,10 @@ def measure(
     if activity.hidden:
         over, epochs = _last_over_epoch(source, known.epochs, wait)
         bound = over - margin if over else None
-        held_by = "transactions of roles that this one may not see (GRANT pg_read_all_stats)"
+        held_by = (
+            "transactions whose start is not shown (GRANT pg_read_all_stats to this role, and set "
+            "track_activities = on for those that write)"
+        )
     else:
         bound = parse(activity.oldest) - margin
         if activity.holder:
