@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from movies_etl.cursors import Position
+from movies_etl.schema import missing_indexes
 from movies_etl.settings import Settings
 from movies_etl.source import NIL, FilmPage, Row, Source
 from movies_etl.streams import FILM_WORK, GENRE, PERSON, STREAMS, Feed, Stream
@@ -477,6 +478,25 @@ def test_only_usable_whole_indexes_are_told(catalogue: Catalogue) -> None:
     assert ("film_work", ["modified", "id"]) not in after
     assert ("genre", ["modified", "id", "name"]) not in after
     assert len(after) == len(before) - 1
+
+
+@pytest.mark.parametrize(
+    ("index", "told"),
+    [
+        ("USING brin (modified, id)", []),
+        ("(lower(title), modified, id)", []),
+        ("(modified) INCLUDE (id)", [("film_work", ["modified"])]),
+    ],
+)
+def test_only_the_columns_that_an_index_is_ordered_by_are_told(
+    catalogue: Catalogue, index: str, told: list[tuple[str, list[str]]]
+) -> None:
+    catalogue.execute("DROP INDEX content.film_work_modified_id")
+    before = catalogue.source().indexes()
+    catalogue.execute(f"CREATE INDEX ON content.film_work {index}")
+    after = catalogue.source().indexes()
+    assert sorted(after) == sorted(before + told)
+    assert "content.film_work (modified, id)" in missing_indexes(after)
 
 
 # -- plans ----------------------------------------------------------------------------------------
