@@ -9,7 +9,6 @@ from dataclasses import dataclass
 class Feed:
     """One table read in the order of one stamp column.
 
-    :param name: ``rows`` (the stream's own table) or ``links`` (its link table).
     :param table: the table in schema ``content``.
     :param stamp: the column that orders the feed.
     :param page: the SQL file that reads a page, under ``include/sql``.
@@ -18,7 +17,6 @@ class Feed:
         never starts anywhere but at the beginning.
     """
 
-    name: str
     table: str
     stamp: str
     page: str
@@ -50,7 +48,6 @@ def _linked(name: str) -> Stream:
     return Stream(
         name=name,
         rows=Feed(
-            name="rows",
             table=name,
             stamp="modified",
             page=f"{name}/changed.sql",
@@ -58,7 +55,6 @@ def _linked(name: str) -> Stream:
             last=f"{name}/last.sql",
         ),
         links=Feed(
-            name="links",
             table=f"{name}_film_work",
             stamp="created",
             page=f"{name}/links.sql",
@@ -71,7 +67,7 @@ def _linked(name: str) -> Stream:
 
 FILM_WORK = Stream(
     name="film_work",
-    rows=Feed("rows", "film_work", "modified", "film_work/changed.sql", "film_work/undated.sql"),
+    rows=Feed("film_work", "modified", "film_work/changed.sql", "film_work/undated.sql"),
 )
 GENRE = _linked("genre")
 PERSON = _linked("person")

@@ -93,7 +93,7 @@ def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> N
         return
     counts = held and held.index == cursor.index and not task.source.lost
     for feed, position in zip(of.feeds, (cursor.rows, cursor.links), strict=False):
-        earlier = (held.rows if feed.name == "rows" else held.links) if held else None
+        earlier = (held.rows if feed is of.rows else held.links) if held else None
         if earlier is position or earlier == position:
             continue
         place = _place(position)
