@@ -71,6 +71,11 @@ def refusal(status: int, kind: str = "some_exception", reason: str = "a reason")
     return status, {"error": {"type": kind, "reason": reason}, "status": status}
 
 
+def too_large(limit: int) -> Callable[[bytes], Answer | None]:
+    """Refuse bodies of more bytes than the limit, as http.max_content_length does."""
+    return lambda body: refusal(413) if len(body) > limit else None
+
+
 def each_item(status: int, kind: str) -> Callable[[bytes], Answer]:
     """Refuse each item of a bulk request."""
 

@@ -9,12 +9,12 @@ import elastic_transport
 import pytest
 from elasticsearch import Elasticsearch
 from movies_etl import bulk
-from movies_etl.bulk import Item, Outcome, Refusal, Sender
+from movies_etl.bulk import MOST_FAILURES, Item, Outcome, Refusal, Sender
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.index import Index
 from movies_etl.throttle import Throttle
 
-from tests.faults import Fault, Faults, Time, each_item, refusal
+from tests.faults import Fault, Faults, Time, each_item, refusal, too_large
 from tests.samples import films, item
 
 LATE = 2_000_000_000_000_000
@@ -100,6 +100,14 @@ def test_a_missing_index_is_an_error_and_is_not_brought_back(index: Index) -> No
     assert not client.indices.exists(index=index.name)
 
 
+def test_a_closed_index_is_no_films_fault(index: Index) -> None:
+    index.client.indices.close(index=index.name)
+    with pytest.raises(ConfigurationError, match=r"was closed .*Open it"):
+        send(index, item("a"))
+    index.client.indices.open(index=index.name)
+    assert films(send(index, item("a")).indexed) == ["a"]
+
+
 def test_an_index_that_may_not_be_written_to_is_no_films_fault(index: Index) -> None:
     index.client.indices.put_settings(index=index.name, settings={"index.blocks.write": True})
     with pytest.raises(ConfigurationError, match=r"forbids writing: .*write"):
@@ -127,9 +135,11 @@ Faulty = Callable[..., tuple[Index, Faults]]
 
 AWAY = [
     refusal(429),
+    refusal(500),
     refusal(502),
     refusal(503),
     refusal(504),
+    refusal(507),
     elastic_transport.ConnectionError("connection refused"),
     elastic_transport.ConnectionTimeout("timed out"),
 ]
@@ -180,9 +190,45 @@ def test_items_that_stay_put_off_are_an_error_with_their_number(
     assert waits.slept
 
 
-def too_large(limit: int) -> Fault:
-    """Refuse bodies of more bytes than the limit, as http.max_content_length does."""
-    return lambda body: refusal(413) if len(body) > limit else None
+def fails_on(film: str, reason: str | None) -> Fault:
+    """Fail on one film's document; take the others."""
+
+    def answer(body: bytes) -> tuple[int, Any]:
+        error = {"type": "null_pointer_exception", "reason": reason}
+        failure = {"status": 500, "error": error}
+        actions = [line for line in body.splitlines() if line.startswith(b'{"index":')]
+        is_bad = (f'"_id":"{film}"'.encode() in action for action in actions)
+        return 200, {"items": [{"index": failure if bad else {"status": 201}} for bad in is_bad]}
+
+    return answer
+
+
+def test_a_document_on_which_a_shard_failed_is_sent_again(faulty: Faulty, waits: Time) -> None:
+    failure = each_item(500, "already_closed_exception")
+    index, _faults = faulty(*[failure] * (MOST_FAILURES - 1))
+    assert films(sender(index, patience=60)([item("a"), item("b")]).indexed) == ["a", "b"]
+    assert index.stored(["a", "b"]).keys() == {"a", "b"}
+    assert len(waits.slept) == MOST_FAILURES - 1
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(("reason", "said"), [("boom", "boom"), (None, "null_pointer_exception")])
+def test_a_document_on_which_elasticsearch_always_fails_stops_nobody(
+    faulty: Faulty, reason: str | None, said: str
+) -> None:
+    bad = item("bad")
+    index, faults = faulty(forever=fails_on("bad", reason))
+    outcome = sender(index, patience=60)([item("a"), bad, item("b")])
+    assert outcome == Outcome(indexed=[item("a"), item("b")], refused=[Refusal(bad, said)])
+    assert len(faults.requests) == MOST_FAILURES
+    assert all(b'"_id":"bad"' in body for _, body in faults.requests)
+
+
+@pytest.mark.usefixtures("waits")
+def test_overload_does_not_count_as_a_failure_on_a_document(faulty: Faulty) -> None:
+    full = each_item(503, "unavailable_shards_exception")
+    index, _faults = faulty(*[full] * (MOST_FAILURES + 1))
+    assert films(sender(index, patience=600)([item("a")]).indexed) == ["a"]
 
 
 def test_a_body_that_is_too_large_is_sent_in_parts(faulty: Faulty, waits: Time) -> None:

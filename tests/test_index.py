@@ -93,6 +93,12 @@ def test_a_film_that_could_not_be_looked_up_is_not_taken_for_absent(index: Index
         Index(faulty(index.client, answer), index.name).stored(["a"])
 
 
+def test_in_a_closed_index_nothing_can_be_looked_up(index: Index) -> None:
+    index.client.indices.close(index=index.name)
+    with pytest.raises(ConfigurationError, match="was closed"):
+        index.stored(["a"])
+
+
 def test_documents_are_counted_with_those_that_no_search_sees_yet(index: Index) -> None:
     index.client.indices.put_settings(index=index.name, settings={"refresh_interval": -1})
     assert index.documents() == 0
@@ -317,6 +323,7 @@ def api_error(status: int, kind: type[elasticsearch.ApiError]) -> elasticsearch.
         (api_error(404, elasticsearch.NotFoundError), ConfigurationError, "a reason"),
         (api_error(429, elasticsearch.ApiError), IndexUnavailableError, "overloaded"),
         (api_error(503, elasticsearch.ApiError), IndexUnavailableError, "overloaded"),
+        (api_error(500, elasticsearch.ApiError), IndexUnavailableError, "fails"),
         (elasticsearch.UnsupportedProductError("no", None, None), ConfigurationError, "is not"),
         (elasticsearch.SSLError("expired"), ConfigurationError, "ca_certs"),
         (elasticsearch.ConnectionError("refused"), IndexUnavailableError, "host, port"),

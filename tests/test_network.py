@@ -64,8 +64,10 @@ PASSING: dict[str, tuple[Fault, int]] = {
     "bulk requests delayed": (delay(1), 4),
     "a storm of 429": (answer(*refusal(429)), 8),
     "a storm of 503": (answer(*refusal(503)), 5),
+    "a storm of 500": (answer(*refusal(500)), 5),
     "bodies that are too large": (answer(413, {}), 3),
     "items that are put off": (refuse_items(429, "es_rejected_execution_exception"), 5),
+    "items on which a shard fails": (refuse_items(500, "already_closed_exception"), 2),
     "items without a shard": (refuse_items(503, "unavailable_shards_exception"), 5),
 }
 """Faults of Elasticsearch that pass, and how many requests each befalls."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from textwrap import shorten
@@ -13,13 +14,16 @@ from elasticsearch.serializer import NdjsonSerializer
 from pydantic_core import to_json
 
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
-from movies_etl.index import OVERLOADED, Index, explained
+from movies_etl.index import NO_INDEX, OVERLOADED, SERVER_ERROR, Index, explained
 from movies_etl.patience import retrying
 from movies_etl.throttle import Throttle
 
 SLOW = 20.0
 """Seconds that a request may take before it counts as push-back: the next ones are smaller, well
 before they run into the client's time-out."""
+
+MOST_FAILURES = 5
+"""Tries of a document on which Elasticsearch fails: then the document is the cause."""
 
 _NEWER_IS_THERE = 409
 _FORBIDDEN = frozenset({401, 403})
@@ -57,7 +61,7 @@ class Item(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A document that Elasticsearch will not take, whenever it is sent.
+    """A document that Elasticsearch will not take, or fails on, whenever it is sent.
 
     :param reason: Elasticsearch's own words.
     """
@@ -73,11 +77,13 @@ class Outcome:
     :param indexed: items that are in the index.
     :param conflicts: items for which the index has a newer version: settled, too.
     :param refused: items that were refused for good.
+    :param failures: how often Elasticsearch failed on an item.
     """
 
     indexed: list[Item] = field(default_factory=list)
     conflicts: list[Item] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    failures: Counter[Item] = field(default_factory=Counter, repr=False, compare=False)
 
 
 class Sender:
@@ -98,7 +104,8 @@ class Sender:
         """Send items until each is settled.
 
         :raises IndexUnavailableError: Elasticsearch stayed away for longer than the patience.
-        :raises ConfigurationError: it refuses the request: login, rights, a missing index.
+        :raises ConfigurationError: it refuses the request: login, rights, a missing or closed
+            index.
         """
         outcome = Outcome()
         waiting = list(items)
@@ -114,8 +121,8 @@ class Sender:
                 if put_off:
                     self._throttle.pushed_back()
                     raise IndexUnavailableError(
-                        f"Elasticsearch (connection movies_elasticsearch) is too busy for "
-                        f"{len(put_off)} of {len(items)} documents. It is waited for "
+                        f"Elasticsearch (connection movies_elasticsearch) is too busy for, or "
+                        f"fails on, {len(put_off)} of {len(items)} documents. It is waited for "
                         f"MOVIES_ETL_PATIENCE ({self._patience:.0f} s); then the task is retried "
                         "from the last loaded page."
                     )
@@ -196,12 +203,13 @@ def _sort_out(
             outcome.indexed.append(item)
         elif status == _NEWER_IS_THERE:
             outcome.conflicts.append(item)
-        elif status in OVERLOADED:
+        elif status in OVERLOADED or (status >= SERVER_ERROR and not _is_the_cause(item, outcome)):
             later.append(item)
-        elif result["error"]["type"] == "index_not_found_exception":
+        elif result["error"]["type"] in NO_INDEX:
             raise ConfigurationError(
-                f"The index vanished while it was written to: {result['error']['reason']}. The "
-                "next run looks for alias movies again."
+                "The index vanished or was closed while it was written to: "
+                f"{_reason(result['error'])}. Open it if it is closed; the next run looks for "
+                "alias movies again."
             )
         elif status in _FORBIDDEN:  # a write block, or a right that is missing: no film's fault
             raise ConfigurationError(
@@ -214,7 +222,13 @@ def _sort_out(
     return later
 
 
+def _is_the_cause(item: Item, outcome: Outcome) -> bool:
+    """Count a failure on this item; say if it must be the item that provokes them."""
+    outcome.failures[item] += 1
+    return outcome.failures[item] >= MOST_FAILURES
+
+
 def _reason(error: dict[str, Any]) -> str:
     """Return Elasticsearch's words; a value that it quotes whole may have a megabyte."""
-    said = (error["reason"], (error.get("caused_by") or {}).get("reason"))
+    said = (error["reason"] or error["type"], (error.get("caused_by") or {}).get("reason"))
     return ": ".join(shorten(part, _LONGEST_REASON, placeholder="...") for part in said if part)

@@ -11,13 +11,18 @@ from typing import Any, NamedTuple
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
 from movies_etl.patience import retrying
 
 ALIAS = "movies"
 TEMPLATE = "movies"
 OVERLOADED = frozenset({429, 502, 503, 504})
 """HTTP statuses that say: later."""
+SERVER_ERROR = 500
+"""The HTTP status from which on Elasticsearch, not the request, is at fault."""
+
+NO_INDEX = frozenset({"index_not_found_exception", "index_closed_exception"})
+"""What Elasticsearch says of an item when its index is deleted or closed."""
 
 _TWO_WRITE_INDEXES = "illegal_state_exception"
 """What Elasticsearch says of an alias that would have two indexes to write to."""
@@ -58,9 +63,9 @@ def explained() -> Iterator[None]:
             "https) or its extras ca_certs, ssl_assert_fingerprint, verify_certs."
         ) from error
     except elasticsearch.ApiError as error:
-        if error.meta.status in OVERLOADED:
+        if error.meta.status in OVERLOADED or error.meta.status >= SERVER_ERROR:
             raise IndexUnavailableError(
-                f"Elasticsearch (connection movies_elasticsearch) is overloaded: {error}."
+                f"Elasticsearch (connection movies_elasticsearch) is overloaded or fails: {error}."
             ) from error
         raise ConfigurationError(
             f"Elasticsearch (connection movies_elasticsearch) refused a request: {error}."
@@ -105,10 +110,10 @@ class Index:
             )
         stored = {}
         for document in answer["docs"]:
-            if document.get("error", {}).get("type") == "index_not_found_exception":
+            if document.get("error", {}).get("type") in NO_INDEX:
                 raise ConfigurationError(
-                    f"Index {self.name} vanished while it was written to. The next run looks for "
-                    f"alias {ALIAS} again."
+                    f"Index {self.name} vanished or was closed while it was written to. Open it if "
+                    f"it is closed; the next run looks for alias {ALIAS} again."
                 )
             if "error" in document:
                 raise IndexUnavailableError(
@@ -242,7 +247,7 @@ def create(client: Elasticsearch, name: str, described: Mapping[str, Any]) -> In
                 aliases={ALIAS: {"is_write_index": True}},
                 wait_for_active_shards=1,
             )
-    except ConfigurationError as error:
+    except MoviesEtlError as error:
         refusal = error.__cause__
         if isinstance(refusal, elasticsearch.ApiError) and refusal.error == _TWO_WRITE_INDEXES:
             raise IndexUnavailableError(
