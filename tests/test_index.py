@@ -9,6 +9,7 @@ import elastic_transport
 import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
+from movies_etl import index as elastic
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.index import (
     ABSENT,
@@ -41,8 +42,15 @@ def put(index: Index, film: str, version: int, **fields: Any) -> None:
 
 
 def faulty(client: Elasticsearch, *faults: Any, forever: Any = None) -> Elasticsearch:
+    return watched(client, *faults, forever=forever)[0]
+
+
+def watched(
+    client: Elasticsearch, *faults: Any, forever: Any = None
+) -> tuple[Elasticsearch, Faults]:
     (node,) = client.transport.node_pool.all()
-    return Faults(*faults, forever=forever).client(node.base_url)
+    trouble = Faults(*faults, forever=forever)
+    return trouble.client(node.base_url), trouble
 
 
 # -- looking into it ------------------------------------------------------------------------------
@@ -54,6 +62,22 @@ def test_what_is_stored_is_seen_before_any_refresh(index: Index) -> None:
     put(index, "a", 11, checksum=-6)
     assert index.client.count(index=index.name)["count"] == 0
     assert index.stored(["a"]) == {"a": Stored(11, -6)}
+
+
+def test_many_films_are_looked_up_by_several_requests(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elastic, "MOST_IDS", 2)
+    for film in "abde":
+        put(index, film, 10)
+    client, faults = watched(index.client)
+    found = Index(client, index.name).stored(["a", "", "b", "c", "d", "e"])
+    assert found == dict.fromkeys("abde", Stored(10, 1))
+    assert [body for _, body in faults.requests] == [
+        b'{"ids":["a","b"]}',
+        b'{"ids":["c","d"]}',
+        b'{"ids":["e"]}',
+    ]
 
 
 def test_films_that_are_not_there_are_left_out(index: Index) -> None:

@@ -24,6 +24,9 @@ SERVER_ERROR = 500
 NO_INDEX = frozenset({"index_not_found_exception", "index_closed_exception"})
 """What Elasticsearch says of an item when its index is deleted or closed."""
 
+MOST_IDS = 10_000
+"""Films that are looked up by one request."""
+
 _TWO_WRITE_INDEXES = "illegal_state_exception"
 """What Elasticsearch says of an alias that would have two indexes to write to."""
 
@@ -95,9 +98,10 @@ class Index:
     def stored(self, films: Sequence[str]) -> dict[str, Stored]:
         """Return version and checksum of films in real time: what a search sees is older."""
         films = [film for film in films if film]  # an empty id fails the whole request
-        if not films:
-            return {}
-        return retrying(self.patience)(self._stored, films)
+        found: dict[str, Stored] = {}
+        for start in range(0, len(films), MOST_IDS):
+            found |= retrying(self.patience)(self._stored, films[start : start + MOST_IDS])
+        return found
 
     def _stored(self, films: Sequence[str]) -> dict[str, Stored]:
         with explained():
