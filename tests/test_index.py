@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -229,17 +230,48 @@ def test_a_template_of_the_operators_is_left_alone(client: Elasticsearch) -> Non
         (lambda fields: fields.update(genres={"type": "text"}), "genres is text, keyword"),
         (lambda fields: fields.update(actors={"type": "object"}), "actors is object, nested"),
         (lambda fields: fields.pop("genre"), "genre is missing, alias is needed"),
+        (lambda fields: fields["genre"].update(path="id"), "genre has path id, genres is needed"),
+        (lambda fields: fields["title"].pop("fields"), r"title\.raw is missing, keyword is needed"),
+        (
+            lambda fields: fields["title"].update(fields={"raw": {"type": "text"}}),
+            r"title\.raw is text, keyword is needed",
+        ),
+        (
+            lambda fields: fields["writers"]["properties"]["id"].update(type="long"),
+            r"writers\.id is long, keyword is needed",
+        ),
+        (
+            lambda fields: fields["actors"]["properties"].pop("name"),
+            r"actors\.name is missing, text is needed",
+        ),
+        (
+            lambda fields: fields["description"].pop("analyzer"),
+            "description has analyzer None, ru_en is needed",
+        ),
     ],
 )
 def test_a_foreign_mapping_is_refused_by_its_first_field(
     client: Elasticsearch, change: Callable[[dict[str, Any]], object], said: str
 ) -> None:
-    properties = dict(DESCRIBED["mappings"]["properties"])
+    properties = copy.deepcopy(DESCRIBED["mappings"]["properties"])
     change(properties)
     described = {**DESCRIBED, "mappings": {"dynamic": "strict", "properties": properties}}
     index = create(client, "movies-20260101000000", described)
     with pytest.raises(ConfigurationError, match=said):
         check_mapping(index, DESCRIBED)
+
+
+def test_further_fields_and_parameters_do_no_harm(index: Index) -> None:
+    more = {"words": {"type": "text"}}
+    index.client.indices.put_mapping(
+        index=index.name,
+        properties={
+            "note": {"type": "text"},
+            "genres": {"type": "keyword", "ignore_above": 100, "fields": more},
+            "actors": {"type": "nested", "properties": {"born": {"type": "integer"}}},
+        },
+    )
+    check_mapping(index, DESCRIBED)
 
 
 def test_an_index_without_any_mapping_is_refused(client: Elasticsearch) -> None:

@@ -265,17 +265,33 @@ def create(client: Elasticsearch, name: str, described: Mapping[str, Any]) -> In
 def check_mapping(index: Index, described: Mapping[str, Any]) -> None:
     """Refuse an index whose fields are not this program's.
 
-    :raises ConfigurationError: names the first field that is missing or of another type.
+    Further fields and parameters do no harm.
+
+    :raises ConfigurationError: names the first field, sub-field or parameter that is missing or
+        another.
     """
     with explained():
         answer = index.client.indices.get_mapping(index=index.name)
     found = answer[index.name]["mappings"].get("properties", {})
-    for field, wanted in described["mappings"]["properties"].items():
-        kind = found.get(field, {}).get("type")
-        if kind != wanted["type"]:
-            has = f"is {kind}" if kind else "is missing"
-            raise ConfigurationError(
-                f"Index {index.name} behind alias {ALIAS} was not made by this version of the "
-                f"program: field {field} {has}, {wanted['type']} is needed. Take the alias away "
-                "from it: the next run creates an index and loads everything."
-            )
+    for difference in _differences(described["mappings"]["properties"], found):
+        raise ConfigurationError(
+            f"Index {index.name} behind alias {ALIAS} was not made by this version of the program: "
+            f"{difference} is needed. Take the alias away from it: the next run creates an index "
+            "and loads everything."
+        )
+
+
+def _differences(
+    wanted: Mapping[str, Any], found: Mapping[str, Any], parent: str = ""
+) -> Iterator[str]:
+    for name, parameters in wanted.items():
+        field, has = f"{parent}{name}", found.get(name)
+        if has is None:
+            yield f"field {field} is missing, {parameters['type']}"
+            continue
+        for parameter, value in parameters.items():
+            if parameter in {"properties", "fields"}:
+                yield from _differences(value, has.get(parameter, {}), f"{field}.")
+            elif has.get(parameter) != value:
+                said = "is" if parameter == "type" else f"has {parameter}"
+                yield f"field {field} {said} {has.get(parameter)}, {value}"
