@@ -6,11 +6,19 @@ import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
 from movies_etl import dead_letters
-from movies_etl.dead_letters import INDEX, DeadLetters, Letter, Parked
+from movies_etl.dead_letters import (
+    BODY_BYTES,
+    CUT,
+    INDEX,
+    LONGEST_DOCUMENT,
+    DeadLetters,
+    Letter,
+    Parked,
+)
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.index import forbid_automatic_creation
 
-from tests.faults import Faults
+from tests.faults import Faults, too_large
 
 FIRST = "2026-01-01T00:00:00.000001+00:00"
 LATER = "2026-01-02T00:00:00.000002+00:00"
@@ -149,6 +157,38 @@ def test_a_document_of_any_size_and_form_is_kept(
     letters.park([Letter("f1", "indexing", "r" * 50_000, text)], FIRST, 1)
     (found,) = stored(client)
     assert found["document"] == text
+
+
+@pytest.mark.parametrize("start", ["", "a"])
+def test_of_a_large_document_the_first_part_is_kept_and_marked(
+    letters: DeadLetters, start: str
+) -> None:
+    whole = "x" * LONGEST_DOCUMENT
+    large = start + "\u0451" * LONGEST_DOCUMENT
+    letters.park([Letter("whole", "indexing", "r", whole)], FIRST, 1)
+    letters.park([Letter("large", "indexing", "r", large)], FIRST, 1)
+    found = {film: one.document for film, one in letters.parked(["whole", "large"]).items()}
+    assert found["whole"] == whole
+    kept = found["large"].removesuffix(CUT)
+    assert found["large"] == kept + CUT
+    assert large.startswith(kept)
+    assert LONGEST_DOCUMENT - len(kept.encode()) in {0, 1}
+
+
+def test_many_and_large_letters_are_parked_by_requests_that_a_server_takes(
+    letters: DeadLetters, client: Elasticsearch
+) -> None:
+    large = [
+        Letter("\u0451" * 250 + str(number), "indexing", "r" * 400, '"' * 50_000_000)
+        for number in range(3)
+    ]
+    small = [Letter(f"film {number}", "indexing", "r", "x" * 5000) for number in range(1000)]
+    (node,) = client.transport.node_pool.all()
+    faults = Faults(forever=too_large(BODY_BYTES))
+    with faults.client(node.base_url) as limited:
+        DeadLetters(limited).park([*small[:500], *large, *small[500:]], FIRST, 1)
+    assert letters.films() == {letter.film for letter in [*small, *large]}
+    assert len(faults.requests) < 30
 
 
 def test_the_index_of_letters_is_made_once_and_keeps_its_letters(letters: DeadLetters) -> None:

@@ -9,13 +9,14 @@ import pytest
 from movies_etl import stream_run
 from movies_etl.bulk import Item, Outcome, Sender
 from movies_etl.cursors import LEASE
-from movies_etl.dead_letters import DeadLetters, Letter
+from movies_etl.dead_letters import CUT, DeadLetters, Letter
 from movies_etl.errors import IndexUnavailableError, RefusedDocumentsError
 from movies_etl.index import Index
 from movies_etl.source import Document, Source
 from movies_etl.sync import Requests
 from movies_etl.throttle import Throttle
 
+from tests.faults import Faults, too_large
 from tests.site import Site, sent
 
 TOO_LONG = "x" * 40_000
@@ -56,6 +57,48 @@ def test_a_film_that_elasticsearch_refuses_becomes_a_dead_letter(loaded: Site) -
     assert letter["stage"] == "indexing"
     assert "title.raw" in letter["reason"]
     assert TOO_LONG in letter["document"]
+    assert loaded.run()["film_work"].read == 0
+
+
+@pytest.mark.parametrize("modified", ["2021-01-01", None])
+@pytest.mark.parametrize(
+    ("rating", "stage", "reason"), [(5, "indexing", "too large"), ("NaN", "validation", "NaN")]
+)
+def test_a_film_too_large_to_be_sent_stops_nobody(
+    loaded: Site, rating: object, stage: str, reason: str, modified: str | None
+) -> None:
+    film = loaded.add_film("Bad", rating=rating, description='"' * 2_000_000, modified=modified)
+    other = loaded.add_film("Beside it", modified="2022-01-01")
+    (node,) = loaded.client.transport.node_pool.all()
+    with Faults(forever=too_large(2**20)).client(node.base_url) as limited:
+        loaded.client = limited
+        assert loaded.run()["film_work"].refused == 1
+        again = loaded.run()["film_work"]
+        assert again.refused == again.read == (modified is None)  # a part equals no document
+        letter = loaded.letters()[film]
+        assert (letter["stage"], letter["attempts"]) == (stage, 1 + again.read)
+        assert reason in letter["reason"]
+        assert letter["document"].endswith(CUT)
+        assert other in loaded.documents()
+        loaded.execute(
+            "UPDATE content.film_work SET rating = 5, description = 'Short', modified = now()"
+            " WHERE id = %s",
+            film,
+        )
+        loaded.run()
+        loaded.assert_equal()
+        assert loaded.letters() == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rating", [5, "NaN"])
+def test_a_film_beyond_the_servers_own_limit_stops_nobody(loaded: Site, rating: object) -> None:
+    film = loaded.add_film(rating=rating, description="x " * 52_600_000, modified="2021-01-01")
+    other = loaded.add_film("Beside it", modified="2022-01-01")
+    counters = loaded.run()["film_work"]
+    assert (counters.indexed, counters.refused) == (1, 1)
+    assert other in loaded.documents()
+    assert loaded.letters()[film]["document"].endswith(CUT)
     assert loaded.run()["film_work"].read == 0
 
 

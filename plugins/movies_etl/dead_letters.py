@@ -1,17 +1,22 @@
 """Documents that were refused: kept apart so that one bad film stops nobody.
 
 A film has at most one letter. It says what was refused, why, and how often; it goes away when the
-film is indexed later. Letters are read and written in real time, by the films' ids, and carry the
-version of the reading that decided: a late request brings no resolved letter back.
+film is indexed later. Letters are written, and looked up by their films, in real time; which films
+have one is told by a search, kept current by a refresh with every change. They carry the version of
+the reading that decided: a late request brings no resolved letter back.
+
+A large document is kept in part, for whatever refused its size would refuse the letter, too. The
+part equals no document, so such a film is tried again whenever it is read again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
+from pydantic_core import to_json
 
 from movies_etl.errors import IndexUnavailableError
 from movies_etl.index import explained
@@ -20,7 +25,15 @@ from movies_etl.patience import retrying
 INDEX = "movies-dead-letters"
 PAGE = 10_000
 """Letters that one search returns."""
+LONGEST_DOCUMENT = 400_000
+"""Bytes that are kept of a document; in a letter's JSON they become twice as many at most."""
+BODY_BYTES = 1_000_000
+"""Size of a request that parks letters: what any server takes, and nginx before it by default."""
+CUT = " ... (cut)"
+"""The end of a document of which only the first part is kept."""
 
+_META_BYTES = 800
+"""What a letter has in a request beside its values, with the longest id."""
 _NEWER_IS_THERE = 409
 _TEXT = {"type": "text", "index": False}
 _MAPPINGS: dict[str, Any] = {
@@ -43,7 +56,7 @@ class Letter(NamedTuple):
     :param film: the film's id.
     :param stage: ``validation`` (pydantic refused it) or ``indexing`` (Elasticsearch did).
     :param reason: why, in one line.
-    :param document: the document's text.
+    :param document: the document's text, of which `LONGEST_DOCUMENT` bytes are kept.
     """
 
     film: str
@@ -56,7 +69,7 @@ class Parked(NamedTuple):
     """A letter as it lies in the index.
 
     :param version: of the reading that was refused.
-    :param document: the text that was refused.
+    :param document: the text that was refused; it ends with `CUT` when it is only the first part.
     """
 
     version: int
@@ -141,9 +154,11 @@ class DeadLetters:
 
         :param now: the database's time, ISO 8601.
         :param version: of the reading that was refused; a letter of a later one stays.
+        :raises IndexUnavailableError: Elasticsearch cannot be reached, or does not take a letter.
+        :raises ConfigurationError: it refuses the request.
         """
-        if letters:
-            retrying(self._patience)(self._park, letters, now, version)
+        for piece in _pieces(letters):
+            retrying(self._patience)(self._park, piece, now, version)
 
     def _park(self, letters: Sequence[Letter], now: str, version: int) -> None:
         with explained():
@@ -187,6 +202,29 @@ class DeadLetters:
                     f"A dead letter of film {result['_id']} could not be written to {INDEX}: "
                     f"{result['error'].get('reason')}. The cursor stays before the film."
                 )
+
+
+def _pieces(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+    """Shorten letters to what is kept; yield as many at once as fit into a request."""
+    piece: list[Letter] = []
+    size = 0
+    for letter in letters:
+        kept = letter._replace(document=_kept(letter.document))
+        bytes_more = len(to_json(kept)) + _META_BYTES
+        if piece and size + bytes_more > BODY_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(kept)
+        size += bytes_more
+    if piece:
+        yield piece
+
+
+def _kept(document: str) -> str:
+    text = document.encode()
+    if len(text) <= LONGEST_DOCUMENT:
+        return document
+    return text[:LONGEST_DOCUMENT].decode(errors="ignore") + CUT
 
 
 def _meta(film: str, version: int) -> dict[str, Any]:
