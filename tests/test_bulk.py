@@ -9,7 +9,7 @@ import elastic_transport
 import pytest
 from elasticsearch import Elasticsearch
 from movies_etl import bulk
-from movies_etl.bulk import MOST_FAILURES, Item, Outcome, Refusal, Sender
+from movies_etl.bulk import FEW, Item, Outcome, Refusal, Sender
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.index import Index
 from movies_etl.throttle import Throttle
@@ -205,30 +205,45 @@ def fails_on(film: str, reason: str | None) -> Fault:
 
 def test_a_document_on_which_a_shard_failed_is_sent_again(faulty: Faulty, waits: Time) -> None:
     failure = each_item(500, "already_closed_exception")
-    index, _faults = faulty(*[failure] * (MOST_FAILURES - 1))
-    assert films(sender(index, patience=60)([item("a"), item("b")]).indexed) == ["a", "b"]
+    index, _faults = faulty(*[failure] * 5)
+    outcome = sender(index, patience=60)([item("a"), item("b")])
+    assert outcome == Outcome(indexed=[item("a"), item("b")])
     assert index.stored(["a", "b"]).keys() == {"a", "b"}
-    assert len(waits.slept) == MOST_FAILURES - 1
+    assert len(waits.slept) == 5
 
 
-@pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize(("reason", "said"), [("boom", "boom"), (None, "null_pointer_exception")])
 def test_a_document_on_which_elasticsearch_always_fails_stops_nobody(
-    faulty: Faulty, reason: str | None, said: str
+    faulty: Faulty, waits: Time, reason: str | None, said: str
 ) -> None:
     bad = item("bad")
     index, faults = faulty(forever=fails_on("bad", reason))
     outcome = sender(index, patience=60)([item("a"), bad, item("b")])
     assert outcome == Outcome(indexed=[item("a"), item("b")], refused=[Refusal(bad, said)])
-    assert len(faults.requests) == MOST_FAILURES
     assert all(b'"_id":"bad"' in body for _, body in faults.requests)
+    assert sum(waits.slept) > 40
 
 
 @pytest.mark.usefixtures("waits")
-def test_overload_does_not_count_as_a_failure_on_a_document(faulty: Faulty) -> None:
-    full = each_item(503, "unavailable_shards_exception")
-    index, _faults = faulty(*[full] * (MOST_FAILURES + 1))
-    assert films(sender(index, patience=600)([item("a")]).indexed) == ["a"]
+def test_a_shard_that_fails_on_many_documents_makes_no_dead_letters(faulty: Faulty) -> None:
+    index, _faults = faulty(forever=each_item(500, "already_closed_exception"))
+    with pytest.raises(IndexUnavailableError, match=rf"fails on, {FEW + 1} of {FEW + 1} documents"):
+        sender(index, patience=60)([item(f"film {number}") for number in range(FEW + 1)])
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_document_that_waits_for_a_busy_server_is_not_refused_with_one_that_fails(
+    faulty: Faulty,
+) -> None:
+    def answer(body: bytes) -> tuple[int, Any]:
+        status, failed = fails_on("bad", "boom")(body)
+        busy = {"status": 429, "error": {"type": "es_rejected", "reason": "busy"}}
+        items = [one if "error" in one["index"] else {"index": busy} for one in failed["items"]]
+        return status, {"items": items}
+
+    index, _faults = faulty(forever=answer)
+    with pytest.raises(IndexUnavailableError, match="2 of 2 documents"):
+        sender(index, patience=60)([item("a"), item("bad")])
 
 
 def test_a_body_that_is_too_large_is_sent_in_parts(faulty: Faulty, waits: Time) -> None:

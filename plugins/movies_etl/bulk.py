@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from textwrap import shorten
@@ -22,8 +21,9 @@ SLOW = 20.0
 """Seconds that a request may take before it counts as push-back: the next ones are smaller, well
 before they run into the client's time-out."""
 
-MOST_FAILURES = 5
-"""Tries of a document on which Elasticsearch fails: then the document is the cause."""
+FEW = 20
+"""Documents of a body that are themselves the cause, when Elasticsearch fails on them and on no
+others for as long as it is waited for; when it fails on more, a shard is broken."""
 
 _NEWER_IS_THERE = 409
 _FORBIDDEN = frozenset({401, 403})
@@ -77,13 +77,19 @@ class Outcome:
     :param indexed: items that are in the index.
     :param conflicts: items for which the index has a newer version: settled, too.
     :param refused: items that were refused for good.
-    :param failures: how often Elasticsearch failed on an item.
+    :param failed: items on which Elasticsearch failed at the last try.
     """
 
     indexed: list[Item] = field(default_factory=list)
     conflicts: list[Item] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
-    failures: Counter[Item] = field(default_factory=Counter, repr=False, compare=False)
+    failed: list[Refusal] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Items of which something became."""
+        settled = len(self.indexed) + len(self.conflicts) + len(self.refused)
+        return settled + len(self.failed)
 
 
 class Sender:
@@ -108,11 +114,22 @@ class Sender:
             index.
         """
         outcome = Outcome()
+        try:
+            self._send_until_settled(items, outcome)
+        except IndexUnavailableError:
+            if outcome.size < len(items) or len(outcome.failed) > FEW:
+                raise
+            outcome.refused += outcome.failed
+            outcome.failed = []
+        return outcome
+
+    def _send_until_settled(self, items: Sequence[Item], outcome: Outcome) -> None:
         waiting = list(items)
         put_off: list[Item] = []
         for attempt in retrying(self._patience):
             with attempt:
                 waiting, put_off = put_off + waiting, []
+                outcome.failed = []
                 while waiting:
                     first = attempt.retry_state.attempt_number == 1
                     piece = waiting if first else self._fit(waiting)
@@ -126,7 +143,6 @@ class Sender:
                         f"MOVIES_ETL_PATIENCE ({self._patience:.0f} s); then the task is retried "
                         "from the last loaded page."
                     )
-        return outcome
 
     def _fit(self, items: list[Item]) -> list[Item]:
         """Return the first items, as many as a body may have by now."""
@@ -203,8 +219,11 @@ def _sort_out(
             outcome.indexed.append(item)
         elif status == _NEWER_IS_THERE:
             outcome.conflicts.append(item)
-        elif status in OVERLOADED or (status >= SERVER_ERROR and not _is_the_cause(item, outcome)):
+        elif status in OVERLOADED:
             later.append(item)
+        elif status >= SERVER_ERROR:
+            later.append(item)
+            outcome.failed.append(Refusal(item, _reason(result["error"])))
         elif result["error"]["type"] in NO_INDEX:
             raise ConfigurationError(
                 "The index vanished or was closed while it was written to: "
@@ -220,12 +239,6 @@ def _sort_out(
         else:
             outcome.refused.append(Refusal(item, _reason(result["error"])))
     return later
-
-
-def _is_the_cause(item: Item, outcome: Outcome) -> bool:
-    """Count a failure on this item; say if it must be the item that provokes them."""
-    outcome.failures[item] += 1
-    return outcome.failures[item] >= MOST_FAILURES
 
 
 def _reason(error: dict[str, Any]) -> str:
