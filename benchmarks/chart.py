@@ -36,7 +36,7 @@ def write(results: dict[str, Any], path: Path) -> None:
         f"<title>{escape(chosen['title'])}</title>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
         *_panel(f"{chosen['title']}: films a second", rates, top=30),
-        *_panel("CPU time a film, microseconds", cpus, top=below + 20),
+        *_panel("CPU time per film, µs", cpus, top=below + 20),
         *_legend(top=height - 20),
         "</svg>",
     ]

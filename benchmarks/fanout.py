@@ -1,4 +1,4 @@
-"""Changes: seconds from their commit until a search finds the last film, and sends a film.
+"""Changes: seconds from their commit until a search finds the last film, and sends per film.
 
 A change is committed at the first moment of the task that has to find it, in a run that has
 started. It is then younger than the run's horizon, so the run after that reads it once more; its
@@ -167,8 +167,8 @@ def _part(films: int, changes: list[Change], ceilings: Figure) -> Part:
             "",
             "films",
             "seconds from commit until a search finds all (spread)",
-            "sends a film",
-            "CPU of task and PostgreSQL, us a film",
+            "sends per film",
+            "CPU of task and PostgreSQL, µs per film",
         ),
         notes=[
             "Each change is committed at the first moment of the task that has to find it.",

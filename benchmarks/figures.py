@@ -26,18 +26,13 @@ class Figure:
         """The middle one."""
         return median(self.rounds)
 
-    @property
-    def least(self) -> float:
-        """The smallest one."""
-        return min(self.rounds)
-
     def text(self, digits: int = 0) -> str:
         """Return the median and, of several rounds, the least and the greatest."""
         shown = [f"{value:,.{digits}f}" for value in (self.median, *self._spread())]
         return shown[0] if len(shown) == 1 else f"{shown[0]} ({shown[1]} - {shown[2]})"
 
     def _spread(self) -> tuple[float, ...]:
-        return (self.least, max(self.rounds)) if len(self.rounds) > 1 else ()
+        return (min(self.rounds), max(self.rounds)) if len(self.rounds) > 1 else ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class Part:
     :param rows: what was measured, in words, and its figure or figures.
     :param summary: by name, for the JSON line.
     :param notes: what a reader has to know, and what was skipped.
-    :param bars: for the chart: label, films/s, and CPU us a film of the pipeline, of PostgreSQL,
+    :param bars: for the chart: label, films/s, and CPU µs per film of the pipeline, of PostgreSQL,
         of Elasticsearch.
     """
 

@@ -126,7 +126,7 @@ def _part(films: int, measured: dict[str, list[Load]], notes: list[str]) -> Part
         columns=(
             "",
             "films/s (spread)",
-            "CPU us a film: its own",
+            "CPU µs per film: its own",
             "PostgreSQL",
             "Elasticsearch",
             "peak MB",
