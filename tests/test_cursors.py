@@ -23,7 +23,7 @@ from pydantic import ValidationError
 STAMP = "2026-10-25T02:30:00.000001+02:00"
 FULL = Cursor(
     index="uuid",
-    database=Database(name="movies", system_identifier="7"),
+    database=Database(name="movies", system_identifier="7", timeline=1),
     rows=RowPosition(stamp=STAMP, id="g1"),
     links=LinkPosition(stamp="2026-01-02T03:04:05.000000+00:00", id="l1"),
     fan_out=FanOut(start=None, end=RowPosition(stamp=STAMP, id="g2"), after_film="f1", since=7),
@@ -52,7 +52,12 @@ fan_outs = st.builds(
 cursors = st.fixed_dictionaries(
     {
         "index": ids,
-        "database": st.builds(Database, name=ids, system_identifier=st.none() | ids),
+        "database": st.builds(
+            Database,
+            name=ids,
+            system_identifier=st.none() | ids,
+            timeline=st.none() | st.integers(1, 9),
+        ),
         "rows": st.none() | row_positions,
         "links": st.none() | link_positions,
         "fan_out": st.none() | fan_outs,
@@ -68,7 +73,7 @@ cursors = st.fixed_dictionaries(
 def test_the_json_has_the_documented_names() -> None:
     assert json.loads(FULL.to_json()) == {
         "index": "uuid",
-        "database": {"name": "movies", "system_identifier": "7"},
+        "database": {"name": "movies", "system_identifier": "7", "timeline": 1},
         "rows": {"modified": STAMP, "id": "g1"},
         "links": {"created": "2026-01-02T03:04:05.000000+00:00", "id": "l1"},
         "fan_out": {

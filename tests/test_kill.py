@@ -92,7 +92,7 @@ def test_a_load_that_is_killed_again_and_again_goes_on_where_it_was(
     site: Site, worker: Worker, cursors: FileCursors, films: int
 ) -> None:
     site.fill(films)
-    worker.configure(page_size=films // 40)
+    worker.configure(page_size=films // 100)
     dice = random.Random(films)  # noqa: S311
     kills, below = 0, []
     while kill_when_it_moved(worker, cursors, "film_work", dice):

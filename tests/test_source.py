@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from movies_etl.cursors import Position
+from movies_etl.cursors import Database, Position
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.settings import Settings
 from movies_etl.source import BEGINNING, NIL, Row, Source
@@ -99,7 +99,7 @@ def test_where_the_cluster_may_not_be_known_the_database_is_known_by_name(
 ) -> None:
     catalogue.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
     source = Source(reader, INCLUDE).prepared()
-    assert source.database().model_dump() == {"name": "movies", "system_identifier": None}
+    assert source.database() == Database(name="movies", system_identifier=None, timeline=None)
     assert source.films() == 0  # the refusal has not harmed the session
 
 

@@ -126,7 +126,7 @@ def test_after_the_clock_was_set_back_everything_is_loaded(
     assert "lies in the future of the database's clock" in caplog.text
     caplog.clear()
     assert sent(loaded.run()) == 0
-    assert caplog.text == ""
+    assert "is loaded" not in caplog.text
 
 
 @pytest.mark.parametrize("wall_time", [False, True])

@@ -277,7 +277,7 @@ def test_an_index_that_vanishes_in_the_middle_of_a_task_is_told_and_filled_by_th
 
     with monkeypatch.context() as patched:
         patched.setattr(Source, "documents", vanish)
-        with pytest.raises(ConfigurationError, match="vanished while it was written to"):
+        with pytest.raises(ConfigurationError, match="vanished or was closed while"):
             loaded.sync(FILM_WORK, window)
     assert not loaded.client.indices.exists(index=window.index)
     loaded.run()
