@@ -27,9 +27,9 @@ MOST_GROWTH = 64
 """How many times its ordinary size a page may have: who asks for small pages gets small ones."""
 
 QUICK = 5.0
-"""Seconds within which a page has to be done for the next one to be larger; else it is smaller. A
-page is one statement and one snapshot: an ALTER of its tables waits for it, and what comes after
-the ALTER waits, too."""
+"""Seconds within which a page has to be done for the next one to be larger; after twice as many it
+is smaller. A page is one statement and one snapshot: an ALTER of its tables waits for it, and what
+comes after the ALTER waits, too."""
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +105,11 @@ class _Reader:
             cursor = cursor.moved(rows=RowPosition.at(page.last))
             yield Batch(page.films, cursor, compare=self._compare)
             if not self._compare:
-                quick = time.monotonic() - began < QUICK
-                size = min(2 * size, largest) if quick else max(size // 2, self._page_size)
+                took = time.monotonic() - began
+                if took < QUICK:
+                    size = min(2 * size, largest)
+                elif took > 2 * QUICK:
+                    size = max(size // 2, self._page_size)
             began = time.monotonic()
         return cursor
 
