@@ -197,7 +197,7 @@ def fails_on(film: str, reason: str | None) -> Fault:
         error = {"type": "null_pointer_exception", "reason": reason}
         failure = {"status": 500, "error": error}
         actions = [line for line in body.splitlines() if line.startswith(b'{"index":')]
-        is_bad = (f'"_id":"{film}"'.encode() in action for action in actions)
+        is_bad = (f'"_id":"{film}'.encode() in action for action in actions)
         return 200, {"items": [{"index": failure if bad else {"status": 201}} for bad in is_bad]}
 
     return answer
@@ -225,10 +225,21 @@ def test_a_document_on_which_elasticsearch_always_fails_stops_nobody(
 
 
 @pytest.mark.usefixtures("waits")
-def test_a_shard_that_fails_on_many_documents_makes_no_dead_letters(faulty: Faulty) -> None:
+@pytest.mark.parametrize("bad", [2, FEW + 1])
+def test_a_broken_shard_makes_no_dead_letters(faulty: Faulty, bad: int) -> None:
     index, _faults = faulty(forever=each_item(500, "already_closed_exception"))
-    with pytest.raises(IndexUnavailableError, match=rf"fails on, {FEW + 1} of {FEW + 1} documents"):
-        sender(index, patience=60)([item(f"film {number}") for number in range(FEW + 1)])
+    items = [item(f"film {number}") for number in range(bad)]
+    good = [item("a")] if bad > FEW else []
+    if good:
+        index, _faults = faulty(forever=fails_on("film", "boom"))
+    with pytest.raises(IndexUnavailableError, match=f"fails on, {bad} of {bad + len(good)} "):
+        sender(index, patience=60)(items + good)
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_lone_document_on_which_elasticsearch_always_fails_is_refused(faulty: Faulty) -> None:
+    index, _faults = faulty(forever=fails_on("bad", "boom"))
+    assert sender(index, patience=60)([item("bad")]).refused == [Refusal(item("bad"), "boom")]
 
 
 @pytest.mark.usefixtures("waits")

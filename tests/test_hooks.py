@@ -542,6 +542,7 @@ def test_what_may_pass_is_waited_for_and_told_in_the_servers_words(
         "SSL required",
         "unsupported startup parameter: options",
         "server login has been failing, cached error: password authentication failed for user",
+        "SASL authentication failed",
     ],
 )
 def test_what_a_pooler_or_its_server_will_say_again_is_refused_for_good(

@@ -100,8 +100,9 @@ def test_a_transaction_that_is_open_for_an_hour_delays_no_other_change(loaded: S
     assert "Late" in {document["title"] for document in loaded.documents().values()}
 
 
+@pytest.mark.parametrize("hours", [timedelta(hours=2), timedelta(days=3)])
 def test_after_the_clock_was_set_back_everything_is_loaded(
-    loaded: Site, caplog: pytest.LogCaptureFixture
+    loaded: Site, caplog: pytest.LogCaptureFixture, hours: timedelta
 ) -> None:
     # The clock said 14:00, and says 12:00 now; meanwhile a film and a genre changed at 11:59.
     now = horizon.parse(loaded.source().now())
@@ -110,7 +111,11 @@ def test_after_the_clock_was_set_back_everything_is_loaded(
         cursor = loaded.cursors.load(stream.name)
         assert cursor is not None
         loaded.cursors.save(stream.name, cursor.moved(rows=last))
-    loaded.horizons.known = horizon.Known(horizon.in_utc(now + timedelta(hours=2)))
+    loaded.horizons.known = horizon.Known(horizon.in_utc(now + hours))
+    person = loaded.cursors.load("person")
+    assert person is not None
+    ahead = RowPosition(stamp=horizon.in_utc(now + hours), id=NIL)
+    loaded.cursors.save("person", person.moved(rows=ahead))
     loaded.execute(
         "UPDATE content.film_work SET title = title || '!', modified = now() - interval '1 minute'"
     )

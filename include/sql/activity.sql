@@ -5,7 +5,8 @@
 -- A role without pg_read_all_stats cannot see when others began: hidden > 0.
 -- backend_type is hidden with it, so it is coalesced: NOT IN would drop the row.
 -- Nobody sees it of a session with track_activities = off ('disabled', idle or not),
--- nor of a transaction in which that was turned on again: both are hidden as well.
+-- nor, between its statements, of a transaction in which that was turned on again:
+-- both are hidden as well.
 -- Parameters: ignored_roles (text[]: roles that never write).
 -- Returns: now, oldest (text, UTC; now when nothing is open), hidden, and of the
 -- oldest: pid, role, application, since.

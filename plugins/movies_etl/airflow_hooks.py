@@ -25,7 +25,7 @@ DEFAULT_PORT = 9200
 
 _PERMANENT = re.compile(
     # of the login
-    r"(?:password|Ident|Peer|certificate) authentication failed|no password supplied"
+    r"(?:password|SASL|Ident|Peer|certificate) authentication failed|no password supplied"
     r"|no pg_hba\.conf entry|pg_hba\.conf rejects|not permitted to log in|no such user"
     # of the database
     r"|does not exist|no such database|permission denied for database"

@@ -21,7 +21,8 @@ MOST_UNDATED = 10_000
 LARGEST_PAGE = 64_000
 """Films that are built together while all are sent. PostgreSQL spends a third less on a film than
 with pages of 1,000, as it reads persons and plans once a page. The first page is an ordinary one,
-and each is twice as large as the one before, so that Elasticsearch has something to do at once."""
+so that Elasticsearch has something to do at once, and each is twice as large as the one before
+while they are quick."""
 
 MOST_GROWTH = 64
 """How many times its ordinary size a page may have: who asks for small pages gets small ones."""

@@ -22,8 +22,8 @@ SLOW = 20.0
 before they run into the client's time-out."""
 
 FEW = 20
-"""Documents of a body that are themselves the cause, when Elasticsearch fails on them and on no
-others for as long as it is waited for; when it fails on more, a shard is broken."""
+"""Documents of a body that are themselves the cause when Elasticsearch fails on them for as long as
+it is waited for, and took others. Of more, or of all, a broken shard is the cause."""
 
 _NEWER_IS_THERE = 409
 _FORBIDDEN = frozenset({401, 403})
@@ -117,7 +117,8 @@ class Sender:
         try:
             self._send_until_settled(items, outcome)
         except IndexUnavailableError:
-            if outcome.size < len(items) or len(outcome.failed) > FEW:
+            took_others = outcome.indexed or outcome.conflicts or len(items) == 1
+            if outcome.size < len(items) or len(outcome.failed) > FEW or not took_others:
                 raise
             outcome.refused += outcome.failed
             outcome.failed = []

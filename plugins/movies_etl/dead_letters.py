@@ -5,8 +5,7 @@ film is indexed later. Letters are written, and looked up by their films, in rea
 have one is told by a search, kept current by a refresh with every change. They carry the version of
 the reading that decided: a late request brings no resolved letter back.
 
-A large document is kept in part, for whatever refused its size would refuse the letter, too. The
-part equals no document, so such a film is tried again whenever it is read again.
+A large document is kept in part, for whatever refused its size would refuse the letter, too.
 """
 
 from __future__ import annotations
@@ -29,9 +28,6 @@ LONGEST_DOCUMENT = 400_000
 """Bytes that are kept of a document; in a letter's JSON they become twice as many at most."""
 BODY_BYTES = 1_000_000
 """Size of a request that parks letters: what any server takes, and nginx before it by default."""
-CUT = " ... (cut)"
-"""The end of a document of which only the first part is kept."""
-
 _META_BYTES = 800
 """What a letter has in a request beside its values, with the longest id."""
 _NEWER_IS_THERE = 409
@@ -69,7 +65,7 @@ class Parked(NamedTuple):
     """A letter as it lies in the index.
 
     :param version: of the reading that was refused.
-    :param document: the text that was refused; it ends with `CUT` when it is only the first part.
+    :param document: the text that was refused; see :func:`kept`.
     """
 
     version: int
@@ -209,22 +205,24 @@ def _pieces(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
     piece: list[Letter] = []
     size = 0
     for letter in letters:
-        kept = letter._replace(document=_kept(letter.document))
-        bytes_more = len(to_json(kept)) + _META_BYTES
+        shortened = letter._replace(document=kept(letter.document.encode()).decode())
+        bytes_more = len(to_json(shortened)) + _META_BYTES
         if piece and size + bytes_more > BODY_BYTES:
             yield piece
             piece, size = [], 0
-        piece.append(kept)
+        piece.append(shortened)
         size += bytes_more
     if piece:
         yield piece
 
 
-def _kept(document: str) -> str:
-    text = document.encode()
-    if len(text) <= LONGEST_DOCUMENT:
+def kept(document: bytes) -> bytes:
+    """Return what a letter keeps of a document: all, or its beginning and a digest of all."""
+    if len(document) <= LONGEST_DOCUMENT:
         return document
-    return text[:LONGEST_DOCUMENT].decode(errors="ignore") + CUT
+    beginning = document[:LONGEST_DOCUMENT].decode(errors="ignore")
+    digest = hashlib.sha256(document).hexdigest()
+    return f"{beginning} ... (cut, sha256 of all: {digest})".encode()
 
 
 def _meta(film: str, version: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from elasticsearch import Elasticsearch
 
@@ -68,10 +68,11 @@ def open_window(
         lock.take(source, index.uuid(), wait=LOCK_WAIT)
     lock.take(source, elastic.ALIAS, wait=LOCK_WAIT)
     held = {stream.name: state.cursors.load(stream.name) for stream in STREAMS}
-    _check_positions(held, source.now())
-
     known = _known(state.horizons, held[FILM_WORK.name], database)
-    set_back = _set_back(known, source.now())
+    now = source.now()
+    set_back = _set_back(known, now)
+    _check_positions(held, None if set_back else horizon.parse(now) + timedelta(days=1))
+
     measured = _measure(source, settings, Known() if set_back else known)
     elastic.forbid_automatic_creation(client)
     no_letters = DeadLetters(client).create()
@@ -114,13 +115,15 @@ def _first_version(clock: int, held: Collection[Cursor | None], *, is_fresh: boo
     return max(clock, greatest + 1)
 
 
-def _check_positions(held: Mapping[str, Cursor | None], now: str) -> None:
-    """Refuse a cursor more than a day beyond the clock: nothing that was read led there."""
-    tomorrow = horizon.parse(now) + timedelta(days=1)
+def _check_positions(held: Mapping[str, Cursor | None], latest: datetime | None) -> None:
+    """Refuse a cursor far beyond the clock: nothing that was read led there.
+
+    :param latest: where one may stand; None where the clock was set back, and none counts.
+    """
     for name, cursor in held.items():
         for position in filter(None, (cursor.rows, cursor.links) if cursor else ()):
             beyond_python = position.stamp.index("-") > 4
-            if beyond_python or horizon.parse(position.stamp) > tomorrow:
+            if beyond_python or (latest and horizon.parse(position.stamp) > latest):
                 raise ConfigurationError(
                     f"The cursor of {name} stands at {position.stamp}, in the future. Mend its "
                     f"Variable movies_etl.cursor.{name} in Admin -> Variables, or delete it: a "

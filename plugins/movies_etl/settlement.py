@@ -96,7 +96,7 @@ class Settlement:
         return {film: version for film, version in versions.items() if film not in void}
 
     def refused_before(self, films: Sequence[str], since: int) -> dict[str, bytes]:
-        """Return the texts of these films that were refused already.
+        """Return what is kept of the texts of these films that were refused already.
 
         :param since: letters of lower versions are left out.
         """

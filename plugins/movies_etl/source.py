@@ -154,14 +154,14 @@ class Source:
     def database(self) -> Database:
         """Return which database this is.
 
-        :raises ConfigurationError: it is a standby's.
+        :raises SourceUnavailableError: it is a standby's, for now or for good.
         """
         ((name, _version, in_recovery),) = self._rows("identity.sql")
         if in_recovery:
-            raise ConfigurationError(
+            raise SourceUnavailableError(
                 "Connection movies_postgres leads to a standby: nothing there tells which "
                 "transactions are still open, nor keeps a second writer away. Point it to the "
-                "primary."
+                "primary, or wait for its promotion."
             )
         try:
             ((system_identifier, timeline),) = self._rows("cluster.sql")

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Literal
 
+from movies_etl import horizon
 from movies_etl.cursors import Cursor, CursorStore, LinkPosition, Position, RowPosition
 from movies_etl.source import Source
 from movies_etl.streams import FILM_WORK, GENRE, PERSON, STREAMS, Feed, Stream
@@ -98,8 +99,10 @@ class Starts:
 
     def _is_ahead(self, feed: Feed, position: Position) -> bool:
         """Whether a position lies beyond the clock, in the column's own type."""
-        clock = self._source.below(feed, self._window.m2m_start)
-        return position.stamp[:_WALL] > clock.stamp[:_WALL]
+        clock, stamp = self._source.below(feed, self._window.m2m_start).stamp, position.stamp
+        if feed.table in self._source.without_zone:
+            return stamp[:_WALL] > clock[:_WALL]
+        return horizon.parse(stamp) > horizon.parse(clock)
 
     def _beginning(self, held: Mapping[str, Cursor | None]) -> Cursor:
         """Return a cursor that forgets positions, but not what a dead task may have left behind.

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from movies_etl.batches import Batch
 from movies_etl.bulk import Item, Sender
 from movies_etl.cursors import LEASE, Cursor, CursorStore
-from movies_etl.dead_letters import DeadLetters, Letter
+from movies_etl.dead_letters import DeadLetters, Letter, kept
 from movies_etl.documents import Movie, complaint
 from movies_etl.errors import ConfigurationError, MoviesEtlError
 from movies_etl.index import ABSENT, Index, Stored
@@ -151,7 +151,7 @@ class StreamRun:
         left = [
             one
             for one in documents
-            if one.text != refused.get(one.film) or self._loader.is_pending(one.film)
+            if kept(one.text) != refused.get(one.film) or self._loader.is_pending(one.film)
         ]
         self._counters.unchanged += len(documents) - len(left)
         return left
