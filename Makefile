@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# The certificates that this machine trusts: pip before 24.2 and uv bring others of their own.
+STORE = $(shell $(PYTHON) -m local.certificates)
+UV = $(if $(STORE),UV_SYSTEM_CERTS=1 )$(BIN)/uv
 
 .PHONY: help install run down clean test test-all soak bench lint types format lock
 
@@ -12,10 +15,11 @@ help:  ## list the commands
 install: .venv/installed  ## create .venv from the locked, hashed requirements
 
 .venv/installed: requirements-dev.txt local/uv.txt
-	$(PYTHON) -c 'import sys; sys.exit("Airflow needs Python 3.11 to 3.14: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info < (3, 15) else None'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/uv.txt
-	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements-dev.txt local/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Airflow needs Python 3.11 to 3.14: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info < (3, 15) else None'
+	@echo 'installing Airflow and the packages around it, $(shell grep -c == requirements-dev.txt) in all, into .venv: ten seconds or more, once'
+	@$(PYTHON) -m venv .venv
+	@$(if $(STORE),$(BIN)/python -m pip config list | grep -q cert= || export PIP_CERT=$(STORE); )$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/uv.txt
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements-dev.txt local/uv.txt
 	@touch $@
 
 run: install  ## PostgreSQL, Elasticsearch and Airflow for real, with 17,472 films (ONCE=1: stop after the first run)
@@ -54,6 +58,6 @@ format: install  ## let ruff and sqlfluff format the code
 	$(BIN)/sqlfluff fix include/sql local benchmarks
 
 lock: install  ## compile the requirement locks anew
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.txt --custom-compile-command 'make lock'
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --overrides requirements-overrides.txt requirements-dev.in -o requirements-dev.txt --custom-compile-command 'make lock'
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url local/uv.in -o local/uv.txt --custom-compile-command 'make lock'
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.txt --custom-compile-command 'make lock'
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --overrides requirements-overrides.txt requirements-dev.in -o requirements-dev.txt --custom-compile-command 'make lock'
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url local/uv.in -o local/uv.txt --custom-compile-command 'make lock'

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local.certificates import trust_the_system
 from local.files import CACHE
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def _download(repository: Path, paths: list[str], report: Callable[[str], None])
 def _maven(repository: Path) -> Any:  # noqa: ANN401 - jgo has no types
     from jgo.maven import MavenContext  # noqa: PLC0415 - slow, and seldom needed
 
+    trust_the_system()
     return MavenContext(repo_cache=repository, local_repos=[], timeout=60)
 
 
