@@ -21,15 +21,16 @@ from local.edits import edit
 from local.elasticsearch import ElasticsearchError
 from local.elasticsearch_build import BuildError
 from local.elasticsearch_jars import JarsError
+from local.outcome import lines
 from local.postgres import PostgresError
 from local.postgres_place import AWAY, PlaceError
 from local.processes import end_signals
 from local.rest import RestError, UnreachableError
-from local.search import ALIAS
+from local.runs import RunError, finished_runs, first_run
+from local.search import ALIAS, LETTERS, count
 from local.stack import DATABASE, Stack
 from local.state import PortError
 from local.summary import addresses, films_in_database, found, summary
-from local.watch import RunError, finished_runs, first_run, line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,10 +113,14 @@ def _run(stack: Stack, report: Progress, *, once: bool) -> int:
 def _follow(stack: Stack, api: AirflowApi, first: Run) -> None:
     """Print a line for each run that ends, and for each part that is lost, until interrupted."""
     lost: set[str] = set()
+    before: list[str] = []
     for ended in finished_runs(api, first):
         if ended is not None:
-            print(line(api, ended), flush=True)
+            told = lines(api, ended)
+            print("\n".join(line for line in told if line not in before), flush=True)
+            before = told  # a warning that stays is told once
         stack.refresh()
+        stack.forget()
         for part, runs in stack.parts.items():
             if not runs and part not in lost:
                 print(f"{part} is gone: `python -m local up` starts it again", flush=True)
@@ -184,7 +189,12 @@ def status(_: argparse.Namespace) -> int:
     if not stack.up:
         print("start          make run, or .venv/bin/python -m local up")
         return 1
-    print(f"films          {films_in_database(stack.dsn):,} in PostgreSQL")
+    films, url = films_in_database(stack.dsn), stack.elasticsearch.url
+    letters = count(url, LETTERS)
+    print(
+        f"films          {films:,} in PostgreSQL, {count(url):,} in Elasticsearch"
+        + (f", {letters:,} dead letter{'' if letters == 1 else 's'}" if letters else "")
+    )
     print("\n".join(addresses(stack)))
     return 0
 

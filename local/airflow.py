@@ -1,8 +1,9 @@
-"""Airflow on this machine: scheduler, api-server and dag-processor, with a home of its own.
+"""Airflow on this machine: all of its parts, with a home of its own.
 
-The parts are started singly, not by `airflow standalone`: that leaves out the triggerer, which no
-DAG here needs, and each part can be stopped in its turn. Each is the leader of a session, in which
-its children stay; a running task is a process group of its own in the scheduler's session.
+The parts are started singly, not by `airflow standalone`, so that each can be stopped in its turn.
+Each is the leader of a session, in which its children stay; a running task is a process group of
+its own in the scheduler's session. No task here needs the triggerer: it runs because Airflow's home
+page shows a red badge without one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PROGRAM = Path(sys.executable).parent / "airflow"
 PARTS = {  # in the order of stopping: the scheduler's tasks still need the API
     "scheduler": ("scheduler", "--skip-serve-logs"),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
     "api-server": ("api-server",),
 }
@@ -32,7 +34,7 @@ class AirflowError(RuntimeError):
 
 
 class Airflow:
-    """The three parts of one Airflow, on 127.0.0.1.
+    """The parts of one Airflow, on 127.0.0.1.
 
     :param settings: where it lives and what it is connected to.
     :param state: where its processes are remembered; who calls `start` and `stop` writes it.
@@ -87,7 +89,8 @@ class Airflow:
                 continue
             log = self._log(part)
             log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("wb") as stream:
+            log.write_bytes(b"")
+            with log.open("ab") as stream:  # to the end, also after somebody has emptied it
                 child = subprocess.Popen(
                     [PROGRAM, *PARTS[part]],
                     cwd=self.settings.home,

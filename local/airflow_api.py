@@ -12,6 +12,7 @@ from local.rest import RestError, UnreachableError, call
 
 DAG = "movies_sync"
 FINISHED = {"success", "failed"}
+_PROGRAM = "movies_etl."
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,21 @@ class AirflowApi:
 
     def answers(self) -> bool:
         """Whether the API itself works."""
-        try:
-            call("GET", f"{self._url}/api/v2/monitor/health")
-        except (UnreachableError, RestError):
-            return False
-        return True
+        return bool(self.health())
 
     def healthy(self) -> bool:
-        """Whether the scheduler and the dag-processor have told of themselves lately."""
-        try:
-            health = call("GET", f"{self._url}/api/v2/monitor/health")
-        except (UnreachableError, RestError):
-            return False
+        """Whether the parts that runs need have told of themselves lately."""
+        health = self.health()
         parts = ("metadatabase", "scheduler", "dag_processor")
-        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+        return all(health.get(part) == "healthy" for part in parts)
+
+    def health(self) -> dict[str, str | None]:
+        """Return how each part is, as the badges of Airflow's home page show it; {} if silent."""
+        try:
+            parts = call("GET", f"{self._url}/api/v2/monitor/health")
+        except (UnreachableError, RestError):
+            return {}
+        return {name: part["status"] for name, part in parts.items()}
 
     def dag(self) -> dict[str, Any] | None:
         """Return what Airflow knows of the DAG, None when it has not been parsed."""
@@ -128,9 +130,20 @@ class AirflowApi:
 
     def errors(self, run_id: str, task: Task) -> list[str]:
         """Return the error messages in the log of a task's latest try."""
+        return [text for line in self._log(run_id, task) if (text := _error(line))]
+
+    def warnings(self, run_id: str, task: Task) -> list[str]:
+        """Return what the program, not Airflow, warned of in the log of a task's latest try."""
+        return [
+            str(line["event"])
+            for line in self._log(run_id, task)
+            if line.get("level") == "warning" and str(line.get("logger")).startswith(_PROGRAM)
+        ]
+
+    def _log(self, run_id: str, task: Task) -> list[dict[str, Any]]:
         path = f"{self._run(run_id)}/taskInstances/{task.name}/logs/{task.tries}?full_content=true"
         content = self._call("GET", path)["content"]
-        return [text for line in content if isinstance(line, dict) and (text := _error(line))]
+        return [line for line in content if isinstance(line, dict)]
 
     @property
     def _path(self) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ALIAS = "movies"
+LETTERS = "movies-dead-letters"
 _FIELDS = ["title^3", "description", "actors_names", "directors_names", "writers_names"]
 
 
@@ -37,7 +38,9 @@ class Hit:
 
 
 def search(url: str, words: str, *, size: int = 10, dsn: str = "") -> tuple[int, list[Hit]]:
-    """Return how many films match the words, and the best of them: a whole name above its parts.
+    """Return how many films have all the words, and the best of them: a whole name above its parts.
+
+    One word may be in the title and another in a name.
 
     :param url: address of Elasticsearch.
     :param dsn: the catalogue, which knows the films' years; without it years are None.
@@ -45,10 +48,11 @@ def search(url: str, words: str, *, size: int = 10, dsn: str = "") -> tuple[int,
     Raises LookupError when there is no index yet, RestError or UnreachableError.
     """
     match = {"query": words, "fields": _FIELDS}
+    everywhere = {"multi_match": match | {"type": "cross_fields", "operator": "and"}}
     together = {"multi_match": match | {"type": "phrase", "boost": 10}}
     body = {
         "size": size,
-        "query": {"bool": {"must": {"multi_match": match}, "should": together}},
+        "query": {"bool": {"must": everywhere, "should": together}},
         "_source": ["title", "imdb_rating", "genres", "directors"],
         "track_total_hits": True,
     }
@@ -63,9 +67,9 @@ def search(url: str, words: str, *, size: int = 10, dsn: str = "") -> tuple[int,
     return found["total"]["value"], [_hit(hit, years) for hit in found["hits"]]
 
 
-def count(url: str) -> int:
-    """Return the number of films in the index, through the alias."""
-    return int(call("GET", f"{url}/{ALIAS}/_count")["count"])
+def count(url: str, index: str = ALIAS) -> int:
+    """Return the number of documents in the index; 0 when there is none."""
+    return int(call("GET", f"{url}/{index}/_count?ignore_unavailable=true")["count"])
 
 
 def _hit(hit: dict[str, Any], years: dict[str, int]) -> Hit:

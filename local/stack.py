@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from local import catalogue
-from local.airflow import Airflow
+from local.airflow import PARTS, Airflow
 from local.airflow_api import AirflowApi
+from local.airflow_cleaning import KEPT, CleaningError, clean_when_due
 from local.airflow_settings import AirflowSettings
 from local.elasticsearch import Elasticsearch
 from local.files import CHECKOUT
@@ -118,6 +119,14 @@ class Stack:
         """Return Airflow's REST API."""
         return AirflowApi(self.settings.url, self.settings.password())
 
+    def forget(self) -> None:
+        """Remove Airflow's old runs and logs when that is due; nothing depends on its success."""
+        try:
+            if clean_when_due(self.settings):
+                self._report(f"runs and logs of more than {KEPT.days} days ago are removed")
+        except CleaningError as error:
+            self._report(str(error))
+
     def keep(self, how: str) -> None:
         """Remember who keeps the stack up: "run", this process until its end, or "up"."""
         self.state.kept = how
@@ -148,7 +157,7 @@ class Stack:
                 api = pool.submit(self._start_api, fresh=fresh)
                 for job in (films, api, index):
                     job.result()
-                self.airflow.start("scheduler")
+                self.airflow.start(*PARTS)
             except BaseException:
                 self._cancelled.set()
                 self.elasticsearch.cancel()
@@ -233,8 +242,9 @@ class Stack:
             self._report(f"{loaded:,} films loaded into PostgreSQL")
 
     def _start_api(self, *, fresh: bool) -> None:
-        """Start Airflow but for the scheduler, and wait until its API answers."""
+        """Start Airflow's API and dag-processor, and wait until the API answers."""
         self.airflow.migrate(fresh=fresh)
+        self.forget()
         self._go_on()
         self.airflow.start("dag-processor", "api-server")
         self.state.write(self._state_file)

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from local.airflow_settings import USER
+from local.outcome import Outcome, warnings
 from local.rest import RestError, UnreachableError
-from local.search import ALIAS, count, search
+from local.search import ALIAS, LETTERS, count, search
 
 if TYPE_CHECKING:
     from local.airflow_api import AirflowApi, Run
     from local.stack import Stack
 
-ENGLISH = "time travel scientists"
-RUSSIAN = "слёзы Москвы"
+SHOWCASE = ("kubrick science fiction", "слёзы Москвы")
+"""Words of the sample's films: no title has all of the first ones, and the others are inflected."""
 
 
 def films_in_database(dsn: str) -> int:
@@ -32,23 +33,30 @@ def summary(stack: Stack, run: Run) -> tuple[str, bool]:
         "",
         f"films in PostgreSQL      {films:>9,}",
         f"films in Elasticsearch   {documents:>9,}  (alias {ALIAS})",
-        f"task film_work           {sent(stack.api(), run)}",
+        *dead_letters(stack),
+        *result(stack.api(), run),
     ]
-    for words in (ENGLISH, RUSSIAN):
+    for words in SHOWCASE:
         lines += ["", *found(stack, words, size=3)]
     lines += ["", *addresses(stack)]
     return "\n".join(lines), films == documents
 
 
-def sent(api: AirflowApi, run: Run) -> str:
-    """Return how many films the run's first task sent, and how fast."""
+def dead_letters(stack: Stack) -> list[str]:
+    """Return a line when there are dead letters."""
+    letters = count(stack.elasticsearch.url, LETTERS)
+    return [f"dead letters             {letters:>9,}  (index {LETTERS})"] if letters else []
+
+
+def result(api: AirflowApi, run: Run) -> list[str]:
+    """Return how many films the run's first task sent, how fast, and what the run warned of."""
     try:
-        result = api.result(run.run_id, "film_work")
+        outcome, said = Outcome.of(api, run), warnings(api, run)
     except (UnreachableError, RestError) as error:
-        return f"its result cannot be read: {error}"
-    films, seconds = int(result.get("indexed", 0)), float(result.get("seconds", 0)) or 1e-9
-    rate = f", {films / seconds:,.0f} films a second" if films else ""
-    return f"{films:>9,} sent in {seconds:.1f} s{rate}"
+        return [f"task film_work           its result cannot be read: {error}"]
+    films, seconds = outcome.sent["film_work"], outcome.seconds["film_work"] or 1e-9
+    rate = f", {films / seconds:,.0f} films per second" if films else ""
+    return [f"task film_work           {films:>9,} sent in {seconds:.1f} s{rate}", *said]
 
 
 def found(stack: Stack, words: str, *, size: int) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import pytest
 
 from local.airflow import PARTS, PROGRAM, Airflow
 from local.airflow_api import AirflowApi, Run
+from local.airflow_cleaning import EVERY, KEPT, clean_when_due
 from local.airflow_settings import AirflowSettings
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -41,8 +43,9 @@ class Scheduled:
         self._servers.start("api-server")
         self._processor.start("dag-processor")
         self._wait(self.api.answers, "the API answers")
-        self._servers.start("scheduler")
+        self._servers.start("scheduler", "triggerer")
         self._wait(lambda: self.api.healthy() and bool(self.api.dag()), "Airflow knows the DAG")
+        self._wait(self._all_badges_are_green, "Airflow's home page has no red badge")
 
     def parse_again(self) -> None:
         """Let the DAG's file be read in the present environment."""
@@ -77,12 +80,28 @@ class Scheduled:
     def indexed(self, run: Run) -> list[int]:
         return [self.api.result(run.run_id, stream)["indexed"] for stream in STREAMS]
 
+    def logged(self) -> set[str]:
+        """Return the runs that have logs."""
+        folders = (self.settings.home / "logs" / "dag_id=movies_sync").iterdir()
+        return {folder.name.removeprefix("run_id=") for folder in folders}
+
+    def forget_before(self, moment: datetime) -> None:
+        """Clean up as on the day when everything before the moment is too old."""
+        assert {"first", "second"} <= self.logged()
+        assert not clean_when_due(self.settings, moment)  # the first time it has just been made
+        assert not clean_when_due(self.settings, moment + EVERY / 2)
+        assert clean_when_due(self.settings, moment + KEPT)
+        assert not clean_when_due(self.settings, moment + KEPT)
+
     def stop(self) -> None:
         known = [process for state in self._states for process in state.processes.values()]
         self._servers.stop(patience=10)
         self._processor.stop(patience=10)
         assert len(known) == len(PARTS)
         assert [pid for process in known for pid in process.session()] == []
+
+    def _all_badges_are_green(self) -> bool:
+        return set(self.api.health().values()) == {"healthy"}
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         def holds() -> bool:
@@ -100,7 +119,7 @@ def scheduled(
     elasticsearch_node: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scheduled]:
-    """A scheduler, a dag-processor and an api-server that run the DAG when it is triggered."""
+    """An Airflow that runs the DAG when it is triggered."""
     monkeypatch.setenv("MOVIES_ETL_SCHEDULE", NEVER)
     home = DATA / "scheduler"
     shutil.rmtree(home, ignore_errors=True)
@@ -135,7 +154,7 @@ def scheduled(
         postgres.dropdb(DATABASE)
 
 
-def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due(
+def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_are_forgotten(
     scheduled: Scheduled, small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = scheduled.trigger("first")
@@ -156,3 +175,12 @@ def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due(
     assert scheduled.api.import_errors() == []
     small.assert_equal()
     assert scheduled.indexed(due) == [0, 3, 0]
+
+    assert due.started
+    scheduled.forget_before(due.started)
+    kept = {run.run_id for run in scheduled.api.runs()}
+    assert due.run_id in kept
+    assert not {"first", "second"} & kept
+    assert due.run_id in scheduled.logged()
+    assert not {"first", "second"} & scheduled.logged()
+    assert scheduled.api.dag()

@@ -1,4 +1,4 @@
-"""Waiting for runs of movies_sync, and telling of them."""
+"""Waiting for runs of movies_sync."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from local.airflow_api import DAG, Run
+from local.outcome import why
 from local.processes import pause
 from local.rest import RestError, UnreachableError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from local.airflow_api import AirflowApi, Task
 
 Answer = TypeVar("Answer")
-STREAMS = ("film_work", "genre", "person")
 _PATIENCE = 600.0
 _GRACE = 20.0  # the scheduler's own first run is there by then
 
@@ -44,13 +44,14 @@ def first_run(
     told: dict[str, str | None] = {}
     while True:
         for task in ask(partial(api.tasks, run.run_id)):
-            _tell(task, told, report)
+            if _is_news(task, told):
+                report(f"{DAG}: {task.name} {task.state}{_after(task, ask, api, run)}")
         if run.finished:
             break
         ask.wait()
         run = next(known for known in ask(api.runs) if known.run_id == run.run_id)
     if run.state == "failed":
-        raise RunError(_why(api, run))
+        raise RunError(why(api, run))
     return run
 
 
@@ -97,24 +98,6 @@ def finished_runs(api: AirflowApi, after: Run) -> Iterator[Run | None]:
         pause(2)
 
 
-def line(api: AirflowApi, run: Run) -> str:
-    """Return a line about a finished run: when, how, what was sent."""
-    ended = (run.ended or datetime.now(UTC)).astimezone()
-    seconds = (run.ended - run.started).total_seconds() if run.ended and run.started else 0
-    text = f"{ended:%H:%M:%S} {run.state} in {seconds:.1f} s"
-    if run.state == "failed":
-        return f"{text}: {_why(api, run)}"
-    try:
-        results = {stream: api.result(run.run_id, stream) for stream in STREAMS}
-    except (UnreachableError, RestError) as error:
-        return f"{text}: its result cannot be read: {error}"
-    sent = {stream: int(result.get("indexed", 0)) for stream, result in results.items()}
-    if not any(sent.values()):
-        return f"{text}: nothing to send"
-    shares = ", ".join(f"{number:,} by {name}" for name, number in sent.items() if number)
-    return f"{text}: sent {shares}"
-
-
 def _make_known(api: AirflowApi, ask: _Patient, report: Callable[[str], None]) -> None:
     """Wait until the DAG has been read, and let it run."""
     began = time.monotonic()
@@ -150,19 +133,17 @@ def _check_files(api: AirflowApi, ask: _Patient) -> None:
         raise RunError("Airflow cannot read the DAGs:\n" + "\n".join(errors))
 
 
-def _tell(task: Task, told: dict[str, str | None], report: Callable[[str], None]) -> None:
-    """Report a task that has come to a state not told yet."""
-    if task.state != told.get(task.name) and task.state not in {None, "scheduled", "queued"}:
+def _is_news(task: Task, told: dict[str, str | None]) -> bool:
+    """Whether the task has come to a state that was not told yet; remember it."""
+    news = task.state != told.get(task.name) and task.state not in {None, "scheduled", "queued"}
+    if news:
         told[task.name] = task.state
-        seconds = "" if task.state == "running" else f" after {task.seconds or 0:.1f} s"
-        report(f"{DAG}: {task.name} {task.state}{seconds}")
+    return news
 
 
-def _why(api: AirflowApi, run: Run) -> str:
-    """Return the error messages of a failed run's failed tasks."""
-    try:
-        failed = [task for task in api.tasks(run.run_id) if task.state == "failed"]
-        parts = [f"task {task.name}: {'; '.join(api.errors(run.run_id, task))}" for task in failed]
-    except (UnreachableError, RestError) as error:
-        parts = [f"its log cannot be read: {error}"]
-    return f"run {run.run_id} failed: " + ("; ".join(parts) or "no task of it says why")
+def _after(task: Task, ask: _Patient, api: AirflowApi, run: Run) -> str:
+    """Return how long the task took, and why it will be tried again."""
+    if task.state == "running":
+        return ""
+    reasons = ask(partial(api.errors, run.run_id, task)) if task.state == "up_for_retry" else []
+    return f" after {task.seconds or 0:.1f} s" + (f": {'; '.join(reasons)}" if reasons else "")
