@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
-from movies_etl.source import Source
+from movies_etl.postgres.source import Source
 
 from local.files import CHECKOUT
 from local.rest import call

@@ -25,7 +25,7 @@ _SPENT = """
 def measure(servers: Servers, films: int, rounds: int) -> Part:
     """Run the DAG over an index that is equal to the catalogue; return the figures.
 
-    PostgreSQL, started with OPTIONS, counts every query: too dear for the other parts.
+    PostgreSQL, started with OPTIONS, counts every query: too dear for the other resources.
     """
     first_load(servers, films)
     queries: list[float] = []

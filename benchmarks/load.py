@@ -39,7 +39,7 @@ class Round:
 
     @property
     def unsteadiness(self) -> float:
-        """The greater of the two ceilings, in parts of the other."""
+        """The greater of the two ceilings, in resources of the other."""
         rates = self.before.rate, self.after.rate
         return max(rates) / min(rates)
 

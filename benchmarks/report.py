@@ -1,6 +1,6 @@
 """What was measured, for readers: a table on the terminal, RESULTS.md and a chart.
 
-The figures of all parts are kept in `results.json`, so that a part can be measured by itself.
+The figures of all resources are kept in `results.json`, so that a part can be measured by itself.
 A run with fewer than 100,000 films is a trial: its results go to `.local/bench/`.
 """
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from movies_etl import bulk, lock, settlement, source
+from movies_etl.es import bulk
+from movies_etl.postgres import lock, source
+from movies_etl.sync import settlement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +31,7 @@ def _query_without_checksum(file: Path) -> bytes:
     return text
 
 
-def _send(sender: Any, items: Sequence[bulk.Item], outcome: bulk.Outcome) -> list[bulk.Item]:  # noqa: ANN401 - its private parts
+def _send(sender: Any, items: Sequence[bulk.Item], outcome: bulk.Outcome) -> list[bulk.Item]:  # noqa: ANN401 - its private resources
     lines: list[bytes] = []
     for item in items:
         lines += (b'{"index":{"_id":"%s"}}\n' % item.film.encode(), item.source, b"\n")

@@ -24,9 +24,9 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Param, dag
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
-from movies_etl.airflow_tasks import init, sync_task
+from movies_etl.airflow.tasks import init, sync_task
+from movies_etl.definitions.movies import FILM_WORK, GENRE, PERSON
 from movies_etl.settings import load_settings
-from movies_etl.streams import FILM_WORK, GENRE, PERSON
 
 settings = load_settings()
 
@@ -109,11 +109,11 @@ NEVER = ExceptionRetryPolicy(
 )
 def movies_sync() -> None:
     """Wire the tasks."""
-    window = init.override(retry_policy=NEVER)()
-    films = sync_task(FILM_WORK)(window)
-    genres = sync_task(GENRE)(window)
-    persons = sync_task(PERSON)(window)
-    window >> films >> genres >> persons
+    context = init.override(retry_policy=NEVER)()
+    films = sync_task(FILM_WORK)(context)
+    genres = sync_task(GENRE)(context)
+    persons = sync_task(PERSON)(context)
+    context >> films >> genres >> persons
 
 
 movies_sync()

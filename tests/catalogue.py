@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
-from movies_etl.source import Source
 from psycopg import sql
 
 LONG_AGO = "2020-01-01 00:00:00+00"
@@ -180,7 +180,7 @@ class Catalogue:
 
 def _in_byte_order(values: set[Any]) -> list[Any]:
     def key(value: Any) -> Any:
-        parts = value if isinstance(value, tuple) else (value,)
-        return [part.encode() for part in parts]
+        resources = value if isinstance(value, tuple) else (value,)
+        return [part.encode() for part in resources]
 
     return sorted(values, key=key)

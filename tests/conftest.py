@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch as Client
 from hypothesis import settings
-from movies_etl.index import Index, create, definition, forbid_automatic_creation
+from movies_etl.es.index import Index, create, definition, forbid_automatic_creation
 from movies_etl.settings import Settings
 
 from local.elasticsearch import Elasticsearch

@@ -12,18 +12,19 @@ from typing import Any
 import psycopg
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
-from movies_etl.counts import Comparison
-from movies_etl.cursors import Cursor
-from movies_etl.dead_letters import DeadLetters
-from movies_etl.horizon import Epoch, Known
-from movies_etl.index import Index
-from movies_etl.init import State, open_window
+from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.movies import STREAMS
+from movies_etl.es.dead_letters import DeadLetters
+from movies_etl.es.index import Index
+from movies_etl.postgres.horizon import Epoch, Known
+from movies_etl.postgres.source import Document, Source
 from movies_etl.settings import Settings
-from movies_etl.source import Document, Source
-from movies_etl.starts import Reload
-from movies_etl.streams import STREAMS, Stream
-from movies_etl.sync import Counters, Parts, Requests, sync
-from movies_etl.window import Window
+from movies_etl.state.cursors import Cursor
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.counts import Comparison
+from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.run import Counters, Resources, RunParams, sync
+from movies_etl.sync.starting_points import Reload
 
 from tests.catalogue import Catalogue
 
@@ -118,27 +119,27 @@ class Site(Catalogue):
         source.queries = self.queries
         return source.prepared()
 
-    def open(self, reload: Reload = "none") -> Window:
-        return open_window(
+    def open(self, reload: Reload = "none") -> RunContext:
+        return prepare_run(
             self.source(), self.client, State(self.cursors, self.horizons), self.settings, reload
         )
 
-    def sync(self, stream: Stream, window: Window, asked: Requests | None = None) -> Counters:
+    def sync(self, stream: Stream, context: RunContext, asked: RunParams | None = None) -> Counters:
         with ThreadPoolExecutor(self.settings.senders) as executor:
-            parts = Parts(
+            resources = Resources(
                 source=self.source(),
-                index=Index(self.client, window.index, self.settings.patience),
+                index=Index(self.client, context.index, self.settings.patience),
                 letters=DeadLetters(self.client),
                 cursors=self.cursors,
                 executor=executor,
             )
-            return sync(stream, window, parts, self.settings, asked)
+            return sync(stream, context, resources, self.settings, asked)
 
-    def run(self, reload: Reload = "none", asked: Requests | None = None) -> dict[str, Counters]:
+    def run(self, reload: Reload = "none", asked: RunParams | None = None) -> dict[str, Counters]:
         """Do what one run of the DAG does; return each task's counters."""
-        window = self.open(reload)
+        context = self.open(reload)
         return {
-            stream.name: self.sync(stream, window, asked if stream.name == "film_work" else None)
+            stream.name: self.sync(stream, context, asked if stream.name == "film_work" else None)
             for stream in STREAMS
         }
 

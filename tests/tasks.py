@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from movies_etl import airflow_tasks
-from movies_etl.streams import STREAMS, Stream
+from movies_etl.airflow import tasks as airflow_tasks
+from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.movies import STREAMS
 
 from tests.site import MemoryDifference, Site
 
@@ -45,16 +46,16 @@ class Tasks:
             self._monkeypatch.setenv(f"MOVIES_ETL_{name.upper()}", value)
 
     def init(self, **params: object) -> dict[str, Any]:
-        """Do what the first task does; return the window."""
-        window: dict[str, Any] = airflow_tasks.init.function(params, "test")
-        return window
+        """Do what the first task does; return the context."""
+        context: dict[str, Any] = airflow_tasks.init.function(params, "test")
+        return context
 
-    def sync(self, stream: Stream, window: dict[str, Any], **params: object) -> dict[str, Any]:
+    def sync(self, stream: Stream, context: dict[str, Any], **params: object) -> dict[str, Any]:
         """Do what the task of a stream does; return its result."""
-        result: dict[str, Any] = airflow_tasks.sync_task(stream).function(window, params, "test")
+        result: dict[str, Any] = airflow_tasks.sync_task(stream).function(context, params, "test")
         return result
 
     def run(self, **params: object) -> dict[str, dict[str, Any]]:
         """Do what a run of the DAG does; return the tasks' results."""
-        window = self.init(**params)
-        return {stream.name: self.sync(stream, window, **params) for stream in STREAMS}
+        context = self.init(**params)
+        return {stream.name: self.sync(stream, context, **params) for stream in STREAMS}

@@ -8,11 +8,11 @@ from typing import Any
 import elastic_transport
 import pytest
 from elasticsearch import Elasticsearch
-from movies_etl import bulk
-from movies_etl.bulk import FEW, Item, Outcome, Refusal, Sender
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
-from movies_etl.index import Index
-from movies_etl.throttle import Throttle
+from movies_etl.es import bulk
+from movies_etl.es.bulk import MAX_FAILED_ITEMS, Item, Outcome, Refusal, Sender
+from movies_etl.es.index import Index
+from movies_etl.es.throttle import Throttle
 
 from tests.faults import Fault, Faults, Time, each_item, refusal, too_large
 from tests.samples import films, item
@@ -225,11 +225,11 @@ def test_a_document_on_which_elasticsearch_always_fails_stops_nobody(
 
 
 @pytest.mark.usefixtures("waits")
-@pytest.mark.parametrize("bad", [2, FEW + 1])
+@pytest.mark.parametrize("bad", [2, MAX_FAILED_ITEMS + 1])
 def test_a_broken_shard_makes_no_dead_letters(faulty: Faulty, bad: int) -> None:
     index, _faults = faulty(forever=each_item(500, "already_closed_exception"))
     items = [item(f"film {number}") for number in range(bad)]
-    good = [item("a")] if bad > FEW else []
+    good = [item("a")] if bad > MAX_FAILED_ITEMS else []
     if good:
         index, _faults = faulty(forever=fails_on("film", "boom"))
     with pytest.raises(IndexUnavailableError, match=f"fails on, {bad} of {bad + len(good)} "):
@@ -318,7 +318,7 @@ def test_a_slow_answer_makes_the_next_bodies_smaller(
     monkeypatch.setattr(bulk, "time", clock)
 
     def slow(_body: bytes) -> None:
-        clock.sleep(bulk.SLOW + 1)
+        clock.sleep(bulk.SLOW_REQUEST_SECONDS + 1)
 
     index, _faults = faulty(slow)
     throttle = Throttle(1_000_000, 4)

@@ -6,11 +6,11 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from movies_etl import counts
-from movies_etl.counts import Comparison
-from movies_etl.cursors import Database
-from movies_etl.streams import STREAMS
-from movies_etl.window import Window
+from movies_etl.definitions.movies import STREAMS
+from movies_etl.state.cursors import Database
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync import counts
+from movies_etl.sync.counts import Comparison
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -47,12 +47,12 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def run_while_films_arrive(tasks: Tasks, site: Site, films: int) -> int:
     """Do a run before whose comparison films are added; return its difference."""
-    window = tasks.init()
+    context = tasks.init()
     for stream in STREAMS:
         if stream is STREAMS[-1]:
             for _ in range(films):
                 site.add_film("Just arrived", modified="now()")
-        result = tasks.sync(stream, window)
+        result = tasks.sync(stream, context)
     return int(result["difference"])
 
 
@@ -149,10 +149,12 @@ def test_a_film_that_was_always_refused_and_then_deleted_is_no_drift(
     assert said(caplog) == []
 
 
-def window_at(moment: datetime) -> Window:
+def window_at(moment: datetime) -> RunContext:
     stamp = moment.isoformat(timespec="microseconds")
     database = Database(name="movies")
-    return Window(index="i", uuid="u", database=database, m2m_start=stamp, horizon=stamp, version=1)
+    return RunContext(
+        index="i", uuid="u", database=database, m2m_start=stamp, horizon=stamp, version=1
+    )
 
 
 @pytest.mark.parametrize(("seconds", "runs"), [(60, 5), (50, 6), (180, 2), (3600, 1)])
@@ -164,10 +166,10 @@ def test_runs_that_load_nothing_compare_once_in_five_minutes_whatever_the_minute
     compared = []
     for number in range(runs * 3 + 1):
         late = (0, 4, -4)[number % 3]  # a scheduler is not exact
-        window = window_at(began + timedelta(seconds=number * seconds + late))
-        if counts._is_due(window, last):
+        context = window_at(began + timedelta(seconds=number * seconds + late))
+        if counts._is_due(context, last):
             compared.append(number)
-            last = Comparison(difference=0, at=window.m2m_start)
+            last = Comparison(difference=0, at=context.m2m_start)
     assert compared == [0, runs, runs * 2, runs * 3]
 
 

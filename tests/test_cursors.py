@@ -8,7 +8,8 @@ from datetime import timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from movies_etl.cursors import (
+from movies_etl.errors import ConfigurationError
+from movies_etl.state.cursors import (
     Cursor,
     Database,
     FanOut,
@@ -17,7 +18,6 @@ from movies_etl.cursors import (
     RowPosition,
     SentRow,
 )
-from movies_etl.errors import ConfigurationError
 from pydantic import ValidationError
 
 STAMP = "2026-10-25T02:30:00.000001+02:00"
@@ -31,7 +31,7 @@ FULL = Cursor(
     horizon="2026-10-25T00:30:00.123456+00:00",
     version=1_700_000_000_000_000,
     open=True,
-    fence=5,
+    trusted_from=5,
 )
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

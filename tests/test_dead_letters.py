@@ -5,18 +5,18 @@ from __future__ import annotations
 import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
-from movies_etl import dead_letters
-from movies_etl.dead_letters import (
-    BODY_BYTES,
+from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.es import dead_letters
+from movies_etl.es.dead_letters import (
     INDEX,
-    LONGEST_DOCUMENT,
+    MAX_DOCUMENT_BYTES,
+    MAX_REQUEST_BYTES,
     DeadLetters,
     Letter,
     Parked,
     kept,
 )
-from movies_etl.errors import ConfigurationError, IndexUnavailableError
-from movies_etl.index import forbid_automatic_creation
+from movies_etl.es.index import forbid_automatic_creation
 
 from tests.faults import Faults, too_large
 
@@ -85,7 +85,7 @@ def test_films_with_a_letter_are_told_at_once(letters: DeadLetters) -> None:
 def test_all_letters_are_told_with_their_versions_however_many(
     letters: DeadLetters, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    monkeypatch.setattr(dead_letters, "PAGE", page)
+    monkeypatch.setattr(dead_letters, "LETTERS_PER_SEARCH", page)
     for version, film in enumerate("cabed", start=1):
         letters.park([letter(film)], FIRST, version)
     assert letters.versions() == {"c": 1, "a": 2, "b": 3, "e": 4, "d": 5}
@@ -163,8 +163,8 @@ def test_a_document_of_any_size_and_form_is_kept(
 def test_of_a_large_document_the_first_part_is_kept_and_marked(
     letters: DeadLetters, start: str
 ) -> None:
-    whole = "x" * LONGEST_DOCUMENT
-    large = start + "\u0451" * LONGEST_DOCUMENT
+    whole = "x" * MAX_DOCUMENT_BYTES
+    large = start + "\u0451" * MAX_DOCUMENT_BYTES
     letters.park([Letter("whole", "indexing", "r", whole)], FIRST, 1)
     letters.park([Letter("large", "indexing", "r", large)], FIRST, 1)
     found = {film: one.document for film, one in letters.parked(["whole", "large"]).items()}
@@ -172,7 +172,7 @@ def test_of_a_large_document_the_first_part_is_kept_and_marked(
     assert found["large"].encode() == kept(large.encode())
     beginning, _, mark = found["large"].partition(" ... ")
     assert large.startswith(beginning)
-    assert LONGEST_DOCUMENT - len(beginning.encode()) in {0, 1}
+    assert MAX_DOCUMENT_BYTES - len(beginning.encode()) in {0, 1}
     assert mark.startswith("(cut, sha256 of all: ")
     assert kept(large.encode()) != kept(large.encode() + b"x")
 
@@ -186,7 +186,7 @@ def test_many_and_large_letters_are_parked_by_requests_that_a_server_takes(
     ]
     small = [Letter(f"film {number}", "indexing", "r", "x" * 5000) for number in range(1000)]
     (node,) = client.transport.node_pool.all()
-    faults = Faults(forever=too_large(BODY_BYTES))
+    faults = Faults(forever=too_large(MAX_REQUEST_BYTES))
     with faults.client(node.base_url) as limited:
         DeadLetters(limited).park([*small[:500], *large, *small[500:]], FIRST, 1)
     assert letters.films() == {letter.film for letter in [*small, *large]}

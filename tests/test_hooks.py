@@ -15,13 +15,13 @@ import certifi
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from movies_etl.airflow_hooks import (
+from movies_etl.airflow.hooks import (
     ElasticsearchExtras,
     MoviesElasticsearchHook,
     MoviesPostgresHook,
 )
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
-from movies_etl.index import check_server
+from movies_etl.es.index import check_server
 
 from local.elasticsearch import Elasticsearch as Node
 from local.postgres import Postgres
@@ -70,7 +70,7 @@ def addresses() -> list[str]:
     return sorted(node.base_url for node in made().transport.node_pool.all())
 
 
-def complaint() -> str:
+def problems() -> str:
     """Return the message about a connection that is not valid; it never has a secret."""
     with pytest.raises(ConfigurationError) as caught:
         MoviesElasticsearchHook()
@@ -130,7 +130,7 @@ def test_an_api_key_is_sent_as_it_is(connections: Connections) -> None:
 
 def test_a_login_beside_an_api_key_is_refused(connections: Connections) -> None:
     connections.elasticsearch(login="ann", password=SECRET, extra={"api_key": SECRET})
-    assert "has a login and an api_key; keep one" in complaint()
+    assert "has a login and an api_key; keep one" in problems()
 
 
 def test_the_time_of_a_request_has_a_default_and_may_be_set(connections: Connections) -> None:
@@ -167,7 +167,7 @@ def test_a_file_that_is_not_there_is_named(
 ) -> None:
     missing = str(tmp_path / "missing.pem")
     connections.elasticsearch(schema="https", extra={name: missing})
-    assert f"extra {name} names {missing}, which is not a file on this worker" in complaint()
+    assert f"extra {name} names {missing}, which is not a file on this worker" in problems()
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_fields_that_are_not_valid_are_named(
     connections: Connections, fields: dict[str, Any], said: str
 ) -> None:
     connections.elasticsearch(password=SECRET, **fields)
-    assert said in complaint()
+    assert said in problems()
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_extras_that_are_not_valid_are_named_with_the_allowed_ones(
     connections: Connections, extra: dict[str, Any], said: str
 ) -> None:
     connections.elasticsearch(extra=extra)
-    message = complaint()
+    message = problems()
     assert said in message
     for allowed in ElasticsearchExtras.model_fields:
         assert allowed in message.partition("Allowed:")[2]
@@ -243,7 +243,7 @@ def test_secrets_are_not_in_the_hooks_representation(connections: Connections) -
 
 @pytest.mark.usefixtures("connections")
 def test_a_missing_connection_is_told_with_where_to_add_it() -> None:
-    assert "Airflow has no connection movies_elasticsearch. Add it in Admin" in complaint()
+    assert "Airflow has no connection movies_elasticsearch. Add it in Admin" in problems()
 
 
 def test_a_connection_of_another_name_may_be_used(connections: Connections) -> None:

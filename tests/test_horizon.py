@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from movies_etl import horizon
+from movies_etl.postgres import horizon
 
 # Half hours, two-hour changes, changes on other days, negative and quarter offsets, none at all.
 ZONES = (

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import psycopg
 import pytest
-from movies_etl.horizon import (
-    ABANDONED,
+from movies_etl.postgres.horizon import (
+    ABANDONED_AFTER,
     Activity,
     Epoch,
     Known,
@@ -18,8 +18,8 @@ from movies_etl.horizon import (
     measure,
     parse,
 )
+from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
-from movies_etl.source import Source
 
 from local.postgres import Postgres
 from local.processes import wait_until
@@ -214,7 +214,7 @@ def test_a_prepared_transaction_that_was_forgotten_no_longer_holds_it() -> None:
     found = measure(Told(prepared=(old,)), MARGIN, Known("2026-01-01T09:00:00.000000+00:00"))
     assert found.abandoned == [old]
     assert found.horizon == "2026-01-01T11:59:55.000000+00:00"
-    assert timedelta(hours=1) == ABANDONED
+    assert timedelta(hours=1) == ABANDONED_AFTER
 
 
 def test_a_forgotten_one_beside_one_that_waits_does_not_let_it_pass() -> None:

@@ -10,9 +10,9 @@ import elastic_transport
 import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
-from movies_etl import index as elastic
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
-from movies_etl.index import (
+from movies_etl.es import index as elastic
+from movies_etl.es.index import (
     ABSENT,
     Index,
     Stored,
@@ -20,9 +20,9 @@ from movies_etl.index import (
     check_server,
     create,
     definition,
-    explained,
     forbid_automatic_creation,
     live,
+    translated_errors,
 )
 from movies_etl.settings import Settings
 
@@ -68,7 +68,7 @@ def test_what_is_stored_is_seen_before_any_refresh(index: Index) -> None:
 def test_many_films_are_looked_up_by_several_requests(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elastic, "MOST_IDS", 2)
+    monkeypatch.setattr(elastic, "MAX_IDS_PER_LOOKUP", 2)
     for film in "abde":
         put(index, film, 10)
     client, faults = watched(index.client)
@@ -389,7 +389,7 @@ def api_error(status: int, kind: type[elasticsearch.ApiError]) -> elasticsearch.
 def test_errors_of_the_client_name_the_connection_and_the_next_step(
     error: Exception, kind: type[Exception], said: str
 ) -> None:
-    with pytest.raises(kind) as caught, explained():
+    with pytest.raises(kind) as caught, translated_errors():
         raise error
     assert "movies_elasticsearch" in str(caught.value)
     assert said in str(caught.value)
@@ -397,5 +397,5 @@ def test_errors_of_the_client_name_the_connection_and_the_next_step(
 
 
 def test_other_errors_are_left_as_they_are() -> None:
-    with pytest.raises(ZeroDivisionError), explained():
+    with pytest.raises(ZeroDivisionError), translated_errors():
         _ = 1 / 0

@@ -11,22 +11,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from elasticsearch import Elasticsearch as Client
-from movies_etl import airflow_state, airflow_tasks
-from movies_etl import index as elastic
+from movies_etl.airflow import tasks as airflow_tasks
+from movies_etl.airflow import variables as airflow_state
 from movies_etl.errors import (
     ConfigurationError,
     IndexUnavailableError,
     MoviesEtlError,
     SourceUnavailableError,
 )
-from movies_etl.horizon import Known
+from movies_etl.es import index as elastic
+from movies_etl.postgres.horizon import Known
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.conftest import free_port
 from tests.site import Site
 
-FIRST_CONTACT = airflow_tasks.FIRST_CONTACT
+FIRST_CONTACT = airflow_tasks.FIRST_CONTACT_SECONDS
 
 
 def state_of(client: Client) -> dict[str, object]:
@@ -42,7 +43,7 @@ class Init:
         self._monkeypatch = monkeypatch
         monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda: site.cursors)
         monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda: site.horizons)
-        monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT", 0.3)
+        monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT_SECONDS", 0.3)
 
     def connect(self, name: str, kind: str, host: str, port: int | None, **fields: object) -> None:
         text = json.dumps({"conn_type": kind, "host": host, "port": port, **fields})
@@ -134,9 +135,9 @@ def serve() -> Iterator[Serve]:
 
 
 def test_good_input_passes(init: Init, site: Site) -> None:
-    window = init.run()
-    assert isinstance(window, dict)
-    assert site.horizons.load().horizon == window["horizon"]
+    context = init.run()
+    assert isinstance(context, dict)
+    assert site.horizons.load().horizon == context["horizon"]
     assert site.cursors.texts.keys() == {"film_work", "genre", "person"}
 
 
@@ -225,7 +226,7 @@ def test_a_server_that_is_not_elasticsearch(init: Init, serve: Serve, status: in
 
 
 def test_a_postgresql_that_is_too_old(init: Init, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("movies_etl.init.OLDEST_POSTGRESQL", 99_00_00)
+    monkeypatch.setattr("movies_etl.sync.prepare.OLDEST_POSTGRESQL", 99_00_00)
     message = init.fails()
     assert "movies_postgres is PostgreSQL 18;" in message
     assert "version 99 or newer is needed" in message
@@ -281,7 +282,7 @@ def test_the_alias_has_two_indexes(init: Init, site: Site) -> None:
 def test_an_index_that_a_late_request_creates_at_the_same_moment_is_taken(
     init: Init, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT", 15.0)
+    monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT_SECONDS", 15.0)
     site.add_small_catalogue()
     create = elastic.create
 

@@ -13,9 +13,10 @@ from subprocess import Popen
 
 import psycopg
 import pytest
-from movies_etl import batches, init
-from movies_etl.cursors import Cursor
 from movies_etl.errors import WriterBusyError
+from movies_etl.state.cursors import Cursor
+from movies_etl.sync import batches
+from movies_etl.sync import prepare as init
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -143,7 +144,7 @@ def hold_still(child: Popen[str], worker_is_busy: Callable[[], bool]) -> None:
 def test_a_worker_that_stands_still_keeps_its_place_and_ends_well(
     site: Site, worker: Worker, cursors: FileCursors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(init, "LOCK_WAIT", 0.0)
+    monkeypatch.setattr(init, "LOCK_WAIT_SECONDS", 0.0)
     site.fill(FEW)
     child = worker.start()
     hold_still(child, lambda: has_moved(cursors))
@@ -232,7 +233,9 @@ def test_a_load_ends_well_though_elasticsearch_is_killed_in_the_middle(
     [
         (FEW, 1, 1, 500),
         pytest.param(20_000, 1, 1, 500, marks=pytest.mark.long),
-        pytest.param(20_000, batches.MOST_GROWTH, 3, 9_600, marks=pytest.mark.long),  # two pages
+        pytest.param(
+            20_000, batches.MAX_PAGE_GROWTH, 3, 9_600, marks=pytest.mark.long
+        ),  # two pages
     ],
 )
 def test_a_load_ends_well_though_postgresql_is_killed_in_the_middle(
@@ -246,7 +249,7 @@ def test_a_load_ends_well_though_postgresql_is_killed_in_the_middle(
     pages: int,
     most_twice: int,
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_GROWTH", growth)
+    monkeypatch.setattr(batches, "MAX_PAGE_GROWTH", growth)
     site = durable_site
     ports = (durable.port, elasticsearch_node.port)
     tasks = Tasks(site, monkeypatch, ports, page_size="100", bulk_bytes="50000", patience="120")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from movies_etl.bulk import Item, Outcome
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
-from movies_etl.loader import Loader
-from movies_etl.throttle import Throttle
+from movies_etl.es.bulk import Item, Outcome
+from movies_etl.es.throttle import Throttle
+from movies_etl.sync.loader import Loader
 
 from tests.samples import films
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from movies_etl import lock
 from movies_etl.errors import WriterBusyError
+from movies_etl.postgres import lock
+from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
-from movies_etl.source import Source
 
 from local.postgres import Postgres
 from tests.catalogue import Catalogue
@@ -65,7 +65,7 @@ def test_who_waits_gets_the_lock_when_it_is_let_go(
     monkeypatch.setattr(lock.time, "sleep", pause)
     lock.take(second, "uuid", wait=60)
     assert pauses
-    assert set(pauses) == {lock.PAUSE}
+    assert set(pauses) == {lock.LOCK_POLL_SECONDS}
 
 
 def test_writers_of_different_indexes_do_not_wait_for_each_other(open_source: OpenSource) -> None:

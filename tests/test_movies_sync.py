@@ -15,9 +15,10 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.models.variable import Variable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.utils.session import create_session
-from movies_etl import airflow_tasks, lock
+from movies_etl.airflow import tasks as airflow_tasks
+from movies_etl.postgres import lock
+from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
-from movies_etl.source import Source
 from sqlalchemy import delete, select
 
 from local.elasticsearch import Elasticsearch
@@ -121,7 +122,7 @@ def test_the_first_run_loads_everything_and_leaves_its_cursors(
         assert after_first_run.results[task].keys() >= COUNTERS
     variables = movies_sync.variables()
     assert variables.keys() >= {*CURSORS, "movies_etl.horizon"}
-    window = after_first_run.results["init"]
+    context = after_first_run.results["init"]
     for name in CURSORS:
         value, description = variables[name]
         cursor = json.loads(value)
@@ -129,9 +130,9 @@ def test_the_first_run_loads_everything_and_leaves_its_cursors(
             *("index", "database", "rows", "links", "fan_out"),
             *("tail", "horizon", "version", "open"),
         }
-        assert cursor["index"] == window["uuid"]
+        assert cursor["index"] == context["uuid"]
         assert cursor["database"]["name"] == "movies"
-        assert cursor["horizon"] == window["horizon"]
+        assert cursor["horizon"] == context["horizon"]
         assert cursor["rows"]["modified"] == "2020-01-01T00:00:00.000000+00:00"
         assert cursor["open"] is False
         assert cursor["fan_out"] is None
@@ -141,10 +142,10 @@ def test_the_first_run_loads_everything_and_leaves_its_cursors(
         cursor = json.loads(variables[name][0])
         assert cursor["links"]["created"] == "2020-01-01T00:00:00.000000+00:00"
     horizon, description = variables["movies_etl.horizon"]
-    assert horizon == window["horizon"]
+    assert horizon == context["horizon"]
     assert description
     difference, description = variables["movies_etl.difference"]
-    assert json.loads(difference) == {"difference": 0, "at": window["m2m_start"]}
+    assert json.loads(difference) == {"difference": 0, "at": context["m2m_start"]}
     assert description
 
 
@@ -238,7 +239,7 @@ def test_an_init_that_fails_leaves_nothing_and_is_not_tried_again(
 ) -> None:
     connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "schema": "movies"}
     monkeypatch.setenv("AIRFLOW_CONN_MOVIES_POSTGRES", json.dumps(connection))
-    monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT", 0.3)
+    monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT_SECONDS", 0.3)
     run = movies_sync.run()
     assert run.state == "failed"
     assert run.states == {"init": "failed"} | dict.fromkeys(TASKS[1:], "upstream_failed")

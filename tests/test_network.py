@@ -9,10 +9,11 @@ from collections.abc import Generator, Iterator, Sequence
 
 import psycopg
 import pytest
-from movies_etl import airflow_tasks, lock, session
+from movies_etl.airflow import tasks as airflow_tasks
+from movies_etl.definitions.movies import FILM_WORK
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, WriterBusyError
-from movies_etl.source import Document, Source
-from movies_etl.streams import FILM_WORK
+from movies_etl.postgres import lock, session
+from movies_etl.postgres.source import Document, Source
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -113,9 +114,9 @@ def test_a_run_ends_well_whichever_of_its_requests_fails(
 def test_a_task_waits_for_an_elasticsearch_that_does_not_answer_its_first_question(
     tasks: Tasks, site: Site, elasticsearch_proxy: Proxy
 ) -> None:
-    window = tasks.init()
+    context = tasks.init()
     planned = elasticsearch_proxy.plan(silence)
-    assert tasks.sync(FILM_WORK, window)["indexed"] == FILMS
+    assert tasks.sync(FILM_WORK, context)["indexed"] == FILMS
     assert planned.hits == 1
     site.assert_equal()
 
@@ -137,9 +138,9 @@ def test_an_elasticsearch_that_stays_silent_is_told_and_the_next_run_mends_it(
 def test_a_run_goes_on_when_postgresql_is_cut_in_the_middle_of_an_answer(
     tasks: Tasks, site: Site, postgres_proxy: Proxy, after: int
 ) -> None:
-    window = tasks.init()
+    context = tasks.init()
     planned = postgres_proxy.plan(cut_answer(after), skip=1 if after else 30)
-    result = tasks.sync(FILM_WORK, window)
+    result = tasks.sync(FILM_WORK, context)
     assert planned.hits == 1
     assert result["indexed"] >= FILMS
     site.assert_equal()
@@ -154,13 +155,13 @@ def test_a_postgresql_that_stands_still_is_given_up_and_named_for_as_long_as_it_
 ) -> None:
     tasks.configure(bulk_bytes="5000")  # so that a page is settled by then
     take = lock.take
-    window = tasks.init()
+    context = tasks.init()
     planned = postgres_proxy.plan(silence, b"Whole documents", skip=2)
     with monkeypatch.context() as hasty:
-        hasty.setattr(session, "LONGEST_ANSWER", 3.0)
+        hasty.setattr(session, "MAX_ANSWER_SECONDS", 3.0)
         hasty.setattr(lock, "take", lambda held, uuid, wait: take(held, uuid, wait / 100))
         with pytest.raises(WriterBusyError, match="movies_etl film_work test"):
-            tasks.sync(FILM_WORK, window)
+            tasks.sync(FILM_WORK, context)
     assert planned.hits == 1
     assert "no answer within 3 s" in caplog.text
     postgres_proxy.heal()
@@ -172,13 +173,13 @@ def test_a_postgresql_that_stands_still_is_given_up_and_named_for_as_long_as_it_
 def test_a_statement_that_is_given_up_lets_go_of_the_lock_at_once(
     tasks: Tasks, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window = tasks.init()
-    monkeypatch.setattr(session, "LONGEST_ANSWER", 2.0)
+    context = tasks.init()
+    monkeypatch.setattr(session, "MAX_ANSWER_SECONDS", 2.0)
     with psycopg.connect(site.dsn) as altering:
         altering.execute("LOCK TABLE content.film_work IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(SourceUnavailableError, match="no answer within 2 s"):
-            tasks.sync(FILM_WORK, window)
-        lock.take(site.source(), window["uuid"], wait=10)  # not only when the table is free
+            tasks.sync(FILM_WORK, context)
+        lock.take(site.source(), context["uuid"], wait=10)  # not only when the table is free
     site.reconnect()
     tasks.run()
     site.assert_equal()
@@ -209,9 +210,9 @@ def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
     tasks: Tasks, site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    site.cursors = MemoryCursors()  # quick ones: an attempt is over before PAUSE
-    monkeypatch.setattr(airflow_tasks, "PAUSE", 2.0)
-    window = tasks.init()
+    site.cursors = MemoryCursors()  # quick ones: an attempt is over before the pause ends
+    monkeypatch.setattr(airflow_tasks, "RECONNECT_PAUSE_SECONDS", 2.0)
+    context = tasks.init()
     documents = Source.documents
     is_lost = iter([False, False, True])
 
@@ -223,21 +224,21 @@ def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
         return documents(source, films)
 
     monkeypatch.setattr(Source, "documents", read_or_lose)
-    result = tasks.sync(FILM_WORK, window)
+    result = tasks.sync(FILM_WORK, context)
     assert next(is_lost, None) is None
-    assert result["seconds"] >= airflow_tasks.PAUSE
+    assert result["seconds"] >= airflow_tasks.RECONNECT_PAUSE_SECONDS
     rates = [int(rate) for rate in re.findall(r"\((\d+) films/s\)", caplog.text)]
-    assert 0 < rates[-1] <= result["read"] / airflow_tasks.PAUSE
+    assert 0 < rates[-1] <= result["read"] / airflow_tasks.RECONNECT_PAUSE_SECONDS
 
 
 def test_a_postgresql_that_does_not_let_in_is_told_and_the_next_run_mends_it(
     tasks: Tasks, site: Site, postgres_proxy: Proxy
 ) -> None:
-    window = tasks.init()
+    context = tasks.init()
     tasks.configure(patience="1")
     postgres_proxy.plan(silence, times=FOREVER)
     with pytest.raises(SourceUnavailableError, match=r"movies_postgres.*cannot be reached"):
-        tasks.sync(FILM_WORK, window)
+        tasks.sync(FILM_WORK, context)
     postgres_proxy.heal()
     tasks.run()
     site.assert_equal()

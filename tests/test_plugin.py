@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.machinery
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,23 @@ from airflow._shared.plugins_manager.plugins_manager import _load_plugins_from_p
 from tests.conftest import ROOT
 
 PLUGINS = ROOT / "plugins"
-MODULES = sorted(path for path in PLUGINS.rglob("*.py"))
-PROGRAM = sorted(path for path in MODULES if path.parent.name == "movies_etl")
+MODULES = sorted(PLUGINS.rglob("*.py"))
+PROGRAM = sorted((PLUGINS / "movies_etl").rglob("*.py"))
+
+FOUNDATION = {"errors", "settings", "retries"}
+MAY_USE = {
+    "": set(),
+    "errors": set(),
+    "settings": {"errors"},
+    "retries": {"errors"},
+    "definitions": FOUNDATION,
+    "state": FOUNDATION | {"definitions"},
+    "postgres": FOUNDATION | {"definitions", "state"},
+    "es": FOUNDATION | {"definitions", "state"},
+    "sync": FOUNDATION | {"definitions", "state", "postgres", "es"},
+    "airflow": FOUNDATION | {"definitions", "state", "postgres", "es", "sync"},
+}
+"""The import law: the rooms that a room may use. The package's own docstring tells it, too."""
 
 
 def scanned() -> list[Path]:
@@ -29,14 +45,24 @@ def scanned() -> list[Path]:
 
 
 def imported(path: Path) -> set[str]:
-    """Return the top-level names of the modules that a module imports, wherever in it."""
+    """Return the dotted names of the modules that a module imports, wherever in it."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
-    return {name.partition(".")[0] for name in names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def dotted(path: Path) -> str:
+    """Return a module's name as it is imported."""
+    return ".".join(path.relative_to(PLUGINS).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(name: str) -> str:
+    """Return the room of a module of the program; empty for the package itself."""
+    return f"{name}.".split(".")[1]
 
 
 def test_only_the_file_with_the_plugin_is_scanned() -> None:
@@ -60,24 +86,40 @@ def test_the_plugin_loads_without_errors() -> None:
     assert [plugin.name for plugin in plugins] == ["movies_etl"]
 
 
-@pytest.mark.parametrize("stem", sorted({path.stem for path in MODULES} - {"__init__"}))
-def test_no_module_is_named_like_one_that_is_installed(stem: str) -> None:
-    elsewhere = [path for path in sys.path if Path(path or ".").resolve() != PLUGINS]
-    assert stem not in sys.stdlib_module_names
-    assert importlib.machinery.PathFinder.find_spec(stem, elsewhere) is None
+@pytest.mark.parametrize("path", scanned(), ids=lambda path: path.stem)
+def test_no_scanned_file_is_named_like_a_module_that_is_installed(path: Path) -> None:
+    elsewhere = [entry for entry in sys.path if Path(entry or ".").resolve() != PLUGINS]
+    assert path.stem not in sys.stdlib_module_names
+    assert importlib.machinery.PathFinder.find_spec(path.stem, elsewhere) is None
 
 
-@pytest.mark.parametrize("path", PROGRAM, ids=lambda path: path.stem)
-def test_only_modules_that_say_so_import_airflow(path: Path) -> None:
-    assert ("airflow" in imported(path)) <= path.stem.startswith("airflow_")
+def test_a_neighbours_plugin_in_the_same_folder_is_still_found(tmp_path: Path) -> None:
+    shared = tmp_path / "plugins"
+    shutil.copytree(PLUGINS, shared)
+    (shared / "company_plugin.py").write_text(
+        "from airflow.plugins_manager import AirflowPlugin\n"
+        "class Company(AirflowPlugin):\n    name = 'company'\n"
+    )
+    plugins, import_errors = _load_plugins_from_plugin_directory(str(shared))
+    assert import_errors == {}
+    assert sorted(plugin.name for plugin in plugins) == ["company", "movies_etl"]
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=dotted)
+def test_a_room_uses_only_rooms_above_it(path: Path) -> None:
+    room = room_of(dotted(path))
+    used = {room_of(name) for name in imported(path) if name.startswith("movies_etl.")}
+    assert used <= MAY_USE[room] | {room}
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=dotted)
+def test_only_the_room_airflow_imports_airflow(path: Path) -> None:
+    uses_airflow = any(name.partition(".")[0] == "airflow" for name in imported(path))
+    assert uses_airflow <= (room_of(dotted(path)) == "airflow")
 
 
 def test_the_program_works_where_airflow_is_not_installed() -> None:
-    modules = [
-        f"movies_etl.{path.stem}"
-        for path in PROGRAM
-        if not path.stem.startswith(("airflow_", "__"))
-    ]
+    modules = [dotted(path) for path in PROGRAM if room_of(dotted(path)) != "airflow"]
     program = (
         "import importlib, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from movies_etl.sync import Requests
+from movies_etl.sync.run import RunParams
 
 from tests.site import Site, sent
 
@@ -153,9 +153,9 @@ def test_letters_of_rows_that_were_mended_are_resolved(odd: Site) -> None:
     odd.run()
     assert odd.letters().keys() == set(films[1:])
     odd.execute(f"{mend} WHERE id = ANY(%s::uuid[])", films)  # behind the cursor
-    odd.run(asked=Requests(replay=films[1:3]))
+    odd.run(asked=RunParams(replay=films[1:3]))
     assert odd.letters().keys() == set(films[3:])
-    odd.run(asked=Requests(replay=["all"]))
+    odd.run(asked=RunParams(replay=["all"]))
     assert odd.letters() == {}
     odd.assert_equal()
 

@@ -49,11 +49,11 @@ def test_a_standby_is_not_read_and_its_promotion_is_told(
     site.execute("CHECKPOINT")
     site.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
     caplog.clear()
-    window = site.open()
+    context = site.open()
     assert f"promoted or restored (timeline {timeline}, now {timeline + 1})" in caplog.text
     cursor = site.cursors.load("genre")
     assert cursor is not None
-    assert (cursor.database, cursor.tail) == (window.database, ())
+    assert (cursor.database, cursor.tail) == (context.database, ())
     caplog.clear()
     assert sent(site.run()) == 3
     site.assert_equal()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from movies_etl.schema import READ_BY, REQUIRED, Columns, missing_indexes
+from movies_etl.postgres.schema import READ_BY, REQUIRED, Columns, missing_indexes
 
 TYPES = {
     "id": "uuid",
@@ -24,17 +24,17 @@ def good(**other_types: str) -> Rows:
 
 def test_a_catalogue_that_fits_is_not_complained_of() -> None:
     more = ("film_work", "poster", "bytea", True), ("review", "id", "integer", False)
-    assert Columns([*good(), *more]).complaints() == []
+    assert Columns([*good(), *more]).problems() == []
 
 
 def test_a_database_without_the_schema_is_told_apart_from_missing_tables() -> None:
-    assert Columns([]).complaints() == ["it has no schema content with tables"]
+    assert Columns([]).problems() == ["it has no schema content with tables"]
 
 
 @pytest.mark.parametrize("table", sorted(REQUIRED))
 def test_a_missing_table_is_named(table: str) -> None:
     rows = [row for row in good() if row[0] != table]
-    assert Columns(rows).complaints() == [f"table content.{table} is missing"]
+    assert Columns(rows).problems() == [f"table content.{table} is missing"]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_missing_table_is_named(table: str) -> None:
 )
 def test_each_column_that_the_queries_read_is_asked_for(table: str, column: str) -> None:
     rows = [row for row in good() if row[:2] != (table, column)]
-    assert Columns(rows).complaints() == [f"column content.{table}.{column} is missing"]
+    assert Columns(rows).problems() == [f"column content.{table}.{column} is missing"]
 
 
 @pytest.mark.parametrize(
@@ -55,37 +55,37 @@ def test_each_column_that_the_queries_read_is_asked_for(table: str, column: str)
 )
 def test_a_column_of_another_name_is_pointed_to(table: str, column: str, name: str) -> None:
     rows = [(row[0], name if row[:2] == (table, column) else row[1], *row[2:]) for row in good()]
-    assert Columns(rows).complaints() == [
+    assert Columns(rows).problems() == [
         f"column content.{table}.{column} is missing (it has {name})"
     ]
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     rows = [row for row in good() if row[0] != "genre" and row[1] not in ("title", "role")]
-    assert len(Columns(rows).complaints()) == 3
+    assert len(Columns(rows).problems()) == 3
 
 
 def test_a_table_that_may_not_be_read_is_told_with_the_rights_it_takes() -> None:
     rows = [(*row[:3], row[0] != "person") for row in good()]
-    (complaint,) = Columns(rows).complaints()
+    (complaint,) = Columns(rows).problems()
     assert complaint.startswith("the role may not read content.person (GRANT")
 
 
 @pytest.mark.parametrize("type_name", ["uuid", "text", "character varying"])
 def test_ids_may_be_uuids_or_text(type_name: str) -> None:
-    assert Columns(good(film_work__id=type_name)).complaints() == []
+    assert Columns(good(film_work__id=type_name)).problems() == []
 
 
 @pytest.mark.parametrize("type_name", ["integer", "bigint", "bytea"])
 def test_other_ids_are_refused(type_name: str) -> None:
-    (complaint,) = Columns(good(genre__id=type_name)).complaints()
+    (complaint,) = Columns(good(genre__id=type_name)).problems()
     assert complaint.startswith(f"content.genre.id is {type_name}; ids of type uuid or text")
 
 
 @pytest.mark.parametrize("column", ["film_work__modified", "person_film_work__created"])
 @pytest.mark.parametrize("type_name", ["date", "bigint", "text"])
 def test_a_stamp_of_another_type_is_refused(column: str, type_name: str) -> None:
-    (complaint,) = Columns(good(**{column: type_name})).complaints()
+    (complaint,) = Columns(good(**{column: type_name})).problems()
     table, _, name = column.partition("__")
     assert complaint == f"content.{table}.{name} is {type_name}, not a timestamp"
 
@@ -93,7 +93,7 @@ def test_a_stamp_of_another_type_is_refused(column: str, type_name: str) -> None
 def test_tables_whose_stamps_have_no_zone_are_known() -> None:
     plain = "timestamp without time zone"
     columns = Columns(good(genre__modified=plain, person_film_work__created=plain))
-    assert columns.complaints() == []
+    assert columns.problems() == []
     assert sorted(columns.without_zone) == ["genre", "person_film_work"]
     assert Columns(good()).without_zone == ()
 

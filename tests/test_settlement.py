@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 from elasticsearch import Elasticsearch
-from movies_etl.bulk import Item, Outcome, Refusal, Sender
-from movies_etl.dead_letters import DeadLetters, Letter
 from movies_etl.errors import ConfigurationError, RefusedDocumentsError
-from movies_etl.index import Index
-from movies_etl.settlement import FUSE, Counters, Settlement
-from movies_etl.source import Source
-from movies_etl.throttle import Throttle
+from movies_etl.es.bulk import Item, Outcome, Refusal, Sender
+from movies_etl.es.dead_letters import DeadLetters, Letter
+from movies_etl.es.index import Index
+from movies_etl.es.throttle import Throttle
+from movies_etl.postgres.source import Source
+from movies_etl.sync.settlement import FUSE_REFUSALS, Counters, Settlement
 
 from tests.catalogue import Catalogue
 from tests.samples import item
@@ -116,25 +116,25 @@ def test_a_letter_of_a_later_reading_outlives_an_earlier_one_that_is_indexed(
 def test_many_refused_and_none_accepted_blow_the_fuse(
     settlement: Settlement, letters: DeadLetters
 ) -> None:
-    settlement.settle(refused(FUSE - 1))
+    settlement.settle(refused(FUSE_REFUSALS - 1))
     with pytest.raises(RefusedDocumentsError, match=r"refused 20 .* film f19: no such field"):
-        settlement.settle(refused(1, first=FUSE - 1))
-    assert FUSE == 20
-    assert f"f{FUSE - 1}" not in letters.films()
+        settlement.settle(refused(1, first=FUSE_REFUSALS - 1))
+    assert FUSE_REFUSALS == 20
+    assert f"f{FUSE_REFUSALS - 1}" not in letters.films()
 
 
 def test_one_accepted_document_says_that_the_mapping_is_right(settlement: Settlement) -> None:
     settlement.settle(Outcome(indexed=[item("good")]))
-    settlement.settle(refused(FUSE * 2))
-    assert settlement.counters.refused == FUSE * 2
+    settlement.settle(refused(FUSE_REFUSALS * 2))
+    assert settlement.counters.refused == FUSE_REFUSALS * 2
 
 
 def test_documents_that_the_program_itself_refuses_do_not_blow_the_fuse(
     settlement: Settlement,
 ) -> None:
-    settlement.park([Letter(f"f{n}", "validation", "r", "{}") for n in range(FUSE * 2)], 1)
+    settlement.park([Letter(f"f{n}", "validation", "r", "{}") for n in range(FUSE_REFUSALS * 2)], 1)
     settlement.settle(Outcome())
-    assert settlement.counters.refused == FUSE * 2
+    assert settlement.counters.refused == FUSE_REFUSALS * 2
 
 
 def conflicting(index: Index, version: int) -> Sequence[Item]:

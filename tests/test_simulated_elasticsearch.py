@@ -15,10 +15,10 @@ from typing import Any
 import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
-from movies_etl.dead_letters import INDEX as LETTERS
-from movies_etl.dead_letters import DeadLetters, Letter
 from movies_etl.errors import MoviesEtlError
-from movies_etl.index import (
+from movies_etl.es.dead_letters import INDEX as LETTERS
+from movies_etl.es.dead_letters import DeadLetters, Letter
+from movies_etl.es.index import (
     Index,
     check_mapping,
     check_server,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from movies_etl.cursors import Database, Position
+from movies_etl.definitions.movies import FILM_WORK, GENRE
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.postgres.source import BEGINNING, NIL, Row, Source
 from movies_etl.settings import Settings
-from movies_etl.source import BEGINNING, NIL, Row, Source
-from movies_etl.streams import FILM_WORK, GENRE
+from movies_etl.state.cursors import Database, Position
 
 from local.postgres import Postgres
 from local.processes import wait_until
@@ -167,7 +167,7 @@ def test_a_lost_connection_is_waited_for_and_says_where_it_goes_on(catalogue: Ca
 def test_a_session_that_is_ended_amid_documents_may_be_tried_again(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, setting: str, reason: str
 ) -> None:
-    monkeypatch.setattr("movies_etl.source.PIECE", 1)
+    monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 1)
     films = [catalogue.add_film() for _ in range(2)]
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
         source = Source(connection, INCLUDE).prepared()
@@ -283,7 +283,7 @@ def test_films_have_no_films_of_their_own(catalogue: Catalogue) -> None:
 def test_documents_of_one_snapshot_come_in_pieces_and_the_session_may_be_used_between_them(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("movies_etl.source.PIECE", 3)
+    monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 3)
     films = [catalogue.add_film("Before") for _ in range(7)]
     source = catalogue.source()
     version, pieces = source.documents(films)
@@ -300,7 +300,7 @@ def test_documents_of_one_snapshot_come_in_pieces_and_the_session_may_be_used_be
 def test_documents_that_nobody_wants_any_more_leave_no_transaction_open(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("movies_etl.source.PIECE", 1)
+    monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 1)
     films = [catalogue.add_film() for _ in range(3)]
     source = catalogue.source()
     _version, pieces = source.documents(films)

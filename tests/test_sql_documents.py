@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import pytest
-from movies_etl.documents import Movie, Person
+from movies_etl.definitions.movies import Movie, Person
 from pydantic import ValidationError
 
 from tests.catalogue import Catalogue

@@ -10,11 +10,12 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from movies_etl.cursors import Position
-from movies_etl.schema import missing_indexes
+from movies_etl.definitions.definition import Feed, Stream
+from movies_etl.definitions.movies import FILM_WORK, GENRE, PERSON, STREAMS
+from movies_etl.postgres.schema import missing_indexes
+from movies_etl.postgres.source import NIL, FilmPage, Row, Source
 from movies_etl.settings import Settings
-from movies_etl.source import NIL, FilmPage, Row, Source
-from movies_etl.streams import FILM_WORK, GENRE, PERSON, STREAMS, Feed, Stream
+from movies_etl.state.cursors import Position
 
 from local.postgres import Postgres
 from tests.catalogue import Catalogue

@@ -6,8 +6,8 @@ import logging
 import time
 
 import pytest
-from movies_etl import horizon
-from movies_etl.horizon import Measured
+from movies_etl.postgres import horizon
+from movies_etl.postgres.horizon import Measured
 
 from tests.site import Site
 from tests.storm import storm

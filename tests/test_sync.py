@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from movies_etl.starts import Reload
-from movies_etl.sync import Requests
+from movies_etl.sync.run import RunParams
+from movies_etl.sync.starting_points import Reload
 
 from tests.site import Site, sent
 
@@ -141,7 +141,7 @@ def test_ids_that_elasticsearch_does_not_take_stop_nobody(site: Site) -> None:
 def test_requested_films_are_sent_whatever_the_index_has(loaded: Site) -> None:
     film, *others = loaded.versions()
     before = loaded.versions()
-    counters = loaded.run(asked=Requests(ids=[film]))
+    counters = loaded.run(asked=RunParams(ids=[film]))
     assert counters["film_work"].indexed == 1
     after = loaded.versions()
     assert after[film] > before[film]
@@ -150,7 +150,7 @@ def test_requested_films_are_sent_whatever_the_index_has(loaded: Site) -> None:
 
 def test_requested_films_that_do_not_exist_are_passed_over(loaded: Site) -> None:
     gone = "00000000-0000-4000-8000-000000000000"
-    assert sent(loaded.run(asked=Requests(ids=[gone]))) == 0
+    assert sent(loaded.run(asked=RunParams(ids=[gone]))) == 0
     loaded.assert_equal()
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from movies_etl import stream_run
-from movies_etl.bulk import Item, Outcome, Sender
-from movies_etl.cursors import Cursor
+from movies_etl.definitions.movies import GENRE, STREAMS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
-from movies_etl.stream_run import StreamRun
-from movies_etl.streams import GENRE, STREAMS
+from movies_etl.es.bulk import Item, Outcome, Sender
+from movies_etl.state.cursors import Cursor
+from movies_etl.sync import stream_run
+from movies_etl.sync.stream_run import StreamRun
 
 from tests.site import MemoryCursors, Site, sent
 from tests.truthful import KilledError, TruthfulCursors
@@ -176,7 +176,7 @@ def test_the_pages_before_a_request_that_fails_are_not_loaded_again(
 def test_a_session_that_is_lost_between_pieces_of_a_page_loses_nothing(
     loaded: Site, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr("movies_etl.source.PIECE", 2)
+    monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 2)
     loaded.configure(page_size=20, bulk_bytes=1000, senders=1)
     films = loaded.execute("UPDATE content.film_work SET title = title || '!', modified = now()")
     assert films.rowcount > 2 * pieces

@@ -8,10 +8,10 @@ from datetime import timedelta, timezone
 
 import psycopg
 import pytest
-from movies_etl import horizon
-from movies_etl.cursors import RowPosition
-from movies_etl.source import NIL
-from movies_etl.streams import STREAMS
+from movies_etl.definitions.movies import STREAMS
+from movies_etl.postgres import horizon
+from movies_etl.postgres.source import NIL
+from movies_etl.state.cursors import RowPosition
 
 from tests.site import Site, sent
 
@@ -50,10 +50,10 @@ def test_a_first_load_beside_a_prepared_transaction_loses_nothing(
 def test_an_abandoned_prepared_transaction_is_warned_about_and_holds_nothing(
     small: Site, prepared: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(horizon, "ABANDONED", horizon.timedelta(0))
+    monkeypatch.setattr(horizon, "ABANDONED_AFTER", horizon.timedelta(0))
     before = small.source().now()
-    window = small.open()
-    assert window.horizon > before
+    context = small.open()
+    assert context.horizon > before
     (warning,) = [one.getMessage() for one in caplog.records if prepared in one.getMessage()]
     assert "never ended" in warning
     assert "load the films that it changed again" in warning

@@ -9,12 +9,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from movies_etl import batches, stream_run
-from movies_etl.bulk import Item, Outcome, Sender
-from movies_etl.cursors import Position
-from movies_etl.index import Index, Stored
-from movies_etl.source import FilmPage, Row, Source
-from movies_etl.streams import FILM_WORK, GENRE, Feed, Stream
+from movies_etl.definitions.definition import Feed, Stream
+from movies_etl.definitions.movies import FILM_WORK, GENRE
+from movies_etl.es.bulk import Item, Outcome, Sender
+from movies_etl.es.index import Index, Stored
+from movies_etl.postgres.source import FilmPage, Row, Source
+from movies_etl.state.cursors import Position
+from movies_etl.sync import batches, stream_run
 
 from tests.site import Site, sent
 
@@ -47,10 +48,10 @@ def test_films_of_one_stamp_are_loaded_over_several_pages(ties: Site) -> None:
     ("size", "limits", "pages"),
     [
         (1, {}, 5),  # 1, 2, 4, 8, and what is left
-        (2, {"LARGEST_PAGE": 8}, 4),
-        (9, {"LARGEST_PAGE": 8}, 3),
-        (1, {"MOST_GROWTH": 2}, 11),
-        (3, {"QUICK": 0.0}, 7),
+        (2, {"MAX_PAGE": 8}, 4),
+        (9, {"MAX_PAGE": 8}, 3),
+        (1, {"MAX_PAGE_GROWTH": 2}, 11),
+        (3, {"QUICK_PAGE_SECONDS": 0.0}, 7),
     ],
 )
 def test_pages_of_a_first_load_grow_to_a_limit(
@@ -119,7 +120,7 @@ def test_a_name_that_is_as_before_while_films_with_the_change_are_on_their_way(
             return super().__call__(items)
 
     with monkeypatch.context() as renaming:
-        renaming.setattr("movies_etl.source.PIECE", 1)
+        renaming.setattr("movies_etl.postgres.source.FETCH_SIZE", 1)
         renaming.setattr(Source, "undated", rename_back)
         renaming.setattr(Index, "stored", ask)
         renaming.setattr(stream_run, "Sender", Waiting)
@@ -244,7 +245,7 @@ def test_links_of_odd_stamps_are_followed_and_their_films_not_sent_again(loaded:
 def test_any_number_of_undated_films_is_part_of_the_first_load(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_UNDATED", 2)
+    monkeypatch.setattr(batches, "MAX_UNDATED", 2)
     site.configure(page_size=2)
     for number in range(7):
         site.add_film(f"Undated {number}", modified=None)
@@ -259,7 +260,7 @@ def test_any_number_of_undated_films_is_part_of_the_first_load(
 def test_of_too_many_undated_films_the_first_by_id_are_looked_at_in_each_run(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_UNDATED", 3)
+    monkeypatch.setattr(batches, "MAX_UNDATED", 3)
     site.configure(page_size=2)
     ids = [f"{number}0000000-0000-4000-8000-000000000000" for number in range(6)]
     for film in ids[1:5]:
@@ -286,7 +287,7 @@ def test_of_too_many_undated_films_the_first_by_id_are_looked_at_in_each_run(
 def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
     loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_UNDATED", 2)
+    monkeypatch.setattr(batches, "MAX_UNDATED", 2)
     genre = loaded.add_genre("Old", modified="1990-01-01")
     films = sorted(loaded.expected())[:3]
     for number, film in enumerate(films):
@@ -352,11 +353,11 @@ def test_a_tail_ends_though_somebody_goes_on_writing(ties: Site, stream: Stream)
     ties.run()
     ties.execute(f"UPDATE content.{stream.name} SET modified = now()")
     ties.configure(horizon_margin=3600)
-    window = ties.open()
+    context = ties.open()
     cursor = ties.cursors.load(stream.name)
     assert cursor is not None
     read = 0
-    for batch in batches.batches(stream, cursor, ties.source(), window, page_size=3):
+    for batch in batches.batches(stream, cursor, ties.source(), context, page_size=3):
         read += len(batch.films)
         assert read < 3 * TIES
         ties.execute(f"UPDATE content.{stream.name} SET modified = clock_timestamp()")
@@ -366,7 +367,7 @@ def test_a_tail_ends_though_somebody_goes_on_writing(ties: Site, stream: Stream)
 def test_a_cursor_remembers_so_many_rows_above_the_horizon(
     ties: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_REMEMBERED", 5)
+    monkeypatch.setattr(batches, "MAX_REMEMBERED", 5)
     ties.run()
     ties.execute("UPDATE content.genre SET modified = now()")
     ties.configure(horizon_margin=3600)

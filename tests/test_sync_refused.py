@@ -6,15 +6,15 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import pytest
-from movies_etl import stream_run
-from movies_etl.bulk import Item, Outcome, Sender
-from movies_etl.cursors import LEASE
-from movies_etl.dead_letters import DeadLetters, Letter
 from movies_etl.errors import IndexUnavailableError, RefusedDocumentsError
-from movies_etl.index import Index
-from movies_etl.source import Document, Source
-from movies_etl.sync import Requests
-from movies_etl.throttle import Throttle
+from movies_etl.es.bulk import Item, Outcome, Sender
+from movies_etl.es.dead_letters import DeadLetters, Letter
+from movies_etl.es.index import Index
+from movies_etl.es.throttle import Throttle
+from movies_etl.postgres.source import Document, Source
+from movies_etl.state.cursors import RESERVED_MICROSECONDS
+from movies_etl.sync import stream_run
+from movies_etl.sync.run import RunParams
 
 from tests.faults import Faults, too_large
 from tests.site import Site, sent
@@ -25,7 +25,7 @@ TOO_LONG = "x" * 40_000
 
 def test_a_film_that_does_not_validate_becomes_a_dead_letter(loaded: Site) -> None:
     film = loaded.add_film("Good", rating=5)
-    loaded.run(asked=Requests(ids=[film]))
+    loaded.run(asked=RunParams(ids=[film]))
     good = loaded.documents()
     loaded.execute(
         "UPDATE content.film_work SET rating = 'NaN', title = 'Bad', modified = now()"
@@ -106,7 +106,7 @@ def test_a_letter_is_kept_although_one_of_a_deleted_index_was_ahead_of_the_clock
     loaded: Site,
 ) -> None:
     film = loaded.add_film("NaN", rating="NaN", modified="now()")
-    ahead = loaded.source().version() + LEASE // 2  # as after a task that died
+    ahead = loaded.source().version() + RESERVED_MICROSECONDS // 2  # as after a task that died
     letters = DeadLetters(loaded.client)
     letters.park([Letter(film, "validation", "a reason", "{}")], "2026-01-01T00:00:00Z", ahead)
     letters.resolve([film], ahead)
@@ -151,7 +151,7 @@ def test_a_replayed_film_that_is_still_bad_keeps_its_letter_and_counts(loaded: S
     film = loaded.add_film("Bad", rating="NaN", modified="now()")
     loaded.run()
     first = loaded.letters()[film]
-    counters = loaded.run(asked=Requests(replay=[film]))["film_work"]
+    counters = loaded.run(asked=RunParams(replay=[film]))["film_work"]
     assert (counters.read, counters.refused) == (1, 1)
     second = loaded.letters()[film]
     assert second["attempts"] == 2
@@ -167,7 +167,7 @@ def test_replay_loads_films_that_were_mended_without_a_stamp(
     loaded.run()
     loaded.execute("UPDATE content.film_work SET rating = 7 WHERE rating = 'NaN'")
     asked = {"all"} if all_of_them else {min(films)}
-    counters = loaded.run(asked=Requests(replay=sorted(asked)))
+    counters = loaded.run(asked=RunParams(replay=sorted(asked)))
     replayed = films if all_of_them else asked
     assert sent(counters) == len(replayed)
     assert loaded.letters().keys() == films - replayed
@@ -192,7 +192,7 @@ def test_a_film_that_is_read_in_every_run_is_refused_once(
     assert letters[film]["attempts"] == 1
     loaded.execute("UPDATE content.film_work SET description = 'other' WHERE id = %s", film)
     assert loaded.run()["film_work"].refused == 1
-    assert loaded.run(asked=Requests(replay=[film]))["film_work"].refused >= 1
+    assert loaded.run(asked=RunParams(replay=[film]))["film_work"].refused >= 1
     assert loaded.letters()[film]["attempts"] > 2
     loaded.execute("UPDATE content.film_work SET rating = 7, title = 'x' WHERE id = %s", film)
     loaded.run()
@@ -286,7 +286,7 @@ def test_many_refused_in_several_requests_say_where_the_cursor_stands(loaded: Si
         raised.value
     )
     loaded.execute("UPDATE content.film_work SET title = 'Short' WHERE length(title) > 999")
-    assert sent(loaded.run(asked=Requests(replay=["all"]))) == 25
+    assert sent(loaded.run(asked=RunParams(replay=["all"]))) == 25
     loaded.assert_equal()
 
 

@@ -8,10 +8,10 @@ from collections.abc import Generator, Sequence
 import psycopg
 import pytest
 from elasticsearch.helpers import scan
-from movies_etl.cursors import Cursor
+from movies_etl.definitions.movies import FILM_WORK, GENRE, PERSON
 from movies_etl.errors import ConfigurationError
-from movies_etl.source import Document, Source
-from movies_etl.streams import FILM_WORK, GENRE, PERSON
+from movies_etl.postgres.source import Document, Source
+from movies_etl.state.cursors import Cursor
 
 from local.postgres import Postgres
 from tests.conftest import TEMPLATE
@@ -81,12 +81,12 @@ def test_a_genre_and_a_person_renamed_during_the_first_load_arrive(small: Site) 
 
 
 def test_what_changes_between_init_and_the_tasks_arrives(small: Site) -> None:
-    window = small.open()
+    context = small.open()
     small.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
     film = small.add_film("Fresh", modified="now()")
     small.cast(film, small.add_person("Fresh", modified="now()"), created="now()")
     for stream in (FILM_WORK, GENRE, PERSON):
-        small.sync(stream, window)
+        small.sync(stream, context)
     small.assert_equal()
 
 
@@ -207,22 +207,22 @@ def test_an_alias_that_was_moved_to_another_index_has_that_index_filled(
 def test_a_task_does_not_write_when_the_alias_has_left_its_index(loaded: Site, what: str) -> None:
     film = next(iter(loaded.versions()))
     loaded.execute("UPDATE content.film_work SET title = 'Other', modified = now()")
-    window = loaded.open()
+    context = loaded.open()
     before = dict(loaded.cursors.texts)
     if what == "alias":
-        loaded.client.indices.delete_alias(index=window.index, name="movies")
+        loaded.client.indices.delete_alias(index=context.index, name="movies")
     else:
-        loaded.client.indices.delete(index=window.index)
+        loaded.client.indices.delete(index=context.index)
     with pytest.raises(
         ConfigurationError, match=r"Alias movies is gone.*attempt wrote nothing; trigger a new run"
     ):
-        loaded.sync(FILM_WORK, window)
+        loaded.sync(FILM_WORK, context)
     assert loaded.cursors.texts == before
     if what == "alias":
-        document = loaded.client.get(index=window.index, id=film)
+        document = loaded.client.get(index=context.index, id=film)
         assert document["_source"]["title"] != "Other"
     else:
-        assert not loaded.client.indices.exists(index=f"{window.index},movies")
+        assert not loaded.client.indices.exists(index=f"{context.index},movies")
 
 
 def test_another_database_is_loaded_whole(
@@ -245,10 +245,10 @@ def test_another_database_is_loaded_whole(
 
 
 def test_a_cursor_that_was_removed_during_a_run_fails_the_task(loaded: Site) -> None:
-    window = loaded.open()
+    context = loaded.open()
     del loaded.cursors.texts["genre"]
     with pytest.raises(ConfigurationError, match="cursor of genre was removed"):
-        loaded.sync(GENRE, window)
+        loaded.sync(GENRE, context)
     assert "genre" not in loaded.cursors.texts
     loaded.run()
     assert loaded.cursors.texts.keys() == {"film_work", "genre", "person"}
@@ -266,19 +266,19 @@ def test_an_index_that_vanishes_in_the_middle_of_a_task_is_told_and_filled_by_th
 ) -> None:
     loaded.configure(page_size=2)
     loaded.execute("UPDATE content.film_work SET title = title || '!', modified = now()")
-    window = loaded.open()
+    context = loaded.open()
     documents = Source.documents
 
     def vanish(
         source: Source, films: Sequence[str]
     ) -> tuple[int, Generator[list[Document], None, None]]:
-        loaded.client.indices.delete(index=window.index, ignore_unavailable=True)
+        loaded.client.indices.delete(index=context.index, ignore_unavailable=True)
         return documents(source, films)
 
     with monkeypatch.context() as patched:
         patched.setattr(Source, "documents", vanish)
         with pytest.raises(ConfigurationError, match="vanished or was closed while"):
-            loaded.sync(FILM_WORK, window)
-    assert not loaded.client.indices.exists(index=window.index)
+            loaded.sync(FILM_WORK, context)
+    assert not loaded.client.indices.exists(index=context.index)
     loaded.run()
     loaded.assert_equal()

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from movies_etl import stream_run
-from movies_etl.bulk import Item, Outcome, Sender
-from movies_etl.cursors import LEASE, Cursor
+from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.movies import FILM_WORK, GENRE
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
-from movies_etl.index import Index
-from movies_etl.source import Source
-from movies_etl.streams import FILM_WORK, GENRE, Stream
-from movies_etl.throttle import Throttle
+from movies_etl.es.bulk import Item, Outcome, Sender
+from movies_etl.es.index import Index
+from movies_etl.es.throttle import Throttle
+from movies_etl.postgres.source import Source
+from movies_etl.state.cursors import RESERVED_MICROSECONDS, Cursor
+from movies_etl.sync import stream_run
 
 from tests.site import Site, sent
 
@@ -94,7 +95,7 @@ def test_a_document_that_a_dead_task_may_still_change_is_not_believed(
     loaded.assert_equal()
     cursor = cursor_of(loaded, stream.name)
     assert not cursor.open
-    assert cursor.fence > max(item.version for item in late.items)
+    assert cursor.trusted_from > max(item.version for item in late.items)
     versions = loaded.versions()
     assert sent(loaded.run()) == 0
     rename("A", "A")
@@ -237,7 +238,7 @@ def test_versions_do_not_run_away_from_the_clock_when_tasks_die_again_and_again(
         loaded.execute("UPDATE content.film_work SET title = %s, modified = now()", title)
         LateRequest(loaded).run_and_die(monkeypatch)
         ahead = cursor_of(loaded, "film_work").version - loaded.source().version()
-        assert ahead <= LEASE + 100_000
+        assert ahead <= RESERVED_MICROSECONDS + 100_000
     assert "the database's clock is" not in caplog.text.lower()
     loaded.run()
     loaded.assert_equal()
@@ -254,8 +255,8 @@ def test_a_cursor_bounds_every_version_before_it_is_sent(
             return super().__call__(items)
 
     monkeypatch.setattr(stream_run, "Sender", Watching)
-    monkeypatch.setattr(stream_run, "LEASE", 0)
-    monkeypatch.setattr(stream_run, "MOST_READINGS", 0)
+    monkeypatch.setattr(stream_run, "RESERVED_MICROSECONDS", 0)
+    monkeypatch.setattr(stream_run, "MAX_READINGS_AHEAD", 0)
     loaded.configure(page_size=1, senders=1)
     loaded.execute("UPDATE content.film_work SET title = 'New', modified = '2099-01-01'")
     loaded.cursors.saves.clear()
@@ -288,9 +289,9 @@ def test_a_clock_that_steps_back_between_two_tasks_leaves_no_older_document(
     # the genre, above the horizon, for fanned out.
     loaded.configure(horizon_margin=5)
     loaded.execute("UPDATE content.film_work SET title = 'Newest', modified = now()")
-    window = loaded.open()
-    loaded.sync(FILM_WORK, window)
+    context = loaded.open()
+    loaded.sync(FILM_WORK, context)
     loaded.execute("UPDATE content.genre SET name = name || '!', modified = now()")
     set_back(monkeypatch, 3)
-    loaded.sync(GENRE, window)
+    loaded.sync(GENRE, context)
     loaded.assert_equal()

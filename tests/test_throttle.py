@@ -7,7 +7,7 @@ from threading import Event
 
 from hypothesis import given
 from hypothesis import strategies as st
-from movies_etl.throttle import SMALLEST_BODY, Throttle
+from movies_etl.es.throttle import MIN_BODY_BYTES, Throttle
 
 
 def state(throttle: Throttle) -> tuple[int, int]:
@@ -24,7 +24,7 @@ def test_pushing_back_halves_both_down_to_one_request_of_the_smallest_body() -> 
     assert state(throttle) == (2_500_000, 4)
     for _ in range(10):
         throttle.pushed_back()
-    assert state(throttle) == (SMALLEST_BODY, 1)
+    assert state(throttle) == (MIN_BODY_BYTES, 1)
 
 
 def test_a_body_that_is_small_by_setting_does_not_grow_by_pushing_back() -> None:
@@ -53,7 +53,7 @@ def test_neither_leaves_its_bounds(body_bytes: int, senders: int, events: list[s
     throttle = Throttle(body_bytes, senders)
     for event in events:
         getattr(throttle, event)()
-        assert min(SMALLEST_BODY, body_bytes) <= throttle.body_bytes <= body_bytes
+        assert min(MIN_BODY_BYTES, body_bytes) <= throttle.body_bytes <= body_bytes
         assert 1 <= throttle.permits <= senders
 
 

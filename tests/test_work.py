@@ -15,7 +15,7 @@ from typing import Any
 import elastic_transport
 import psycopg
 import pytest
-from movies_etl import batches
+from movies_etl.sync import batches
 
 from benchmarks.catalogue import generate
 from tests.site import Site
@@ -65,7 +65,7 @@ def work(site: Site, monkeypatch: pytest.MonkeyPatch) -> Work:
     work = Work()
     generate(site.dsn, FILMS)
     site.configure(page_size=PAGE, bulk_bytes=BODY)
-    monkeypatch.setattr(batches, "LARGEST_PAGE", PAGE)
+    monkeypatch.setattr(batches, "MAX_PAGE", PAGE)
     monkeypatch.setattr(_CountingCursor, "work", work, raising=False)
     site.reconnect()
     site._reader.cursor_factory = _CountingCursor

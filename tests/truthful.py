@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from movies_etl.cursors import Cursor, Position
+from movies_etl.state.cursors import Cursor, Position
 
 from tests.site import MemoryCursors, Site
 

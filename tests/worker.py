@@ -20,15 +20,15 @@ from typing import Any
 
 import psycopg
 from elasticsearch import Elasticsearch
-from movies_etl.cursors import Cursor
-from movies_etl.dead_letters import DeadLetters
-from movies_etl.horizon import Epoch, Known
-from movies_etl.index import Index
-from movies_etl.init import State, open_window
+from movies_etl.definitions.movies import STREAMS
+from movies_etl.es.dead_letters import DeadLetters
+from movies_etl.es.index import Index
+from movies_etl.postgres.horizon import Epoch, Known
+from movies_etl.postgres.source import Source
 from movies_etl.settings import load_settings
-from movies_etl.source import Source
-from movies_etl.streams import STREAMS
-from movies_etl.sync import Parts, sync
+from movies_etl.state.cursors import Cursor
+from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.run import Resources, sync
 
 ROOT = Path(__file__).parents[1]
 NAME = "movies_etl worker"
@@ -126,16 +126,16 @@ def main(dsn: str, url: str, folder: str) -> None:
         ThreadPoolExecutor(settings.senders) as executor,
     ):
         source = Source(connection, settings.include_dir).prepared()
-        window = open_window(source, client, state, settings)
+        context = prepare_run(source, client, state, settings)
         for stream in STREAMS:
-            parts = Parts(
+            resources = Resources(
                 source=source,
-                index=Index(client, window.index, settings.patience),
+                index=Index(client, context.index, settings.patience),
                 letters=DeadLetters(client, settings.patience),
                 cursors=state.cursors,
                 executor=executor,
             )
-            done = sync(stream, window, parts, settings)
+            done = sync(stream, context, resources, settings)
             print(json.dumps([stream.name, asdict(done)]), flush=True)  # noqa: T201
 
 

@@ -15,7 +15,7 @@ import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import movies_etl.airflow_tasks as program
+import movies_etl.airflow.tasks as program
 
 from benchmarks import unprotected
 from benchmarks.edits import commit
@@ -25,7 +25,7 @@ from local.files import CHECKOUT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from movies_etl.streams import Stream
+    from movies_etl.definitions.definition import Stream
 
 _sync_task = program.sync_task
 

@@ -1,6 +1,8 @@
-"""Movies ETL: keeps an Elasticsearch ``movies`` index equal to a PostgreSQL film catalogue.
+"""Movies ETL: keeps Elasticsearch indices equal to a PostgreSQL film catalogue.
 
-Data flows one way: ``airflow_tasks`` -> ``sync`` -> ``batches`` / ``source`` -> ``documents`` ->
-``loader`` -> ``bulk`` -> ``settlement`` -> ``cursors``; ``stream_run`` leads it. Only the modules
-named ``airflow_*`` import Airflow.
+A room uses only rooms above it in this list; ``postgres`` and ``es`` do not know each other, and
+only ``airflow`` imports Airflow:
+
+``errors``, ``settings``, ``retries``; ``definitions`` (what is synced); ``state`` (what is
+remembered); ``postgres``, ``es``; ``sync`` (the loop); ``airflow``.
 """

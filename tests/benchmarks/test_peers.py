@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
-from movies_etl.index import definition
+from movies_etl.es.index import definition
 from psycopg.rows import dict_row
 
 from benchmarks import ceiling, usual

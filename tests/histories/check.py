@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from movies_etl.dead_letters import INDEX as LETTERS
-from movies_etl.streams import STREAMS
+from movies_etl.definitions.movies import STREAMS
+from movies_etl.es.dead_letters import INDEX as LETTERS
 
 from tests.catalogue import Catalogue
 from tests.histories.operator import Operator

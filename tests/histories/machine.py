@@ -20,8 +20,8 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from movies_etl.settings import Settings
-from movies_etl.settlement import Counters
-from movies_etl.sync import Requests
+from movies_etl.sync.run import RunParams
+from movies_etl.sync.settlement import Counters
 
 from tests.catalogue import Catalogue
 from tests.fresh import FreshDatabase
@@ -232,7 +232,7 @@ class History(RuleBasedStateMachine):
             self._run(Trigger(reload=stream), ())  # type: ignore[arg-type]
         elif kind == "load":
             films = [self.writers.films[which % len(self.writers.films)]]
-            self._run(Trigger(asked=Requests(ids=films, replay=("all",) * (which % 2))), ())
+            self._run(Trigger(asked=RunParams(ids=films, replay=("all",) * (which % 2))), ())
         elif kind == "forget":
             self.program.cursors.texts.pop(stream, None)
         elif kind != "empty":

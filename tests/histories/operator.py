@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from elasticsearch import Elasticsearch
-from movies_etl import index as elastic
-from movies_etl.dead_letters import INDEX as LETTERS
+from movies_etl.es import index as elastic
+from movies_etl.es.dead_letters import INDEX as LETTERS
 from movies_etl.settings import Settings
 
 WAYS = ("delete", "recreate", "move")

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
-from movies_etl import counts, horizon, init, source
+from movies_etl.postgres import horizon, source
+from movies_etl.sync import counts
+from movies_etl.sync import prepare as init
 
 from local.postgres import Postgres
 from tests.faults import Time
@@ -39,8 +41,8 @@ def hurried() -> Iterator[None]:
         stand_in = Time()
         stand_in.install(patch)
         patch.setattr(horizon, "time", stand_in)
-        patch.setattr(init, "LOCK_WAIT", 0.0)
-        patch.setattr(source, "PIECE", 2)
+        patch.setattr(init, "LOCK_WAIT_SECONDS", 0.0)
+        patch.setattr(source, "FETCH_SIZE", 2)
         patch.setattr(counts, "_is_due", lambda *_: True)  # else the time would decide
         yield
 

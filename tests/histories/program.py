@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from movies_etl.counts import compared
-from movies_etl.dead_letters import DeadLetters
+from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.movies import STREAMS
 from movies_etl.errors import MoviesEtlError
-from movies_etl.index import Index
-from movies_etl.init import State, open_window
-from movies_etl.starts import Reload
-from movies_etl.streams import STREAMS, Stream
-from movies_etl.sync import Counters, Parts, Requests, sync
-from movies_etl.window import Window
+from movies_etl.es.dead_letters import DeadLetters
+from movies_etl.es.index import Index
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.counts import compared
+from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.run import Counters, Resources, RunParams, sync
+from movies_etl.sync.starting_points import Reload
 
 from tests.histories.fate import Killed
 from tests.histories.tasks import FatefulCursors, Surroundings, Task
@@ -33,7 +34,7 @@ class Trigger:
     """
 
     reload: Reload = "none"
-    asked: Requests | None = None
+    asked: RunParams | None = None
     retries: int = 0
     threads: bool = False
     at_once: bool = True
@@ -62,40 +63,40 @@ class Program:
         """Do one run; return each stream's counters, None when a task came to no good end."""
         self.runs += 1
 
-        def opened(task: Task) -> Window:
+        def opened(task: Task) -> RunContext:
             state = State(self.cursors, self.horizons)
             settings = self.around.settings
-            return open_window(task.source, task.client, state, settings, trigger.reload)
+            return prepare_run(task.source, task.client, state, settings, trigger.reload)
 
-        window = self._attempts("init", opened, trigger)
-        if window is None:
+        context = self._attempts("init", opened, trigger)
+        if context is None:
             return None
         done = []
         for stream in STREAMS:
-            counters = self._stream(stream, window, trigger)
+            counters = self._stream(stream, context, trigger)
             if counters is None:
                 return None
             done.append(counters)
         return done
 
-    def _stream(self, stream: Stream, window: Window, trigger: Trigger) -> Counters | None:
+    def _stream(self, stream: Stream, context: RunContext, trigger: Trigger) -> Counters | None:
         asked = trigger.asked if stream is STREAMS[0] else None
         counters = Counters()
 
         def synced(task: Task) -> Counters:
             patience = self.around.settings.patience
-            parts = Parts(
+            resources = Resources(
                 source=task.source,
-                index=Index(task.client, window.index, patience),
+                index=Index(task.client, context.index, patience),
                 letters=DeadLetters(task.client, patience),
                 cursors=self.cursors,
                 executor=task.executor,
                 counters=counters,
                 lock_wait=0.0,
             )
-            sync(stream, window, parts, self.around.settings, asked)
+            sync(stream, context, resources, self.around.settings, asked)
             if stream is STREAMS[-1]:
-                compared(window, parts, self.differences)
+                compared(context, resources, self.differences)
             return counters
 
         return self._attempts(stream.name, synced, trigger)

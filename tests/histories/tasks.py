@@ -17,9 +17,9 @@ import elastic_transport
 import psycopg
 from elastic_transport import Urllib3HttpNode
 from elasticsearch import Elasticsearch
-from movies_etl.cursors import Cursor
+from movies_etl.postgres.source import Document, Source
 from movies_etl.settings import Settings
-from movies_etl.source import Document, Source
+from movies_etl.state.cursors import Cursor
 
 from tests.faults import answer_of, refusal
 from tests.histories.fate import Fate, Killed

@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from movies_etl import batches, horizon, init
-from movies_etl.batches import Batch, _Reader
-from movies_etl.cursors import FanOut, LinkPosition, RowPosition
-from movies_etl.loader import Loader
-from movies_etl.starts import Starts
-from movies_etl.stream_run import StreamRun
-from movies_etl.streams import FILM_WORK, GENRE, PERSON
+from movies_etl.definitions.movies import FILM_WORK, GENRE, PERSON
+from movies_etl.postgres import horizon
+from movies_etl.state.cursors import FanOut, LinkPosition, RowPosition
+from movies_etl.sync import batches
+from movies_etl.sync import prepare as init
+from movies_etl.sync.batches import Batch, _Reader
+from movies_etl.sync.loader import Loader
+from movies_etl.sync.starting_points import StartingPoints
+from movies_etl.sync.stream_run import StreamRun
 
 from tests.simulation.client import SimulatedClient
 from tests.simulation.source import SimulatedSource
@@ -66,7 +68,7 @@ def prepared_transactions_are_not_waited_for() -> AbstractContextManager[object]
 @READING.rule("3")
 def no_fence_after_an_unclean_end() -> AbstractContextManager[object]:
     """An equal document is believed although a dead task's request may be under way."""
-    return patched((StreamRun, "_raised_fence", lambda _self, _cursors: 0))
+    return patched((StreamRun, "_trusted_from_version", lambda _self, _cursors: 0))
 
 
 @READING.rule("3-search")
@@ -79,20 +81,20 @@ def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
 
     return patched(
         (SimulatedClient, "mget", broken),
-        (StreamRun, "_raised_fence", lambda _self, _cursors: 0),
+        (StreamRun, "_trusted_from_version", lambda _self, _cursors: 0),
     )
 
 
 @READING.rule("3-deleted")
 def no_fence_for_a_cursor_that_was_deleted() -> AbstractContextManager[object]:
     """A genre or person cursor that is missing is taken for one that had ended cleanly."""
-    beginning = Starts._beginning
+    beginning = StartingPoints._beginning
 
     def broken(self: Any, held: dict[str, Any]) -> Any:
         known = {name: cursor for name, cursor in held.items() if cursor or name == FILM_WORK.name}
         return beginning(self, known)
 
-    return patched((Starts, "_beginning", broken))
+    return patched((StartingPoints, "_beginning", broken))
 
 
 @READING.rule("3-pending")
@@ -120,7 +122,7 @@ def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[
         finish(self)
         if not self.is_first:
             return
-        source, cursors = self._parts.source, self._parts.cursors
+        source, cursors = self._resources.source, self._resources.cursors
         for stream in (GENRE, PERSON):
             cursor = cursors.load(stream.name)
             if cursor is None or stream.links is None:
@@ -137,13 +139,13 @@ def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[
 @READING.rule("5-reload")
 def starts_of_a_reload_before_the_film_cursor() -> AbstractContextManager[object]:
     """A film cursor that counts is put back last: who dies before has skipped what changed."""
-    start_over = Starts._start_over
+    start_over = StartingPoints._start_over
 
     def broken(self: Any, beginning: Any, *, films_count: bool) -> None:
         del films_count
         start_over(self, beginning, films_count=False)
 
-    return patched((Starts, "_start_over", broken))
+    return patched((StartingPoints, "_start_over", broken))
 
 
 @READING.rule("6")
@@ -201,10 +203,13 @@ def page_read_by_its_size_again_on_resume() -> AbstractContextManager[object]:
             for films in self._fan_out(rows, page.after_film):
                 page = page.model_copy(update={"after_film": films[-1]})
                 yield Batch(
-                    films, cursor.moved(fan_out=page), compare=self._compare, once=self._since
+                    films,
+                    cursor.moved(fan_out=page),
+                    skip_unchanged=self._skip_unchanged,
+                    unless_read_since=self._since,
                 )
             cursor = cursor.moved(rows=page.end, fan_out=None)
             yield Batch([], cursor)
         return cursor
 
-    return patched((_Reader, "_settled_fan_out", broken))
+    return patched((_Reader, "_stable_fan_out", broken))

@@ -5,15 +5,18 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from movies_etl import init, lock, stream_run, sync
-from movies_etl.batches import Batch
-from movies_etl.bulk import Item
-from movies_etl.dead_letters import DeadLetters
 from movies_etl.errors import ConfigurationError
-from movies_etl.index import Index
-from movies_etl.settlement import Settlement
-from movies_etl.starts import Starts
-from movies_etl.stream_run import StreamRun
+from movies_etl.es.bulk import Item
+from movies_etl.es.dead_letters import DeadLetters
+from movies_etl.es.index import Index
+from movies_etl.postgres import lock
+from movies_etl.sync import prepare as init
+from movies_etl.sync import run as sync
+from movies_etl.sync import stream_run
+from movies_etl.sync.batches import Batch
+from movies_etl.sync.settlement import Settlement
+from movies_etl.sync.starting_points import StartingPoints
+from movies_etl.sync.stream_run import StreamRun
 
 from tests.simulation.source import SimulatedSource
 from tests.simulation.switches import Switches, patched
@@ -61,7 +64,7 @@ def cursors_without_a_bound_of_versions() -> AbstractContextManager[object]:
 
     def broken(self: Any, cursor: Any) -> None:
         save(self, cursor)
-        name, cursors = self._stream.name, self._parts.cursors
+        name, cursors = self._stream.name, self._resources.cursors
         saved = cursors.load(name)
         cursors.texts[name] = saved.moved(version=self._version).to_json()
 
@@ -121,8 +124,12 @@ def no_lock() -> AbstractContextManager[object]:
 def no_look_at_the_index_identity() -> AbstractContextManager[object]:
     """A cursor counts for whatever index the alias leads to."""
     return patched(
-        (Starts, "_void", lambda _self, _stream, cursor: None if cursor else "there is no cursor"),
-        (sync, "check_window", lambda _window, _parts: None),
+        (
+            StartingPoints,
+            "_void",
+            lambda _self, _stream, cursor: None if cursor else "there is no cursor",
+        ),
+        (sync, "check_context", lambda _context, _resources: None),
         (StreamRun, "_checked", lambda _self, cursor: cursor),
         (init, "_emptied", lambda _films, _source, _index: None),
         (Index, "uuid", lambda _self: "any"),

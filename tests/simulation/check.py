@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from movies_etl.cursors import Cursor, Position
-from movies_etl.dead_letters import INDEX as LETTERS
-from movies_etl.streams import STREAMS
+from movies_etl.definitions.movies import STREAMS
+from movies_etl.es.dead_letters import INDEX as LETTERS
+from movies_etl.state.cursors import Cursor, Position
 
 from tests.simulation.elasticsearch import POISON
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, ROLES

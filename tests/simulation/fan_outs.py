@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.sync import Requests
+from movies_etl.sync.run import RunParams
 
 from tests.simulation.edits import DESCRIPTION, MOST_FILMS
 from tests.simulation.postgres import Film, Link, Named
@@ -20,7 +20,7 @@ def leave_the_page(history: History) -> None:
     table, three = _die_in_a_fan_out(history)
     if not is_locked(history, table, three[0].id):
         write(history, table, three[0]._replace(name=f"{three[0].id} again"))
-    run(history, asked=Requests(page_size=2))
+    run(history, asked=RunParams(page_size=2))
 
 
 def go_on_with_the_page_of_a_newer_run(history: History) -> None:
@@ -54,6 +54,6 @@ def _die_in_a_fan_out(history: History) -> tuple[str, list[Named]]:
     history.note("scenario: the fan-out of %s is killed", table)
     write(history, table, *(row._replace(name=f"{row.id} other") for row in three))
     history.world.now += SETTLED
-    asked = Requests(page_size=2)
+    asked = RunParams(page_size=2)
     die(history, f"saved cursor {table}", history.world.pick((2, 2, 3)), asked)
     return table, three

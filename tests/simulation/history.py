@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from movies_etl.settings import Settings
-from movies_etl.window import Window
+from movies_etl.state.run_context import RunContext
 
 from tests.simulation.check import check
 from tests.simulation.elasticsearch import Node
@@ -100,7 +100,7 @@ class History:
         self.differences = MemoryDifference()
         self.tasks: list[Task] = []
         self.vanished: list[Task] = []
-        self.windows: list[Window] = []
+        self.windows: list[RunContext] = []
         self.runs = 0
         self.farthest = ""
         world.happen = lambda action: happen(self, action)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl import index as elastic
-from movies_etl.cursors import LEASE
-from movies_etl.starts import Reload
-from movies_etl.streams import STREAMS
-from movies_etl.sync import Requests
+from movies_etl.definitions.movies import STREAMS
+from movies_etl.es import index as elastic
+from movies_etl.state.cursors import RESERVED_MICROSECONDS
+from movies_etl.sync.run import RunParams
+from movies_etl.sync.starting_points import Reload
 
 from tests.simulation.runs import clear, run
 from tests.simulation.world import ACTION, MINUTE, SECOND
@@ -24,7 +24,7 @@ def operate(history: History) -> None:
 
 def delete_cursors(history: History, *names: str) -> None:
     """Delete these cursors, else one or all; not while documents are ahead of the clock."""
-    clock = history.world.database_clock + LEASE
+    clock = history.world.database_clock + RESERVED_MICROSECONDS
     for index in history.node.indexes.values():
         if any(held.version > clock for held in index.held.values()):
             return
@@ -91,7 +91,7 @@ def ask_for_films(history: History) -> None:
     ids = history.world.random.sample(films, min(2, len(films)))
     replay = ("all",) if history.world.chance(0.5) else ()
     history.note("ids=%s replay=%s", ids, replay)
-    run(history, asked=Requests(ids=ids, replay=replay))
+    run(history, asked=RunParams(ids=ids, replay=replay))
 
 
 def set_clock(history: History) -> None:

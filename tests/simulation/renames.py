@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.sync import Requests
+from movies_etl.sync.run import RunParams
 
 from tests.simulation.edits import DESCRIPTION
 from tests.simulation.operators import delete_cursors
@@ -70,7 +70,7 @@ def rename_during_the_first_load(history: History) -> None:
             world.doom_at(f"{table}/changed.sql", 1)
 
     world.meanwhile_at("documents.sql", 2, rename)
-    run(history, retries=0, asked=Requests(page_size=2))
+    run(history, retries=0, asked=RunParams(page_size=2))
     world.doom = None
 
 

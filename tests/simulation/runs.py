@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from movies_etl.counts import compared
-from movies_etl.dead_letters import DeadLetters
+from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.movies import STREAMS
 from movies_etl.errors import MoviesEtlError
-from movies_etl.index import Index
-from movies_etl.init import State, open_window
-from movies_etl.settlement import Counters
-from movies_etl.starts import Reload
-from movies_etl.streams import STREAMS, Stream
-from movies_etl.sync import Parts, Requests, sync
-from movies_etl.window import Window
+from movies_etl.es.dead_letters import DeadLetters
+from movies_etl.es.index import Index
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.counts import compared
+from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.run import Resources, RunParams, sync
+from movies_etl.sync.settlement import Counters
+from movies_etl.sync.starting_points import Reload
 
 from tests.simulation.tasks import Task
 from tests.simulation.world import SECOND, Divergence, Killed
@@ -28,7 +29,7 @@ ResultT = TypeVar("ResultT")
 def run(
     history: History,
     reload: Reload = "none",
-    asked: Requests | None = None,
+    asked: RunParams | None = None,
     retries: int | None = None,
 ) -> list[Counters] | None:
     """Do what a run of the DAG does; None when it came to no end."""
@@ -38,8 +39,8 @@ def run(
     if retries is None:
         retries = history.world.random.choice((0, 1, 2))
 
-    def opened(task: Task) -> Window:
-        return open_window(
+    def opened(task: Task) -> RunContext:
+        return prepare_run(
             task.source,
             task.client,  # type: ignore[arg-type]
             State(history.cursors, history.horizons),
@@ -47,13 +48,13 @@ def run(
             reload,
         )
 
-    window = _attempts(history, f"{name} init", None, opened, retries)
-    if window is None:
+    context = _attempts(history, f"{name} init", None, opened, retries)
+    if context is None:
         return None
-    history.farthest = max(history.farthest, window.horizon)
-    history.note("%s: %s", name, window)
-    history.windows.append(window)
-    return _streams(history, name, window, STREAMS, asked=asked, retries=retries)
+    history.farthest = max(history.farthest, context.horizon)
+    history.note("%s: %s", name, context)
+    history.windows.append(context)
+    return _streams(history, name, context, STREAMS, asked=asked, retries=retries)
 
 
 def clean_run(history: History) -> int:
@@ -67,25 +68,25 @@ def clean_run(history: History) -> int:
     return sum(counters.indexed + counters.conflicts for counters in results)
 
 
-def clear(history: History, window: Window, first: str) -> None:
+def clear(history: History, context: RunContext, first: str) -> None:
     """Clear the task of an earlier run, and those behind it: they are done again."""
     names = [stream.name for stream in STREAMS]
-    history.note("cleared task %s of the run with %s", first, window)
-    _streams(history, "cleared", window, STREAMS[names.index(first) :])
+    history.note("cleared task %s of the run with %s", first, context)
+    _streams(history, "cleared", context, STREAMS[names.index(first) :])
 
 
 def _streams(
     history: History,
     name: str,
-    window: Window,
+    context: RunContext,
     streams: Sequence[Stream],
     *,
-    asked: Requests | None = None,
+    asked: RunParams | None = None,
     retries: int = 0,
 ) -> list[Counters] | None:
     done = []
     for stream in streams:
-        counters = _stream(history, name, window, stream, asked=asked, retries=retries)
+        counters = _stream(history, name, context, stream, asked=asked, retries=retries)
         if counters is None:
             return None
         done.append(counters)
@@ -95,43 +96,43 @@ def _streams(
 def _stream(
     history: History,
     name: str,
-    window: Window,
+    context: RunContext,
     stream: Stream,
     *,
-    asked: Requests | None,
+    asked: RunParams | None,
     retries: int,
 ) -> Counters | None:
     counters = Counters()
     settings = history.settings
 
     def synced(task: Task) -> Counters:
-        parts = Parts(
+        resources = Resources(
             source=task.source,
-            index=Index(task.client, window.index, settings.patience),  # type: ignore[arg-type]
+            index=Index(task.client, context.index, settings.patience),  # type: ignore[arg-type]
             letters=DeadLetters(task.client, settings.patience),  # type: ignore[arg-type]
             cursors=history.cursors,
             executor=task.executor,
             counters=counters,
             lock_wait=1.0,
         )
-        whole = asked if asked is None or stream is STREAMS[0] else Requests(asked.page_size)
-        sync(stream, window, parts, settings, whole)
+        whole = asked if asked is None or stream is STREAMS[0] else RunParams(asked.page_size)
+        sync(stream, context, resources, settings, whole)
         if stream is STREAMS[-1]:
-            compared(window, parts, history.differences)
+            compared(context, resources, history.differences)
         return counters
 
-    return _attempts(history, f"{name} {stream.name}", window, synced, retries)
+    return _attempts(history, f"{name} {stream.name}", context, synced, retries)
 
 
 def _attempts(
     history: History,
     name: str,
-    window: Window | None,
+    context: RunContext | None,
     body: Callable[[Task], ResultT],
     retries: int,
 ) -> ResultT | None:
     for _ in range(retries + 1):
-        result = _attempt(history, name, window, body)
+        result = _attempt(history, name, context, body)
         if result is not None:
             return result
         history.world.now += 10 * SECOND
@@ -139,9 +140,9 @@ def _attempts(
 
 
 def _attempt(
-    history: History, name: str, window: Window | None, body: Callable[[Task], ResultT]
+    history: History, name: str, context: RunContext | None, body: Callable[[Task], ResultT]
 ) -> ResultT | None:
-    task = Task(history, name, window)
+    task = Task(history, name, context)
     history.tasks.append(task)
     history.note("%s begins", name)
     vanished = False

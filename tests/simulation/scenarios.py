@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.sync import Requests
+from movies_etl.sync.run import RunParams
 
 from tests.simulation.events import arrive, meet_a_rival
 from tests.simulation.fan_outs import go_on_with_the_page_of_a_newer_run, leave_the_page
@@ -121,7 +121,7 @@ def be_overtaken(history: History) -> None:
         write(history, "film_work", film)
     rest(history)
     history.world.meanwhile_at("documents.sql", 1, lambda: meet_a_rival(history))
-    run(history, asked=Requests(page_size=1))
+    run(history, asked=RunParams(page_size=1))
     history.world.doom = None
 
 

@@ -7,12 +7,12 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from movies_etl.cursors import Position
+from movies_etl.definitions.definition import Feed
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
-from movies_etl.schema import REQUIRED, Columns
+from movies_etl.postgres.schema import REQUIRED, Columns
+from movies_etl.postgres.source import Document, Source
 from movies_etl.settings import Settings
-from movies_etl.source import Document, Source
-from movies_etl.streams import Feed
+from movies_etl.state.cursors import Position
 
 from tests.simulation.documents import document
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, TABLES, Link, Postgres, Row

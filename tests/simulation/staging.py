@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from movies_etl.sync import Requests
+from movies_etl.sync.run import RunParams
 
 from tests.simulation.edits import DESCRIPTION, MOST_FILMS
 from tests.simulation.elasticsearch import POISON
@@ -21,7 +21,7 @@ SETTLED = 12 * SECOND
 """After which what was written lies below the horizon, with nothing open."""
 
 
-def die(history: History, action: str, times: int, asked: Requests | None = None) -> None:
+def die(history: History, action: str, times: int, asked: RunParams | None = None) -> None:
     """Let the task of a run die when it comes to an action for so many times."""
     history.world.doom_at(action, times)
     run(history, retries=0, asked=asked)

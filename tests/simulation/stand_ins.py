@@ -14,13 +14,15 @@ from unittest import mock
 import tenacity
 import tenacity.nap
 import tenacity.wait
-from movies_etl import dead_letters, horizon, init, lock, source, throttle
-from movies_etl import index as elastic
-from movies_etl import sync as loop
-from movies_etl.cursors import Cursor
-from movies_etl.documents import Movie
+from movies_etl.definitions.movies import Movie
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
-from movies_etl.patience import retrying
+from movies_etl.es import dead_letters, throttle
+from movies_etl.es import index as elastic
+from movies_etl.postgres import horizon, lock, source
+from movies_etl.retries import retrying
+from movies_etl.state.cursors import Cursor
+from movies_etl.sync import prepare as init
+from movies_etl.sync import run as loop
 
 from tests.simulation.world import World
 
@@ -103,7 +105,7 @@ def simulated() -> Iterator[None]:
         stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
         one_thread = SimpleNamespace(Condition=_Unlocked)
         stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
-        stack.enter_context(mock.patch.object(init, "LOCK_WAIT", 1.0))
+        stack.enter_context(mock.patch.object(init, "LOCK_WAIT_SECONDS", 1.0))
         for module in (elastic, dead_letters):
             stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
         stack.enter_context(mock.patch.object(init, "missing_indexes", _none_is_missing))

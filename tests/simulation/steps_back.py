@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.sync import Requests
+from movies_etl.sync.run import RunParams
 
 from tests.simulation.events import let_all_go
 from tests.simulation.runs import run
@@ -78,7 +78,7 @@ def die_and_go_back_in_time(history: History) -> None:
 
     # The version of a page is read just before its documents: that of the next is a while later.
     world.meanwhile_at("documents.sql", world.pick((1, 1, 2)), dawdle)
-    run(history, retries=0, asked=Requests(page_size=1))
+    run(history, retries=0, asked=RunParams(page_size=1))
     world.doom = None
     if world.hushed:
         let_all_go(history)

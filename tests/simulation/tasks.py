@@ -7,10 +7,10 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from movies_etl.cursors import Cursor
-from movies_etl.horizon import Epoch, Known
+from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.settings import Settings
-from movies_etl.window import Window
+from movies_etl.state.cursors import Cursor
+from movies_etl.state.run_context import RunContext
 
 from tests.simulation.check import check_cursor
 from tests.simulation.client import SimulatedClient
@@ -111,7 +111,7 @@ class Cursors:
     def save(self, stream: str, cursor: Cursor) -> None:
         self.history.world.step(f"save cursor {stream}")
         task = self.history.tasks[-1] if self.history.tasks else None
-        if task and task.window:
+        if task and task.context:
             check_cursor(self.history, task, stream, cursor)
         text = cursor.to_json()
         self.texts[stream] = text
@@ -139,9 +139,9 @@ class Horizons:
 class Task:
     """One attempt of one task: its session, its client and its senders."""
 
-    def __init__(self, history: History, name: str, window: Window | None) -> None:
+    def __init__(self, history: History, name: str, context: RunContext | None) -> None:
         self.name = name
-        self.window = window
+        self.context = context
         settings: Settings = history.settings
         self.source = SimulatedSource(
             history.postgres, settings, name, privileged=history.privileged

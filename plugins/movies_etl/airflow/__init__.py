@@ -1,0 +1,1 @@
+"""Airflow: connections, Variables, tasks and DAGs. The only room that imports Airflow."""

@@ -1,0 +1,1 @@
+"""WHAT is synced: the only room to enter for a new index."""

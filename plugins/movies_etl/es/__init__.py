@@ -1,0 +1,1 @@
+"""The index: how Elasticsearch is written and asked. Knows nothing of PostgreSQL."""

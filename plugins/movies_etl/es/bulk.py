@@ -1,0 +1,252 @@
+"""Bulk requests: how they are written, when they are sent again, the outcome of every item."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from textwrap import shorten
+from typing import Any, NamedTuple
+
+import elasticsearch
+from elasticsearch.serializer import NdjsonSerializer
+from pydantic_core import to_json
+
+from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
+from movies_etl.es.index import NO_INDEX, OVERLOADED, SERVER_ERROR, Index, translated_errors
+from movies_etl.es.throttle import Throttle
+from movies_etl.retries import retrying
+
+SLOW_REQUEST_SECONDS = 20.0
+"""Seconds that a request may take before it counts as push-back: the next ones are smaller, well
+before they run into the client's time-out."""
+
+MAX_FAILED_ITEMS = 20
+"""Documents of a body that are themselves the cause when Elasticsearch fails on them for as long as
+it is waited for, and took others. Of more, or of all, a broken shard is the cause."""
+
+_NEWER_IS_THERE = 409
+_FORBIDDEN = frozenset({401, 403})
+_TOO_LARGE = 413
+_TOO_MANY = 429
+_VERSION = b',"version":%d,"version_type":"external_gte"}}\n'
+_LONGEST_REASON = 200
+"""Characters that are kept of a reason and of its cause."""
+
+
+class BulkSerializer(NdjsonSerializer):
+    """Sends a body that is written already as it is: the client's own copies it twice."""
+
+    def dumps(self, data: object) -> bytes:
+        """Return what is to be sent."""
+        return data if isinstance(data, bytes) else super().dumps(data)
+
+
+class Item(NamedTuple):
+    """One document on its way.
+
+    :param film: the film's id, and the document's.
+    :param version: external version: microseconds of the database's clock.
+    :param source: the document as JSON without a raw newline.
+    """
+
+    film: str
+    version: int
+    source: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes in a request, those of the line before the document included."""
+        return len(self.source) + len(self.film) + 90
+
+
+class Refusal(NamedTuple):
+    """A document that Elasticsearch will not take, or fails on, whenever it is sent.
+
+    :param reason: Elasticsearch's own words.
+    """
+
+    item: Item
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """What became of the items of one body.
+
+    :param indexed: items that are in the index.
+    :param conflicts: items for which the index has a newer version: settled, too.
+    :param refused: items that were refused for good.
+    :param failed: items on which Elasticsearch failed at the last try.
+    """
+
+    indexed: list[Item] = field(default_factory=list)
+    conflicts: list[Item] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    failed: list[Refusal] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Items of which something became."""
+        settled = len(self.indexed) + len(self.conflicts) + len(self.refused)
+        return settled + len(self.failed)
+
+
+class Sender:
+    """Sends bodies to one index and waits politely for a lost or overloaded Elasticsearch.
+
+    :param index: the concrete index; a request never creates one.
+    :param patience: seconds that one body is tried for, with full jitter between the tries.
+    :param throttle: told when Elasticsearch pushes back.
+    """
+
+    def __init__(self, index: Index, patience: float, throttle: Throttle) -> None:
+        self._index = index
+        self._throttle = throttle
+        self._client = index.client.options(max_retries=0)
+        self._patience = patience
+
+    def __call__(self, items: Sequence[Item]) -> Outcome:
+        """Send items until each is settled.
+
+        :raises IndexUnavailableError: Elasticsearch stayed away for longer than the patience.
+        :raises ConfigurationError: it refuses the request: login, rights, a missing or closed
+            index.
+        """
+        outcome = Outcome()
+        try:
+            self._send_until_settled(items, outcome)
+        except IndexUnavailableError:
+            took_others = outcome.indexed or outcome.conflicts or len(items) == 1
+            if (
+                outcome.size < len(items)
+                or len(outcome.failed) > MAX_FAILED_ITEMS
+                or not took_others
+            ):
+                raise
+            outcome.refused += outcome.failed
+            outcome.failed = []
+        return outcome
+
+    def _send_until_settled(self, items: Sequence[Item], outcome: Outcome) -> None:
+        waiting = list(items)
+        put_off: list[Item] = []
+        for attempt in retrying(self._patience):
+            with attempt:
+                waiting, put_off = put_off + waiting, []
+                outcome.failed = []
+                while waiting:
+                    first = attempt.retry_state.attempt_number == 1
+                    piece = waiting if first else self._fit(waiting)
+                    put_off += self._send_timed(piece, outcome)
+                    waiting = waiting[len(piece) :]
+                if put_off:
+                    self._throttle.pushed_back()
+                    raise IndexUnavailableError(
+                        f"Elasticsearch (connection movies_elasticsearch) is too busy for, or "
+                        f"fails on, {len(put_off)} of {len(items)} documents. It is waited for "
+                        f"MOVIES_ETL_PATIENCE ({self._patience:.0f} s); then the task is retried "
+                        "from the last loaded page."
+                    )
+
+    def _fit(self, items: list[Item]) -> list[Item]:
+        """Return the first items, as many as a body may have by now."""
+        size = 0
+        for count, item in enumerate(items, start=1):
+            size += item.size
+            if size >= self._throttle.body_bytes:
+                return items[:count]
+        return items
+
+    def _send_timed(self, items: list[Item], outcome: Outcome) -> list[Item]:
+        """Send one request and tell the throttle how long it took; return what was put off."""
+        with self._throttle.permit():
+            began = time.monotonic()
+            put_off = self._send(items, outcome)
+            if time.monotonic() - began > SLOW_REQUEST_SECONDS:
+                self._throttle.pushed_back()
+            elif not put_off:
+                self._throttle.taken()
+        return put_off
+
+    def _send(self, items: list[Item], outcome: Outcome) -> list[Item]:
+        """Send one request; return the items to be sent again."""
+        try:
+            with translated_errors():
+                answer = self._client.bulk(
+                    index=self._index.name,
+                    operations=_body(items),  # type: ignore[arg-type]
+                    filter_path="items.*.status,items.*.error.type,items.*.error.reason,"
+                    "items.*.error.caused_by",
+                )
+        except IndexUnavailableError as error:
+            timed_out = isinstance(error.__cause__, elasticsearch.ConnectionTimeout)
+            if timed_out or _status(error) == _TOO_MANY:
+                self._throttle.pushed_back()
+            raise
+        except ConfigurationError as error:
+            if _status(error) == _TOO_LARGE and len(items) > 1:
+                self._throttle.pushed_back()
+                half = len(items) // 2
+                later = self._send(items[:half], outcome)
+                try:
+                    return later + self._send(items[half:], outcome)
+                except IndexUnavailableError:
+                    return later + items[half:]  # the first half is settled
+            if _status(error) == _TOO_LARGE:
+                outcome.refused.append(Refusal(items[0], "the document is too large to be sent"))
+                return []
+            raise
+        return _sort_out(items, [result["index"] for result in answer["items"]], outcome)
+
+
+def _body(items: Sequence[Item]) -> bytes:
+    """Return the body of a bulk request: two lines an item."""
+    pieces: list[bytes] = []
+    for film, version, source in items:
+        pieces += (b'{"index":{"_id":', to_json(film), _VERSION % version, source, b"\n")
+    return b"".join(pieces)
+
+
+def _status(error: MoviesEtlError) -> int | None:
+    cause = error.__cause__
+    return cause.meta.status if isinstance(cause, elasticsearch.ApiError) else None
+
+
+def _sort_out(
+    items: Sequence[Item], results: Sequence[dict[str, Any]], outcome: Outcome
+) -> list[Item]:
+    """Add each item's result to the outcome; return the items to be sent again."""
+    later = []
+    for item, result in zip(items, results, strict=True):
+        status = result["status"]
+        if status < 300:
+            outcome.indexed.append(item)
+        elif status == _NEWER_IS_THERE:
+            outcome.conflicts.append(item)
+        elif status in OVERLOADED:
+            later.append(item)
+        elif status >= SERVER_ERROR:
+            later.append(item)
+            outcome.failed.append(Refusal(item, _reason(result["error"])))
+        elif result["error"]["type"] in NO_INDEX:
+            raise ConfigurationError(
+                "The index vanished or was closed while it was written to: "
+                f"{_reason(result['error'])}. Open it if it is closed; the next run looks for "
+                "alias movies again."
+            )
+        elif status in _FORBIDDEN:  # a write block, or a right that is missing: no film's fault
+            raise ConfigurationError(
+                f"Elasticsearch (connection movies_elasticsearch) forbids writing: "
+                f"{_reason(result['error'])}. Lift the index's write block or mend the role's "
+                "rights on movies*; the next run goes on from the last loaded page."
+            )
+        else:
+            outcome.refused.append(Refusal(item, _reason(result["error"])))
+    return later
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """Return Elasticsearch's words; a value that it quotes whole may have a megabyte."""
+    said = (error["reason"] or error["type"], (error.get("caused_by") or {}).get("reason"))
+    return ": ".join(shorten(part, _LONGEST_REASON, placeholder="...") for part in said if part)

@@ -1,0 +1,1 @@
+"""The catalogue: how PostgreSQL is read. Knows nothing of Elasticsearch."""

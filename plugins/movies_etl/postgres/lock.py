@@ -1,0 +1,77 @@
+"""One writer an index: an advisory lock in PostgreSQL, held for as long as the task's session.
+
+Versions keep an older reading from overwriting a newer one only while readings do not overlap, so
+two tasks must not load into one index at once: a second run, a cleared old task, or
+``airflow tasks test`` beside a running one. The lock lives on the primary, in the session that
+reads the catalogue: who loses the session loses the lock, and whoever takes it reads after them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from typing import NamedTuple, Protocol
+
+from movies_etl.errors import WriterBusyError
+
+log = logging.getLogger(__name__)
+
+LOCK_POLL_SECONDS = 0.5
+"""Seconds between two looks at a lock that is taken."""
+
+
+class LockHolder(NamedTuple):
+    """The session that holds the lock.
+
+    :param application: what it calls itself; None when this role may not see it.
+    """
+
+    pid: int
+    role: str | None
+    application: str | None
+    address: str | None
+    since: str | None
+
+    def __str__(self) -> str:
+        name = self.application or "a session that this role may not look into"
+        place = f" from {self.address}" if self.address else ""
+        since = f", since {self.since}" if self.since else ""
+        return f"{name} (pid {self.pid}, role {self.role}{place}{since})"
+
+
+class Lockable(Protocol):
+    """A session that can hold the lock."""
+
+    def lock(self, key: int) -> bool:
+        """Take the lock if it is free."""
+
+    def lock_holder(self, key: int) -> LockHolder | None:
+        """Return who holds it, None when nobody does."""
+
+
+def key_of(uuid: str) -> int:
+    """Return the lock's key for an index: 64 bits of a digest of its uuid, with sign."""
+    digest = hashlib.sha256(f"movies_etl {uuid}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def take(session: Lockable, uuid: str, wait: float) -> None:
+    """Take the lock of an index for the rest of the session.
+
+    :param uuid: the concrete index's.
+    :param wait: seconds to wait for another writer to end.
+    :raises WriterBusyError: another session holds it; says which.
+    """
+    key = key_of(uuid)
+    deadline = time.monotonic() + wait
+    while not session.lock(key):
+        holder = session.lock_holder(key)
+        if time.monotonic() >= deadline:
+            raise WriterBusyError(
+                f"Another task writes to this index: {holder or 'it ended just now'}. This "
+                "attempt changed nothing. Wait for it to end, or stop it; a worker that vanished "
+                "is let go within two minutes."
+            )
+        log.info("Waiting for another writer: %s", holder)
+        time.sleep(LOCK_POLL_SECONDS)

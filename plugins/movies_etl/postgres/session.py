@@ -1,0 +1,64 @@
+"""The session with PostgreSQL: an answer is waited for, but not without end.
+
+A server whose machine is lost is noticed by TCP. One that stands still while its machine goes on
+(a stopped process, a disk that never answers) is not: its kernel confirms whatever is sent to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import psycopg
+
+MAX_ANSWER_SECONDS = 600.0
+"""Seconds within which PostgreSQL answers a statement; a page takes less, and after one
+that took long pages become smaller."""
+
+CANCEL_SECONDS = 5.0
+"""Seconds to wait for a statement to be cancelled."""
+
+AnswerT = TypeVar("AnswerT")
+
+
+class NoAnswerError(psycopg.OperationalError):
+    """PostgreSQL took too long to answer."""
+
+
+class Session(psycopg.Connection[Any]):
+    """A connection that is closed when a statement has no answer in time."""
+
+    def wait(
+        self,
+        gen: Generator[Any, Any, AnswerT],
+        *arguments: Any,  # noqa: ANN401 - the driver's own, from version to version
+        **named: Any,  # noqa: ANN401
+    ) -> AnswerT:
+        """Wait for what the driver asks; it looks around several times a second.
+
+        :raises NoAnswerError: it did not come in time; it is cancelled and the session closed.
+        """
+        try:
+            return super().wait(_in_time(gen), *arguments, **named)
+        except NoAnswerError:
+            with suppress(psycopg.Error):  # else it would go on, and keep the session's locks
+                self.cancel_safe(timeout=CANCEL_SECONDS)
+            self.close()
+            raise
+
+
+def _in_time(answer: Generator[Any, Any, AnswerT]) -> Generator[Any, Any, AnswerT]:
+    deadline = time.monotonic() + MAX_ANSWER_SECONDS
+    try:
+        wanted = next(answer)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() >= deadline:
+                msg = f"no answer within {MAX_ANSWER_SECONDS:.0f} s"
+                raise NoAnswerError(msg)
+            wanted = answer.send(ready)
+    except StopIteration as end:
+        answered: AnswerT = end.value
+        return answered

@@ -1,0 +1,37 @@
+"""One way to wait for a server: exponential back-off with full jitter, up to a limit."""
+
+from __future__ import annotations
+
+import logging
+
+import tenacity
+
+from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
+
+log = logging.getLogger(__name__)
+
+MAX_PAUSE_SECONDS = 15.0
+
+
+def retrying(seconds: float) -> tenacity.Retrying:
+    """Try again while a server is unavailable; the last error is raised when time is up.
+
+    :param seconds: for how long tries begin.
+    """
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type((IndexUnavailableError, SourceUnavailableError)),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=MAX_PAUSE_SECONDS),
+        stop=tenacity.stop_before_delay(seconds),
+        before_sleep=_say,
+        reraise=True,
+    )
+
+
+def _say(state: tenacity.RetryCallState) -> None:
+    if state.outcome and state.next_action:
+        log.warning(
+            "Try %d again in %.1f s: %s",
+            state.attempt_number,
+            state.next_action.sleep,
+            state.outcome.exception(),
+        )

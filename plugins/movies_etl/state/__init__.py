@@ -1,0 +1,1 @@
+"""WHAT is remembered between runs and tasks."""

@@ -1,0 +1,187 @@
+"""Where a stream stands, and where that is kept between runs.
+
+A cursor is one JSON value a stream. It holds only positions that were read from a row (or none:
+the beginning): a stream that finds nothing does not follow the clock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Protocol, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from movies_etl.errors import ConfigurationError
+
+_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def _of_the_calendar(stamp: str) -> str:
+    """Refuse a day or an hour that there is not; PostgreSQL's years go beyond Python's."""
+    year, _, rest = stamp.partition("-")
+    datetime.fromisoformat(f"{2000 + int(year) % 400}-{rest}")  # the calendar repeats
+    return stamp
+
+
+Stamp = Annotated[
+    str,
+    Field(pattern=r"^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d(:\d\d)?$"),
+    AfterValidator(_of_the_calendar),
+]
+"""A time as ISO 8601 text: six fractional digits and the zone. In a cursor over a column without
+time zone it is the column's own wall time with its offset, which PostgreSQL ignores when it
+compares in the column's type."""
+
+
+RESERVED_MICROSECONDS = 60_000_000
+"""Microseconds for which a task may send versions before it has to save its cursor again."""
+
+
+class Position(BaseModel):
+    """A row's place in its feed: its stamp, then its id."""
+
+    model_config = _MODEL
+
+    stamp: Stamp
+    id: str
+
+    @classmethod
+    def at(cls, other: Position) -> Self:
+        """Return the same place as a position of this kind."""
+        return cls(stamp=other.stamp, id=other.id)
+
+
+class RowPosition(Position):
+    """A position in a table ordered by ``modified``."""
+
+    stamp: Stamp = Field(alias="modified")
+
+
+class LinkPosition(Position):
+    """A position in a link table ordered by ``created``."""
+
+    stamp: Stamp = Field(alias="created")
+
+
+class Database(BaseModel):
+    """Which database a cursor was read from.
+
+    :param system_identifier: the cluster's, None where the role may not read it.
+    :param timeline: the cluster's: it rises when a server is promoted or restored.
+    """
+
+    model_config = _MODEL
+
+    name: str
+    system_identifier: str | None = None
+    timeline: int | None = None
+
+    def same_as(self, other: Database) -> bool:
+        """Whether both are one database, as far as can be told."""
+        known = self.system_identifier and other.system_identifier
+        return self.name == other.name and (
+            not known or self.system_identifier == other.system_identifier
+        )
+
+
+class FanOut(BaseModel):
+    """How far the films of one page of changed rows have been loaded.
+
+    The page is named by both bounds: read again by them it holds what has not changed since, and
+    who left it has a later ``modified`` and comes again.
+
+    :param start: the last row before the page; None is the beginning.
+    :param end: the last row of the page.
+    :param after_film: the last film that was loaded; None when the first page of films was not.
+    :param since: the first version of the run that began the page: a document of that version or a
+        later one was read after these rows had changed.
+    """
+
+    # In full: mypy's plugin follows no name, and this model is made with its fields' own names.
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    start: RowPosition | None = Field(alias="from")
+    end: RowPosition = Field(alias="to")
+    after_film: str | None
+    since: int = 0
+
+
+class SentRow(BaseModel):
+    """A row above the horizon whose films were loaded: the same xmin is the same row version."""
+
+    model_config = _MODEL
+
+    id: str
+    xmin: str
+
+
+class Cursor(BaseModel):
+    """Where one stream stands.
+
+    :param index: uuid of the concrete index that the loaded documents are in.
+    :param database: the database that they were read from.
+    :param rows: the last row that is loaded with everything below it; None is the beginning.
+    :param links: the same for the link table (genre and person).
+    :param fan_out: progress inside the page after ``rows``.
+    :param tail: rows above the horizon that were fanned out.
+    :param horizon: the horizon of the last run that came to the end of the stream; None while the
+        first load is under way.
+    :param version: the greatest document version sent (microseconds of the database's clock);
+        while ``open`` a bound that no version passes: whoever comes after begins above it.
+    :param open: a task has sent documents and has not ended cleanly since.
+    :param fence: a document of a lower version may be about to change under us, by a request of a
+        task that died: it is sent again rather than believed (0: there was no such end).
+    """
+
+    model_config = _MODEL
+
+    index: str
+    database: Database
+    rows: RowPosition | None = None
+    links: LinkPosition | None = None
+    fan_out: FanOut | None = None
+    tail: tuple[SentRow, ...] = ()
+    horizon: Stamp | None = None
+    version: int = 0
+    open: bool = False
+    trusted_from: int = Field(default=0, alias="fence")
+
+    def moved(self, **changes: object) -> Self:
+        """Return a copy with these fields changed; unlike ``model_copy`` it is validated."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_validate(fields | changes)
+
+    def to_json(self) -> str:
+        """Write the cursor as the text of its Variable."""
+        return self.model_dump_json(by_alias=True, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str) -> Self:
+        """Read a cursor.
+
+        :param where: the Variable that holds the text, for the message.
+        :raises ConfigurationError: the text is not a cursor.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the value"
+            raise ConfigurationError(
+                f"Variable {where} is not a valid cursor ({field}: {first['msg']}). Mend it in "
+                "Admin -> Variables, or delete it: a missing film_work cursor loads everything "
+                "again, a missing genre or person cursor its stream from the beginning."
+            ) from error
+
+
+class CursorStore(Protocol):
+    """Keeps one cursor a stream."""
+
+    def load(self, stream: str) -> Cursor | None:
+        """Return the stream's cursor, None when there is none.
+
+        An unreachable store is an error, never None: absence would load everything again.
+        """
+
+    def save(self, stream: str, cursor: Cursor) -> None:
+        """Keep the stream's cursor in place of the one before."""

@@ -1,0 +1,31 @@
+"""What a run reads and where it writes: decided once, by ``init``, for all of its tasks."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from movies_etl.state.cursors import Database, Stamp
+
+
+class RunContext(BaseModel):
+    """One run's bounds, handed from ``init`` to the tasks as JSON.
+
+    :param index: the concrete index.
+    :param uuid: its uuid: the alias must still lead to it when a task begins.
+    :param database: the database that is read.
+    :param m2m_start: the database's time before anything was read.
+    :param horizon: below it rows are settled: a cursor may pass them.
+    :param held_by: what keeps the horizon more than a minute behind; None when nothing does.
+    :param version: the version of the earliest document of this run: the database's clock, or the
+        next one above all that may have been sent where the clock is behind those.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    index: str
+    uuid: str
+    database: Database
+    m2m_start: Stamp
+    horizon: Stamp
+    held_by: str | None = None
+    version: int

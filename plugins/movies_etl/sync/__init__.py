@@ -1,0 +1,1 @@
+"""The loop: from changed rows to a saved cursor."""

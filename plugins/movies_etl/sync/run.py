@@ -1,0 +1,122 @@
+"""The loop: what changed is read, built whole, compared, sent, settled, and only then remembered.
+
+``sync`` runs one stream of one run:
+
+1. ``batches`` pages through the stream's changes and leads them to films;
+2. films that this run has loaded already are left out;
+3. ``Source.documents`` builds each film's whole document from its present state;
+4. ``Movie`` validates it; a document that the index has already is left out;
+5. ``Loader`` sends it, with the database's clock before the reading as its version, so an older
+   reading never overwrites a newer one; before a version is sent, the cursor says that it may be;
+6. when every document of a page is settled (indexed, beaten by a newer one, or parked as a dead
+   letter) the page's cursor is saved.
+
+A crash between any two steps repeats a page and changes nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass
+
+from movies_etl.definitions.definition import Stream
+from movies_etl.errors import ConfigurationError
+from movies_etl.es.index import live
+from movies_etl.postgres import lock
+from movies_etl.settings import Settings
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.batches import Batch, batches
+from movies_etl.sync.settlement import Counters
+from movies_etl.sync.stream_run import Resources, StreamRun
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunParams:
+    """What somebody asked for in the trigger form.
+
+    :param page_size: rows a page; None takes the setting.
+    :param ids: films to be loaded whatever the index has of them.
+    :param replay: films whose dead letters are tried again; ``all`` for every one.
+    """
+
+    page_size: int | None = None
+    ids: Sequence[str] = ()
+    replay: Sequence[str] = ()
+
+
+def sync(
+    stream: Stream,
+    context: RunContext,
+    resources: Resources,
+    settings: Settings,
+    asked: RunParams | None = None,
+) -> Counters:
+    """Load everything that changed in one stream, and move its cursor.
+
+    :param context: what ``init`` decided for this run.
+    :returns: what was done; also when nothing changed.
+    :raises MoviesEtlError: the cursor stands at the last settled page; see ``errors``.
+    """
+    asked = asked or RunParams()
+    counters = resources.counters
+    page_size = asked.page_size or settings.page_size
+    lock.take(resources.source, context.uuid, wait=resources.lock_wait)
+    check_context(context, resources)
+    run = StreamRun(stream, context, resources, settings)
+
+    for films in _asked_for(asked, run.films_with_letter, page_size):
+        run.load(Batch(films, skip_unchanged=False))
+    for batch in batches(stream, run.cursor, resources.source, context, page_size):
+        if run.load(batch) and counters.pages:
+            _log_page(stream, counters)
+    run.finish()
+
+    counters.tick()
+    log.info("%s is done: %s", stream.name, asdict(counters))
+    return counters
+
+
+def check_context(context: RunContext, resources: Resources) -> None:
+    """Refuse to write when the alias or the connection has left what the run began with.
+
+    :raises ConfigurationError: one leads elsewhere; the next run finds out where.
+    """
+    database = resources.source.database()
+    if not database.same_as(context.database):
+        raise ConfigurationError(
+            f"Connection movies_postgres leads to database {database.name}, but this run began "
+            f"with another ({context.database.name}). This attempt wrote nothing; "
+            "trigger a new run."
+        )
+    index = live(resources.index.client, resources.index.patience)
+    if index is None or index.name != context.index or index.uuid() != context.uuid:
+        found = f"leads to {index.name}" if index else "is gone"
+        raise ConfigurationError(
+            f"Alias movies {found}, but this run began with index {context.index}. This attempt "
+            "wrote nothing; trigger a new run (clearing this task alone would fail again)."
+        )
+
+
+def _asked_for(asked: RunParams, letters: AbstractSet[str], page_size: int) -> Iterator[list[str]]:
+    """Yield the films that somebody asked for, a page at a time."""
+    replayed = letters if "all" in asked.replay else asked.replay
+    films = list(dict.fromkeys([*asked.ids, *sorted(replayed)]))
+    for start in range(0, len(films), page_size):
+        yield films[start : start + page_size]
+
+
+def _log_page(stream: Stream, done: Counters) -> None:
+    done.tick()
+    log.info(
+        "%s: page %d, %d films read, %d indexed, %d unchanged (%.0f films/s)",
+        stream.name,
+        done.pages,
+        done.read,
+        done.indexed,
+        done.unchanged,
+        done.read / max(done.seconds, 1e-3),
+    )
