@@ -8,7 +8,6 @@ whether it has errors. It ends, as the sync does, with a refresh.
 from __future__ import annotations
 
 import http.client
-import json
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.es.admin import described
 from movies_etl.postgres.source import Source
+from movies_etl.settings import Settings
 
 from local.files import CHECKOUT
 from local.rest import call
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 BODY = 5_000_000
 SENDERS = 2
 INDEX = "ceiling"
-DEFINITION = CHECKOUT / "include" / "elasticsearch" / "movies.json"
+DEFINITION = described(MOVIES, CHECKOUT / "include")
 _PAGE = 5_000
 
 
@@ -102,7 +104,7 @@ def measure(port: int, bodies: Bodies, meter: Meter) -> Ceiling:
     """
     url = f"http://127.0.0.1:{port}/{INDEX}"
     call("DELETE", f"{url}?ignore_unavailable=true", seconds=60)
-    call("PUT", url, json.loads(DEFINITION.read_text()), seconds=60)
+    call("PUT", url, DEFINITION, seconds=60)
     before = meter.read()
     with _Connections(port) as send, ThreadPoolExecutor(SENDERS) as senders:
         for answer in senders.map(send, bodies.files):
@@ -158,11 +160,11 @@ def _documents(dsn: str) -> Iterator[tuple[str, bytes]]:
                 "SELECT id::text FROM content.film_work ORDER BY modified, id"
             )
         ]
-        source = Source(connection, CHECKOUT / "include").prepared()
+        source = Source.opened(connection, MOVIES, Settings(include_dir=CHECKOUT / "include"))
         for at in range(0, len(ids), _PAGE):
             page = ids[at : at + _PAGE]
             _version, pieces = source.documents(page)
-            documents = {document.film: document.text for piece in pieces for document in piece}
+            documents = {document.id: document.text for piece in pieces for document in piece}
             for film in page:
                 yield film, documents[film]
 

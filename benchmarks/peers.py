@@ -92,7 +92,7 @@ def _ours(servers: Servers, films: int) -> Load:
 def _usual(servers: Servers, films: int) -> Load:
     url = servers.elasticsearch.url
     call("DELETE", f"{url}/{USUAL}?ignore_unavailable=true", seconds=60)
-    call("PUT", f"{url}/{USUAL}", json.loads(ceiling.DEFINITION.read_text()), seconds=60)
+    call("PUT", f"{url}/{USUAL}", ceiling.DEFINITION, seconds=60)
     state = FOLDER / "usual.json"
     state.unlink(missing_ok=True)
     before = servers.meter.read()

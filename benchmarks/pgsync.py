@@ -8,7 +8,7 @@ same settings, the same analyzer, and as many nested documents, but fewer text f
 
 from __future__ import annotations
 
-import json
+import copy
 import os
 import shutil
 import subprocess
@@ -120,7 +120,7 @@ def normal(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _create_index(port: int) -> None:
-    definition = json.loads(ceiling.DEFINITION.read_text())
+    definition = copy.deepcopy(ceiling.DEFINITION)
     ours = definition["mappings"]["properties"]
     person = ours["actors"]["properties"]
     definition["mappings"] = {

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from movies_etl.es import bulk
-from movies_etl.postgres import lock, source
+from movies_etl.postgres import lock, queries, server
 from movies_etl.sync import settlement
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 CHECKSUM = b"('x' || left(md5(body), 16))::bit(64)::bigint::text"
 
 
-def _query_without_checksum(file: Path) -> bytes:
-    text = file.read_bytes()
+_filled = queries.filled
+
+
+def _query_without_checksum(file: Path, names: queries.Names) -> bytes:
+    text = _filled(file, names)
     if file.name == "documents.sql":
         if CHECKSUM not in text:
             msg = f"{file} makes no checksum like {CHECKSUM.decode()} any more"
@@ -31,10 +34,10 @@ def _query_without_checksum(file: Path) -> bytes:
     return text
 
 
-def _send(sender: Any, items: Sequence[bulk.Item], outcome: bulk.Outcome) -> list[bulk.Item]:  # noqa: ANN401 - its private resources
+def _send(sender: Any, items: Sequence[bulk.Item], outcome: bulk.Outcome) -> list[bulk.Item]:  # noqa: ANN401 - its private parts
     lines: list[bytes] = []
     for item in items:
-        lines += (b'{"index":{"_id":"%s"}}\n' % item.film.encode(), item.source, b"\n")
+        lines += (b'{"index":{"_id":"%s"}}\n' % item.id.encode(), item.source, b"\n")
     answer = sender._client.bulk(  # noqa: SLF001
         index=sender._index.name,  # noqa: SLF001
         operations=b"".join(lines),
@@ -52,8 +55,8 @@ def _settle(self: settlement.Settlement, outcome: bulk.Outcome) -> None:
 
 
 SUBSTITUTES: tuple[tuple[object, str, object], ...] = (
-    (source, "_query", _query_without_checksum),
-    (source.Source, "version", lambda _: time.time_ns() // 1000),
+    (queries, "filled", _query_without_checksum),
+    (server.Server, "clock", lambda _: time.time_ns() // 1000),
     (bulk.Sender, "_send", _send),
     (settlement.Settlement, "settle", _settle),
     (lock, "take", lambda *_, **__: None),

@@ -10,16 +10,18 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch as Client
 from hypothesis import settings
-from movies_etl.es.index import Index, create, definition, forbid_automatic_creation
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.es import admin
+from movies_etl.es.index import Index
 from movies_etl.settings import Settings
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
-from tests.catalogue import Catalogue
-from tests.faults import Time
-from tests.fresh import FreshDatabase
-from tests.servers import ROOT, TEMPLATE, free_port, running_elasticsearch, running_postgres
-from tests.site import Site
+from tests.support.catalogue import Catalogue
+from tests.support.faults import Time
+from tests.support.fresh import FreshDatabase
+from tests.support.servers import ROOT, TEMPLATE, free_port, running_elasticsearch, running_postgres
+from tests.support.site import Site
 
 __all__ = ["ROOT", "TEMPLATE", "free_port"]
 
@@ -67,8 +69,9 @@ def client(elasticsearch_node: Elasticsearch) -> Iterator[Client]:
 @pytest.fixture
 def index(client: Client) -> Index:
     """An empty index behind the alias, as ``init`` makes it."""
-    forbid_automatic_creation(client)
-    return create(client, "movies-20260101000000", definition(Settings().include_dir))
+    admin.forbid_automatic_creation(client, MOVIES)
+    described = admin.described(MOVIES, Settings().include_dir)
+    return admin.create(client, MOVIES, "movies-20260101000000", described)
 
 
 @pytest.fixture

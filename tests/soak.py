@@ -18,11 +18,11 @@ import traceback
 from collections import Counter
 from contextlib import ExitStack
 
-from tests.fresh import FreshDatabase
 from tests.histories.machine import Servers, Tally
 from tests.histories.play import play, servers
-from tests.servers import ROOT, TEMPLATE, running_elasticsearch, running_postgres
 from tests.simulation.breaks import BREAKS
+from tests.support.fresh import FreshDatabase
+from tests.support.servers import ROOT, TEMPLATE, running_elasticsearch, running_postgres
 
 DATA = ROOT / ".local" / "soak"
 SIMULATED = 100_000

@@ -8,14 +8,15 @@ from typing import Any
 import elastic_transport
 import pytest
 from elasticsearch import Elasticsearch
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es import bulk
 from movies_etl.es.bulk import MAX_FAILED_ITEMS, Item, Outcome, Refusal, Sender
 from movies_etl.es.index import Index
 from movies_etl.es.throttle import Throttle
 
-from tests.faults import Fault, Faults, Time, each_item, refusal, too_large
-from tests.samples import films, item
+from tests.support.faults import Fault, Faults, Time, each_item, refusal, too_large
+from tests.support.samples import films, item
 
 LATE = 2_000_000_000_000_000
 
@@ -126,7 +127,7 @@ def faulty(index: Index) -> Callable[..., tuple[Index, Faults]]:
 
     def meet(*faults: Fault, forever: Fault | None = None) -> tuple[Index, Faults]:
         trouble = Faults(*faults, forever=forever)
-        return Index(trouble.client(node.base_url), index.name), trouble
+        return Index(trouble.client(node.base_url), MOVIES, index.name), trouble
 
     return meet
 
@@ -261,8 +262,8 @@ def test_a_body_that_is_too_large_is_sent_in_parts(faulty: Faulty, waits: Time) 
     items = [item(f"film {number}") for number in range(9)]
     index, faults = faulty(forever=too_large(1000))
     outcome = sender(index, patience=60)(items)
-    assert sorted(films(outcome.indexed)) == [one.film for one in items]
-    assert index.stored([one.film for one in items]).keys() == {one.film for one in items}
+    assert sorted(films(outcome.indexed)) == [one.id for one in items]
+    assert index.stored([one.id for one in items]).keys() == {one.id for one in items}
     assert waits.slept == []
     assert len(faults.requests) < 20
 
@@ -273,7 +274,7 @@ def test_what_was_indexed_before_elasticsearch_went_away_is_not_counted_again(
     items = [item(f"film {number}") for number in range(4)]
     index, faults = faulty(refusal(413), None, refusal(503))
     outcome = sender(index, patience=60)(items)
-    assert films(outcome.indexed) == [one.film for one in items]
+    assert films(outcome.indexed) == [one.id for one in items]
     assert [body.count(b'{"index":') for _, body in faults.requests] == [4, 2, 2, 2]
     assert len(waits.slept) == 1
 
@@ -292,7 +293,7 @@ def test_a_body_that_timed_out_is_sent_again_in_smaller_parts(faulty: Faulty, wa
     items = [item(f"film {number}", description="x" * 50_000) for number in range(8)]
     index, faults = faulty(elastic_transport.ConnectionTimeout("timed out"))
     outcome = Sender(index, 60, Throttle(400_000, 2))(items)
-    assert films(outcome.indexed) == [one.film for one in items]
+    assert films(outcome.indexed) == [one.id for one in items]
     sent = [body.count(b'{"index":') for _, body in faults.requests]
     assert sent[0] == 8
     assert sum(sent[1:]) == 8
@@ -306,8 +307,8 @@ def test_a_part_that_is_put_off_does_not_lose_the_others(faulty: Faulty, waits: 
     timed_out = elastic_transport.ConnectionTimeout("timed out")
     index, _faults = faulty(timed_out, each_item(429, full), timed_out, None, refusal(503))
     outcome = Sender(index, 60, Throttle(400_000, 2))(items)
-    assert sorted(films(outcome.indexed)) == [one.film for one in items]
-    assert index.stored([one.film for one in items]).keys() == {one.film for one in items}
+    assert sorted(films(outcome.indexed)) == [one.id for one in items]
+    assert index.stored([one.id for one in items]).keys() == {one.id for one in items}
     assert len(waits.slept) == 3
 
 

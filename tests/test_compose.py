@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from movies_etl.settings import PREFIX, Settings
+from movies_etl.settings import PREFIX, Settings, variable
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -255,7 +255,7 @@ def test_settings_are_passed_through_with_their_defaults(monkeypatch: pytest.Mon
         for key, value in environment("airflow-scheduler", {}).items()
         if key.startswith(PREFIX)
     }
-    assert {key.removeprefix(PREFIX).lower() for key in passed} == set(Settings.model_fields)
+    assert passed.keys() == {variable(name) for name in Settings.model_fields}
     for key, value in passed.items():
         monkeypatch.setenv(key, value)
     include_dir = Path("/opt/airflow/include")

@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from movies_etl.definitions.movies import STREAMS
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.state.cursors import Database
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync import counts
@@ -14,8 +14,8 @@ from movies_etl.sync.counts import Comparison
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
-from tests.site import Site
-from tests.tasks import Tasks
+from tests.support.site import Site
+from tests.support.tasks import Tasks
 
 is_due = counts._is_due
 
@@ -48,8 +48,8 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 def run_while_films_arrive(tasks: Tasks, site: Site, films: int) -> int:
     """Do a run before whose comparison films are added; return its difference."""
     context = tasks.init()
-    for stream in STREAMS:
-        if stream is STREAMS[-1]:
+    for stream in MOVIES.streams:
+        if stream is MOVIES.streams[-1]:
             for _ in range(films):
                 site.add_film("Just arrived", modified="now()")
         result = tasks.sync(stream, context)

@@ -12,7 +12,7 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.state.cursors import (
     Cursor,
     Database,
-    FanOut,
+    FanOutProgress,
     LinkPosition,
     Position,
     RowPosition,
@@ -26,7 +26,9 @@ FULL = Cursor(
     database=Database(name="movies", system_identifier="7", timeline=1),
     rows=RowPosition(stamp=STAMP, id="g1"),
     links=LinkPosition(stamp="2026-01-02T03:04:05.000000+00:00", id="l1"),
-    fan_out=FanOut(start=None, end=RowPosition(stamp=STAMP, id="g2"), after_film="f1", since=7),
+    fan_out=FanOutProgress(
+        start=None, end=RowPosition(stamp=STAMP, id="g2"), after_root="f1", since=7
+    ),
     tail=(SentRow(id="g9", xmin="771"),),
     horizon="2026-10-25T00:30:00.123456+00:00",
     version=1_700_000_000_000_000,
@@ -44,7 +46,7 @@ ids = st.text(min_size=1)
 row_positions = st.builds(lambda at, key: RowPosition(stamp=at, id=key), stamps, ids)
 link_positions = st.builds(lambda at, key: LinkPosition(stamp=at, id=key), stamps, ids)
 fan_outs = st.builds(
-    lambda start, end, film: FanOut(start=start, end=end, after_film=film),
+    lambda start, end, film: FanOutProgress(start=start, end=end, after_root=film),
     st.none() | row_positions,
     row_positions,
     st.none() | ids,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es import dead_letters
+from movies_etl.es.admin import forbid_automatic_creation
 from movies_etl.es.dead_letters import (
-    INDEX,
     MAX_DOCUMENT_BYTES,
     MAX_REQUEST_BYTES,
     DeadLetters,
@@ -16,9 +17,8 @@ from movies_etl.es.dead_letters import (
     Parked,
     kept,
 )
-from movies_etl.es.index import forbid_automatic_creation
 
-from tests.faults import Faults, too_large
+from tests.support.faults import Faults, too_large
 
 FIRST = "2026-01-01T00:00:00.000001+00:00"
 LATER = "2026-01-02T00:00:00.000002+00:00"
@@ -26,7 +26,7 @@ LATER = "2026-01-02T00:00:00.000002+00:00"
 
 @pytest.fixture
 def letters(client: Elasticsearch) -> DeadLetters:
-    letters = DeadLetters(client)
+    letters = DeadLetters(client, MOVIES)
     letters.create()
     return letters
 
@@ -36,7 +36,7 @@ def letter(film: str = "f1", reason: str = "title: missing") -> Letter:
 
 
 def stored(client: Elasticsearch) -> list[dict[str, object]]:
-    answer = client.search(index=INDEX, sort="film")
+    answer = client.search(index=MOVIES.dead_letters, sort="film")
     return [hit["_source"] for hit in answer["hits"]["hits"]]
 
 
@@ -76,9 +76,9 @@ def test_several_letters_are_parked_at_once_new_and_known(
 
 
 def test_films_with_a_letter_are_told_at_once(letters: DeadLetters) -> None:
-    assert letters.films() == set()
+    assert letters.ids() == set()
     letters.park([letter("a"), letter("b")], FIRST, 1)
-    assert letters.films() == {"a", "b"}
+    assert letters.ids() == {"a", "b"}
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 10])
@@ -100,12 +100,12 @@ def test_parked_letters_are_told_with_version_and_text(letters: DeadLetters) -> 
 def test_a_resolved_letter_is_gone_at_once_and_the_others_stay(letters: DeadLetters) -> None:
     letters.park([letter("a"), letter("b")], FIRST, 1)
     letters.resolve(["a"], 2)
-    assert letters.films() == {"b"}
+    assert letters.ids() == {"b"}
 
 
 def test_a_letter_that_is_gone_already_may_be_resolved_again(letters: DeadLetters) -> None:
     letters.resolve(["never was"], 2)
-    assert letters.films() == set()
+    assert letters.ids() == set()
 
 
 def test_a_film_that_comes_back_after_its_letter_was_resolved_begins_anew(
@@ -132,7 +132,9 @@ def test_a_late_request_neither_brings_a_resolved_letter_back_nor_removes_a_newe
 
 
 def test_nothing_to_park_or_resolve_asks_nobody() -> None:
-    nobody = DeadLetters(Faults(forever=AssertionError("asked")).client("http://127.0.0.1:9"))
+    nobody = DeadLetters(
+        Faults(forever=AssertionError("asked")).client("http://127.0.0.1:9"), MOVIES
+    )
     nobody.park([], FIRST, 1)
     assert nobody.parked([]) == {}
     nobody.resolve([], 2)
@@ -188,28 +190,30 @@ def test_many_and_large_letters_are_parked_by_requests_that_a_server_takes(
     (node,) = client.transport.node_pool.all()
     faults = Faults(forever=too_large(MAX_REQUEST_BYTES))
     with faults.client(node.base_url) as limited:
-        DeadLetters(limited).park([*small[:500], *large, *small[500:]], FIRST, 1)
-    assert letters.films() == {letter.film for letter in [*small, *large]}
+        DeadLetters(limited, MOVIES).park([*small[:500], *large, *small[500:]], FIRST, 1)
+    assert letters.ids() == {letter.id for letter in [*small, *large]}
     assert len(faults.requests) < 30
 
 
 def test_the_index_of_letters_is_made_once_and_keeps_its_letters(letters: DeadLetters) -> None:
     letters.park([letter()], FIRST, 1)
     letters.create()
-    assert letters.films() == {"f1"}
+    assert letters.ids() == {"f1"}
 
 
 def test_without_its_index_a_letter_is_an_error_and_not_lost(client: Elasticsearch) -> None:
-    forbid_automatic_creation(client)
-    with pytest.raises((ConfigurationError, IndexUnavailableError), match=INDEX):
-        DeadLetters(client).park([letter()], FIRST, 1)
+    forbid_automatic_creation(client, MOVIES)
+    with pytest.raises((ConfigurationError, IndexUnavailableError), match=MOVIES.dead_letters):
+        DeadLetters(client, MOVIES).park([letter()], FIRST, 1)
 
 
 def test_a_letter_that_cannot_be_written_is_an_error_that_names_the_film(
     letters: DeadLetters, client: Elasticsearch
 ) -> None:
-    client.indices.put_settings(index=INDEX, settings={"index.blocks.write": True})
-    with pytest.raises(IndexUnavailableError, match=f"letter of film f1 .* to {INDEX}"):
+    client.indices.put_settings(index=MOVIES.dead_letters, settings={"index.blocks.write": True})
+    with pytest.raises(
+        IndexUnavailableError, match=f"letter of film f1 .* to {MOVIES.dead_letters}"
+    ):
         letters.park([letter()], FIRST, 1)
     with pytest.raises(elasticsearch.NotFoundError):
-        client.get(index=INDEX, id="f1")
+        client.get(index=MOVIES.dead_letters, id="f1")

@@ -6,19 +6,19 @@ import json
 from typing import Any
 
 import pytest
-from movies_etl.definitions.documents import problems
 from movies_etl.definitions.movies import Movie
+from movies_etl.errors import problems
 from movies_etl.settings import Settings
 from pydantic import ValidationError
 
-from tests.samples import document
+from tests.support.samples import document
 
 
 def refused(changes: dict[str, Any]) -> str:
     """Return the complaint about a document with these changes."""
     with pytest.raises(ValidationError) as caught:
         Movie.model_validate_json(json.dumps(document("f1", **changes)))
-    return problems(caught.value)
+    return problems(caught.value, with_values=True)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_every_field_is_required(field: str) -> None:
     del text[field]
     with pytest.raises(ValidationError) as caught:
         Movie.model_validate_json(json.dumps(text))
-    assert problems(caught.value).startswith(f"{field}: Field required")
+    assert problems(caught.value, with_values=True).startswith(f"{field}: Field required")
 
 
 def test_unknown_fields_are_refused_in_films_and_in_persons() -> None:
@@ -111,7 +111,7 @@ def test_a_complaint_does_not_repeat_a_long_value() -> None:
 def test_a_document_that_is_not_json_is_refused() -> None:
     with pytest.raises(ValidationError) as caught:
         Movie.model_validate_json(b'{"id": "f1",')
-    assert problems(caught.value).startswith(": Invalid JSON")
+    assert problems(caught.value, with_values=True).startswith("the value: Invalid JSON")
 
 
 def test_the_mapping_has_exactly_the_fields_that_are_written() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tests.fresh import FreshDatabase
+from tests.support.fresh import FreshDatabase
 
 
 def state(dsn: str) -> object:

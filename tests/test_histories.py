@@ -7,10 +7,10 @@ from hypothesis.errors import FlakyFailure
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
-from tests.fresh import FreshDatabase
 from tests.histories.check import Divergence
 from tests.histories.machine import Servers
 from tests.histories.play import play, servers
+from tests.support.fresh import FreshDatabase
 
 HISTORIES = 200
 MISSED_WITHIN = 300

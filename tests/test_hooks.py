@@ -21,7 +21,7 @@ from movies_etl.airflow.hooks import (
     MoviesPostgresHook,
 )
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
-from movies_etl.es.index import check_server
+from movies_etl.es.client import check_server
 
 from local.elasticsearch import Elasticsearch as Node
 from local.postgres import Postgres
@@ -371,7 +371,7 @@ def test_a_wrong_password_is_refused_for_good(
     connections: Connections, address: dict[str, Any], with_password: str, password: str
 ) -> None:
     connections.postgres(**address | {"login": with_password, "password": password})
-    assert "Mend its login, password or database" in refused(ConfigurationError)
+    assert "Fix its login, password or database" in refused(ConfigurationError)
 
 
 @pytest.mark.parametrize(
@@ -550,7 +550,7 @@ def test_what_a_pooler_or_its_server_will_say_again_is_refused_for_good(
 ) -> None:
     doorkeeper.words = cycle([words])
     connections.postgres(**doorkeeper.address)
-    assert f"FATAL: {words}. Mend its login" in refused(ConfigurationError)
+    assert f"FATAL: {words}. Fix its login" in refused(ConfigurationError)
 
 
 @pytest.mark.parametrize(
@@ -579,7 +579,7 @@ def test_an_extra_that_libpq_does_not_know_is_refused(
     connections.postgres(**address, password=SECRET, extra={"sslmod": "require"})
     message = refused(ConfigurationError)
     assert "sslmod" in message
-    assert "Mend its extras" in message
+    assert "Fix its extras" in message
 
 
 @pytest.mark.usefixtures("connections")

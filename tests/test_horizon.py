@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from movies_etl.postgres import horizon
+from movies_etl.postgres import timestamps
 
 # Half hours, two-hour changes, changes on other days, negative and quarter offsets, none at all.
 ZONES = (
@@ -47,7 +47,7 @@ def wall(at: datetime, zone: str) -> datetime:
 
 
 def bound(at: datetime, zone: str) -> datetime:
-    return moment(horizon.on_the_wall(at, zone)).replace(tzinfo=None)
+    return moment(timestamps.on_the_wall(at, zone)).replace(tzinfo=None)
 
 
 BEFORE_THE_CHANGE = moment("2026-10-25T00:59:59+00:00")
@@ -91,13 +91,13 @@ def test_the_horizon_is_a_time_that_the_wall_shows_then_or_within_three_hours(
     ],
 )
 def test_the_horizon_waits_at_the_beginning_of_the_repeated_hour(at: str, shown: str) -> None:
-    assert horizon.on_the_wall(moment(at), "Europe/Berlin") == shown
+    assert timestamps.on_the_wall(moment(at), "Europe/Berlin") == shown
 
 
 def test_without_changes_of_the_clock_the_horizon_is_what_the_wall_shows() -> None:
     at = moment("2026-07-01T00:00:00.123456+00:00")
-    assert horizon.on_the_wall(at, "Asia/Kathmandu") == "2026-07-01T05:45:00.123456+05:45"
-    assert horizon.on_the_wall(at, "UTC") == "2026-07-01T00:00:00.123456+00:00"
+    assert timestamps.on_the_wall(at, "Asia/Kathmandu") == "2026-07-01T05:45:00.123456+05:45"
+    assert timestamps.on_the_wall(at, "UTC") == "2026-07-01T00:00:00.123456+00:00"
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_without_changes_of_the_clock_the_horizon_is_what_the_wall_shows() -> No
 def test_a_wall_time_is_kept_as_it_is_and_told_its_offset(
     stamp: str, zone: str, completed: str
 ) -> None:
-    assert horizon.wall_stamp(stamp, zone) == completed
+    assert timestamps.wall_stamp(stamp, zone) == completed
 
 
 def test_moments_are_written_with_six_digits_and_their_zone() -> None:
     at = moment("2026-01-01T00:00:00+03:00")
-    assert horizon.text(at) == "2026-01-01T00:00:00.000000+03:00"
-    assert horizon.in_utc(at) == "2025-12-31T21:00:00.000000+00:00"
-    assert horizon.parse(horizon.text(at)) == at
+    assert timestamps.text(at) == "2026-01-01T00:00:00.000000+03:00"
+    assert timestamps.in_utc(at) == "2025-12-31T21:00:00.000000+00:00"
+    assert timestamps.parse(timestamps.text(at)) == at

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 import pytest
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres.horizon import (
     ABANDONED_AFTER,
     Activity,
@@ -14,16 +15,17 @@ from movies_etl.postgres.horizon import (
     Known,
     Measured,
     Prepared,
-    in_utc,
     measure,
-    parse,
 )
+from movies_etl.postgres.queries import Queries
+from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
+from movies_etl.postgres.timestamps import in_utc, parse
 from movies_etl.settings import Settings
 
 from local.postgres import Postgres
 from local.processes import wait_until
-from tests.catalogue import Catalogue
+from tests.support.catalogue import Catalogue
 
 NOTHING = Known()
 MARGIN = timedelta(seconds=5)
@@ -59,7 +61,11 @@ def began(connection: Session) -> datetime:
 
 
 def measured(source: Source, known: Known = NOTHING, margin: timedelta = MARGIN) -> Measured:
-    return measure(source, margin, known, wait=timedelta(0))
+    return measured_by(source.server, known, margin)
+
+
+def measured_by(server: Server, known: Known = NOTHING, margin: timedelta = MARGIN) -> Measured:
+    return measure(server, margin, known, wait=timedelta(0))
 
 
 def test_when_nothing_is_open_the_horizon_is_the_clock_less_the_margin(
@@ -140,8 +146,8 @@ def test_roles_that_never_write_may_be_left_out(
     postgres.createuser("reporting")
     start = began(session(role="reporting"))
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
-        source = Source(connection, Settings().include_dir, ignored_roles=["reporting"])
-        assert measured(source).held_by is None
+        settings = Settings(horizon_ignore=("reporting",))
+        assert measured(Source.opened(connection, MOVIES, settings)).held_by is None
     assert parse(measured(catalogue.source()).horizon) == start - MARGIN
 
 
@@ -266,31 +272,31 @@ def test_autovacuum_does_not_hold_it(catalogue: Catalogue, vacuum: str) -> None:
 
 
 @pytest.fixture
-def blind(catalogue: Catalogue, postgres: Postgres) -> Iterator[Source]:
+def blind(catalogue: Catalogue, postgres: Postgres) -> Iterator[Server]:
     postgres.createuser("blind")
     dsn = catalogue.dsn.replace("postgres@", "blind@")
     with psycopg.connect(dsn, autocommit=True) as connection:
-        yield Source(connection, Settings().include_dir)
+        yield Server(Queries(connection, Settings().include_dir / "sql", "content"))
 
 
 def test_without_the_right_to_see_others_it_passes_a_moment_when_all_open_then_are_gone(
-    session: OpenSession, blind: Source
+    session: OpenSession, blind: Server
 ) -> None:
     writer = session()
     start = began(writer)
-    first = measured(blind)
+    first = measured_by(blind)
     assert parse(first.horizon) < start
     assert "pg_read_all_stats" in (first.held_by or "")
-    second = measured(blind, Known(first.horizon, first.epochs))
+    second = measured_by(blind, Known(first.horizon, first.epochs))
     assert second.horizon == first.horizon
     writer.commit()
     began(writer)  # another transaction of the same session
-    third = measured(blind, Known(second.horizon, second.epochs))
+    third = measured_by(blind, Known(second.horizon, second.epochs))
     assert parse(third.horizon) == parse(second.epochs[-1].now) - MARGIN
 
 
 def test_without_that_right_a_row_committed_later_is_not_below_it(
-    catalogue: Catalogue, session: OpenSession, blind: Source
+    catalogue: Catalogue, session: OpenSession, blind: Server
 ) -> None:
     known = NOTHING
     for round_ in range(5):
@@ -299,7 +305,7 @@ def test_without_that_right_a_row_committed_later_is_not_below_it(
             "INSERT INTO content.genre (id, name, modified) VALUES (gen_random_uuid(), %s, now())",
             (f"Genre {round_}",),
         )
-        found = measured(blind, known)
+        found = measured_by(blind, known)
         known = Known(found.horizon, found.epochs)
         writer.commit()
         (stamp,) = catalogue.execute(
@@ -310,7 +316,7 @@ def test_without_that_right_a_row_committed_later_is_not_below_it(
 
 
 def test_without_that_right_autovacuum_does_not_hold_it_either(
-    catalogue: Catalogue, vacuum: str, blind: Source
+    catalogue: Catalogue, vacuum: str, blind: Server
 ) -> None:
     assert vacuum not in blind.virtual_transactions().transactions
     assert vacuums(catalogue) == [vacuum]

@@ -10,26 +10,26 @@ import elastic_transport
 import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es import index as elastic
-from movies_etl.es.index import (
-    ABSENT,
-    Index,
-    Stored,
+from movies_etl.es.admin import (
     check_mapping,
-    check_server,
     create,
-    definition,
     forbid_automatic_creation,
     live,
-    translated_errors,
 )
+from movies_etl.es.admin import (
+    described as definition,
+)
+from movies_etl.es.client import check_server, translated_errors
+from movies_etl.es.index import ABSENT, Index, Stored
 from movies_etl.settings import Settings
 
-from tests.faults import Faults, Time, refusal
-from tests.samples import document
+from tests.support.faults import Faults, Time, refusal
+from tests.support.samples import document
 
-DESCRIBED = definition(Settings().include_dir)
+DESCRIBED = definition(MOVIES, Settings().include_dir)
 
 
 def put(index: Index, film: str, version: int, **fields: Any) -> None:
@@ -72,7 +72,7 @@ def test_many_films_are_looked_up_by_several_requests(
     for film in "abde":
         put(index, film, 10)
     client, faults = watched(index.client)
-    found = Index(client, index.name).stored(["a", "", "b", "c", "d", "e"])
+    found = Index(client, MOVIES, index.name).stored(["a", "", "b", "c", "d", "e"])
     assert found == dict.fromkeys("abde", Stored(10, 1))
     assert [body for _, body in faults.requests] == [
         b'{"ids":["a","b"]}',
@@ -95,7 +95,7 @@ def test_a_deleted_film_is_not_there(index: Index) -> None:
 
 def test_looking_for_nothing_asks_nobody(client: Elasticsearch) -> None:
     nowhere = faulty(client, forever=AssertionError("asked"))
-    assert Index(nowhere, "movies-x").stored([]) == {}
+    assert Index(nowhere, MOVIES, "movies-x").stored([]) == {}
 
 
 @pytest.mark.parametrize("film", ["", "\u0451" * 300])
@@ -107,7 +107,7 @@ def test_ids_that_elasticsearch_does_not_take_are_not_there(index: Index, film: 
 def test_a_look_up_waits_for_a_lost_elasticsearch(index: Index, waits: Time) -> None:
     put(index, "a", 10)
     client = faulty(index.client, refusal(503), elastic_transport.ConnectionError("reset"))
-    assert Index(client, index.name, patience=60).stored(["a"]) == {"a": Stored(10, 1)}
+    assert Index(client, MOVIES, index.name, patience=60).stored(["a"]) == {"a": Stored(10, 1)}
     assert len(waits.slept) == 2
 
 
@@ -115,7 +115,7 @@ def test_a_film_that_could_not_be_looked_up_is_not_taken_for_absent(index: Index
     error = {"type": "no_shard_available_action_exception", "reason": "shard is away"}
     answer = 200, {"docs": [{"_id": "a", "error": error}]}
     with pytest.raises(IndexUnavailableError, match=r"film a in .*shard is away"):
-        Index(faulty(index.client, answer), index.name).stored(["a"])
+        Index(faulty(index.client, answer), MOVIES, index.name).stored(["a"])
 
 
 def test_in_a_closed_index_nothing_can_be_looked_up(index: Index) -> None:
@@ -136,15 +136,15 @@ def test_a_recreated_index_of_the_same_name_is_another(index: Index) -> None:
     before = index.uuid()
     assert index.uuid() == before
     index.client.indices.delete(index=index.name)
-    assert create(index.client, index.name, DESCRIBED).uuid() != before
+    assert create(index.client, MOVIES, index.name, DESCRIBED).uuid() != before
 
 
 # -- making and finding it ------------------------------------------------------------------------
 
 
 def test_an_index_is_made_with_its_alias_in_one_request(client: Elasticsearch) -> None:
-    made = create(client, "movies-20260101000000", DESCRIBED)
-    found = live(client)
+    made = create(client, MOVIES, "movies-20260101000000", DESCRIBED)
+    found = live(client, MOVIES)
     assert found is not None
     assert (found.name, found.uuid()) == (made.name, made.uuid())
     check_mapping(found, DESCRIBED)
@@ -162,23 +162,23 @@ def test_the_index_has_the_settings_that_searches_and_deletes_need(index: Index)
 def test_a_refused_definition_leaves_neither_index_nor_alias(client: Elasticsearch) -> None:
     broken = {**DESCRIBED, "mappings": {"properties": {"id": {"type": "no_such_type"}}}}
     with pytest.raises(ConfigurationError, match="no_such_type"):
-        create(client, "movies-20260101000000", broken)
-    assert live(client) is None
+        create(client, MOVIES, "movies-20260101000000", broken)
+    assert live(client, MOVIES) is None
     assert not client.indices.exists(index="movies-20260101000000")
 
 
 def test_an_index_that_is_there_is_not_overwritten(index: Index) -> None:
     put(index, "a", 1)
     with pytest.raises(ConfigurationError, match="already exists"):
-        create(index.client, index.name, DESCRIBED)
+        create(index.client, MOVIES, index.name, DESCRIBED)
     assert index.stored(["a"]) != {}
 
 
 def test_a_second_index_never_comes_behind_the_alias(client: Elasticsearch) -> None:
-    create(client, "movies-20260101000000", DESCRIBED)
+    create(client, MOVIES, "movies-20260101000000", DESCRIBED)
     with pytest.raises(IndexUnavailableError, match="has an index already"):
-        create(client, "movies-20260101000001", DESCRIBED)  # of an init that looked before
-    found = live(client)
+        create(client, MOVIES, "movies-20260101000001", DESCRIBED)  # of an init that looked before
+    found = live(client, MOVIES)
     assert found is not None
     assert found.name == "movies-20260101000000"
     assert not client.indices.exists(index="movies-20260101000001")
@@ -186,25 +186,25 @@ def test_a_second_index_never_comes_behind_the_alias(client: Elasticsearch) -> N
 
 def test_without_alias_and_index_nothing_is_live(client: Elasticsearch) -> None:
     client.indices.create(index="movies-20250101000000")  # an old one without the alias
-    assert live(client) is None
+    assert live(client, MOVIES) is None
 
 
 def test_an_index_in_the_place_of_the_alias_is_refused(client: Elasticsearch) -> None:
     client.indices.create(index="movies")
     with pytest.raises(ConfigurationError, match="movies is an index, not an alias"):
-        live(client)
+        live(client, MOVIES)
 
 
 def test_an_alias_of_several_indexes_is_refused_with_their_names(client: Elasticsearch) -> None:
     for name in ("movies-2", "movies-1"):
         client.indices.create(index=name, aliases={"movies": {}})
     with pytest.raises(ConfigurationError, match="points to movies-1, movies-2"):
-        live(client)
+        live(client, MOVIES)
 
 
 def test_no_request_brings_back_an_index_by_guessing(client: Elasticsearch) -> None:
-    forbid_automatic_creation(client)
-    forbid_automatic_creation(client)
+    forbid_automatic_creation(client, MOVIES)
+    forbid_automatic_creation(client, MOVIES)
     for name in ("movies", "movies-20260101000000", "movies-dead-letters"):
         with pytest.raises(elasticsearch.NotFoundError):
             client.index(index=name, document={"title": "late"})
@@ -215,7 +215,7 @@ def test_a_template_of_the_operators_is_left_alone(client: Elasticsearch) -> Non
     client.indices.put_index_template(
         name="movies", index_patterns=["movies*"], priority=900, allow_auto_create=False
     )
-    forbid_automatic_creation(client)
+    forbid_automatic_creation(client, MOVIES)
     (found,) = client.indices.get_index_template(name="movies")["index_templates"]
     assert found["index_template"]["priority"] == 900
 
@@ -256,7 +256,7 @@ def test_a_foreign_mapping_is_refused_by_its_first_field(
     properties = copy.deepcopy(DESCRIBED["mappings"]["properties"])
     change(properties)
     described = {**DESCRIBED, "mappings": {"dynamic": "strict", "properties": properties}}
-    index = create(client, "movies-20260101000000", described)
+    index = create(client, MOVIES, "movies-20260101000000", described)
     with pytest.raises(ConfigurationError, match=said):
         check_mapping(index, DESCRIBED)
 
@@ -277,7 +277,7 @@ def test_further_fields_and_parameters_do_no_harm(index: Index) -> None:
 def test_an_index_without_any_mapping_is_refused(client: Elasticsearch) -> None:
     client.indices.create(index="movies-1", aliases={"movies": {}})
     with pytest.raises(ConfigurationError, match="field id is missing"):
-        check_mapping(Index(client, "movies-1"), DESCRIBED)
+        check_mapping(Index(client, MOVIES, "movies-1"), DESCRIBED)
 
 
 def test_the_real_server_is_accepted(client: Elasticsearch) -> None:

@@ -12,20 +12,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from elasticsearch import Elasticsearch as Client
 from movies_etl.airflow import tasks as airflow_tasks
-from movies_etl.airflow import variables as airflow_state
+from movies_etl.airflow import variables
+from movies_etl.airflow.dags import NEVER
+from movies_etl.airflow.tasks import init_task
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import (
     ConfigurationError,
     IndexUnavailableError,
     MoviesEtlError,
     SourceUnavailableError,
 )
-from movies_etl.es import index as elastic
+from movies_etl.es import admin
+from movies_etl.es.index import Index
 from movies_etl.postgres.horizon import Known
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.conftest import free_port
-from tests.site import Site
+from tests.support.site import Site
 
 FIRST_CONTACT = airflow_tasks.FIRST_CONTACT_SECONDS
 
@@ -41,8 +46,8 @@ class Init:
     def __init__(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         self._site = site
         self._monkeypatch = monkeypatch
-        monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda: site.cursors)
-        monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda: site.horizons)
+        monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda _: site.cursors)
+        monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda _: site.horizons)
         monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT_SECONDS", 0.3)
 
     def connect(self, name: str, kind: str, host: str, port: int | None, **fields: object) -> None:
@@ -59,7 +64,7 @@ class Init:
         self._monkeypatch.delenv(f"AIRFLOW_CONN_{name.upper()}")
 
     def run(self) -> object:
-        return airflow_tasks.init.function({"reload": "none"})
+        return init_task(MOVIES, NEVER).function({"reload": "none"})
 
     def fails(self, error: type[MoviesEtlError] = ConfigurationError) -> str:
         """Run, expect the error within the time, find nothing changed; return the message."""
@@ -154,7 +159,7 @@ def test_a_database_that_does_not_exist(init: Init, postgres: Postgres) -> None:
     message = init.fails()
     assert "movies_postgres" in message
     assert '"no_such_database" does not exist' in message
-    assert "Mend" in message
+    assert "Fix" in message
 
 
 def test_a_role_that_does_not_exist(init: Init, postgres: Postgres) -> None:
@@ -284,14 +289,16 @@ def test_an_index_that_a_late_request_creates_at_the_same_moment_is_taken(
 ) -> None:
     monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT_SECONDS", 15.0)
     site.add_small_catalogue()
-    create = elastic.create
+    create = admin.create
 
-    def late(client: Client, name: str, described: Mapping[str, object]) -> elastic.Index:
-        monkeypatch.setattr(elastic, "create", create)
-        create(client, "movies-20260101000000", described)
-        return create(client, name, described)
+    def late(
+        client: Client, definition: IndexDefinition, name: str, described: Mapping[str, object]
+    ) -> Index:
+        monkeypatch.setattr(admin, "create", create)
+        create(client, definition, "movies-20260101000000", described)
+        return create(client, definition, name, described)
 
-    monkeypatch.setattr(elastic, "create", late)
+    monkeypatch.setattr(admin, "create", late)
     init.run()
     assert list(site.client.indices.get_alias(name="movies")) == ["movies-20260101000000"]
     site.run()
@@ -375,8 +382,8 @@ class UnreachableVariables:
 def test_cursors_that_cannot_be_read_are_not_taken_for_absent(
     init: Init, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(airflow_state, "Variable", UnreachableVariables)
-    monkeypatch.setattr(airflow_tasks, "VariableCursorStore", airflow_state.VariableCursorStore)
+    monkeypatch.setattr(variables, "Variable", UnreachableVariables)
+    monkeypatch.setattr(airflow_tasks, "VariableCursorStore", variables.VariableCursorStore)
     state = state_of(site.client)
     with pytest.raises(ConnectionError):
         init.run()

@@ -21,9 +21,9 @@ from movies_etl.sync import prepare as init
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from local.processes import pause, wait_until
-from tests.site import Site
-from tests.tasks import Tasks
-from tests.worker import NAME, FileCursors, Worker
+from tests.support.site import Site
+from tests.support.tasks import Tasks
+from tests.support.worker import NAME, FileCursors, Worker
 
 FEW, MANY = 2_000, pytest.param(20_000, marks=pytest.mark.long)
 SOON = 60
@@ -126,8 +126,8 @@ def test_a_fan_out_that_is_killed_again_and_again_goes_on_where_it_was(
     while kill_when_it_moved(worker, cursors, "genre", dice):
         cursor = cursors.load("genre")
         assert cursor is not None
-        if cursor.fan_out and cursor.fan_out.after_film:
-            places.append(cursor.fan_out.after_film)
+        if cursor.fan_out and cursor.fan_out.after_root:
+            places.append(cursor.fan_out.after_root)
     read = worker.result()["genre"]["read"]
     assert len(places) > 1
     assert places == sorted(places)

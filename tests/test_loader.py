@@ -15,7 +15,7 @@ from movies_etl.es.bulk import Item, Outcome
 from movies_etl.es.throttle import Throttle
 from movies_etl.sync.loader import Loader
 
-from tests.samples import films
+from tests.support.samples import films
 
 
 class Held(Executor):
@@ -108,7 +108,7 @@ def test_a_body_is_sent_when_it_is_full() -> None:
     held, bodies = Held(), []
 
     def note(items: Sequence[Item]) -> Outcome:
-        bodies.append([one.film for one in items])
+        bodies.append([one.id for one in items])
         return all_indexed(items)
 
     loader = loader_of(held, note, body_bytes=1000, in_flight=9)
@@ -147,7 +147,7 @@ def test_a_film_is_pending_from_its_adding_until_its_last_document_is_settled() 
 
 
 def fails_at_b(items: Sequence[Item]) -> Outcome:
-    if items[0].film == "b":
+    if items[0].id == "b":
         raise IndexUnavailableError("away")
     return all_indexed(items)
 

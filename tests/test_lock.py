@@ -8,59 +8,63 @@ import psycopg
 import pytest
 from movies_etl.errors import WriterBusyError
 from movies_etl.postgres import lock
-from movies_etl.postgres.source import Source
+from movies_etl.postgres.queries import Queries
+from movies_etl.postgres.server import Server
 from movies_etl.settings import Settings
 
 from local.postgres import Postgres
-from tests.catalogue import Catalogue
+from tests.support.catalogue import Catalogue
 
-OpenSource = Callable[..., Source]
+OpenServer = Callable[..., Server]
 
 
 @pytest.fixture
-def open_source(catalogue: Catalogue) -> Iterator[OpenSource]:
+def open_server(catalogue: Catalogue) -> Iterator[OpenServer]:
     """Return sources over sessions of their own."""
     connections = []
 
-    def opened(application: str = "movies_etl genre", role: str = "postgres") -> Source:
+    def opened(application: str = "movies_etl genre", role: str = "postgres") -> Server:
         dsn = catalogue.dsn.replace("postgres@", f"{role}@")
         connection = psycopg.connect(dsn, autocommit=True, application_name=application)
         connections.append(connection)
-        return Source(connection, Settings().include_dir)
+        return Server(Queries(connection, Settings().include_dir / "sql", "content"))
 
     yield opened
     for connection in connections:
         connection.close()
 
 
-def test_a_second_writer_is_refused_and_told_who_the_first_is(open_source: OpenSource) -> None:
-    first = open_source("movies_etl film_work")
+def test_a_second_writer_is_refused_and_told_who_the_first_is(open_server: OpenServer) -> None:
+    first = open_server("movies_etl film_work")
     lock.take(first, "uuid", wait=0)
     with pytest.raises(WriterBusyError) as caught:
-        lock.take(open_source(), "uuid", wait=0)
+        lock.take(open_server(), "uuid", wait=0)
     said = str(caught.value)
-    assert f"movies_etl film_work (pid {first._connection.info.backend_pid}, role postgres" in said
+    assert (
+        f"movies_etl film_work (pid {first.queries.connection.info.backend_pid}, role postgres"
+        in said
+    )
     assert "from 127.0.0.1" in said
 
 
-def test_the_lock_is_free_when_the_session_has_ended(open_source: OpenSource) -> None:
-    first, second = open_source(), open_source()
+def test_the_lock_is_free_when_the_session_has_ended(open_server: OpenServer) -> None:
+    first, second = open_server(), open_server()
     lock.take(first, "uuid", wait=0)
-    first._connection.close()
+    first.queries.connection.close()
     lock.take(second, "uuid", wait=10)
     assert second.lock_holder(lock.key_of("uuid")) is not None
 
 
 def test_who_waits_gets_the_lock_when_it_is_let_go(
-    open_source: OpenSource, monkeypatch: pytest.MonkeyPatch
+    open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = open_source(), open_source()
+    first, second = open_server(), open_server()
     lock.take(first, "uuid", wait=0)
     pauses: list[float] = []
 
     def pause(seconds: float) -> None:
         pauses.append(seconds)
-        first._connection.close()
+        first.queries.connection.close()
 
     monkeypatch.setattr(lock.time, "sleep", pause)
     lock.take(second, "uuid", wait=60)
@@ -68,29 +72,29 @@ def test_who_waits_gets_the_lock_when_it_is_let_go(
     assert set(pauses) == {lock.LOCK_POLL_SECONDS}
 
 
-def test_writers_of_different_indexes_do_not_wait_for_each_other(open_source: OpenSource) -> None:
-    first, second = open_source(), open_source()
+def test_writers_of_different_indexes_do_not_wait_for_each_other(open_server: OpenServer) -> None:
+    first, second = open_server(), open_server()
     lock.take(first, "one", wait=0)
     lock.take(second, "other", wait=0)
-    pid = first._connection.info.backend_pid
+    pid = first.queries.connection.info.backend_pid
     holder = second.lock_holder(lock.key_of("one"))
     assert holder is not None
     assert holder.pid == pid
 
 
-def test_a_lock_that_nobody_holds_has_no_holder(open_source: OpenSource) -> None:
-    assert open_source().lock_holder(lock.key_of("uuid")) is None
+def test_a_lock_that_nobody_holds_has_no_holder(open_server: OpenServer) -> None:
+    assert open_server().lock_holder(lock.key_of("uuid")) is None
 
 
 def test_a_holder_that_this_role_may_not_look_into_is_named_as_far_as_it_may(
-    open_source: OpenSource, postgres: Postgres
+    open_server: OpenServer, postgres: Postgres
 ) -> None:
     postgres.createuser("onlooker")
-    first = open_source("secret application")
+    first = open_server("secret application")
     lock.take(first, "uuid", wait=0)
     with pytest.raises(WriterBusyError) as caught:
-        lock.take(open_source(role="onlooker"), "uuid", wait=0)
-    assert f"pid {first._connection.info.backend_pid}" in str(caught.value)
+        lock.take(open_server(role="onlooker"), "uuid", wait=0)
+    assert f"pid {first.queries.connection.info.backend_pid}" in str(caught.value)
 
 
 def test_keys_are_of_64_bits_the_same_each_time_and_spread() -> None:

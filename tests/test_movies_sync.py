@@ -16,6 +16,7 @@ from airflow.models.variable import Variable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.utils.session import create_session
 from movies_etl.airflow import tasks as airflow_tasks
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres import lock
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
@@ -24,7 +25,7 @@ from sqlalchemy import delete, select
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.conftest import ROOT
-from tests.site import Site
+from tests.support.site import Site
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 TASKS = ("init", "film_work", "genre", "person")
@@ -218,7 +219,8 @@ def test_a_task_tried_by_hand_beside_a_running_one_is_told_so(
     before = movies_sync.variables()
     name = "movies_etl film_work scheduled__1"
     with psycopg.connect(small.dsn, autocommit=True, application_name=name) as running:
-        lock.take(Source(running, Settings().include_dir).prepared(), "movies", wait=5)
+        source = Source.opened(running, MOVIES, Settings())
+        lock.take(source.server, "movies", wait=5)
         tried = subprocess.run(
             [AIRFLOW, "tasks", "test", "movies_sync", "init", "2026-01-01"],
             check=False,

@@ -13,15 +13,15 @@ from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import FILM_WORK
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, WriterBusyError
 from movies_etl.postgres import lock, session
-from movies_etl.postgres.source import Document, Source
+from movies_etl.postgres.source import Assembled, Source
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
-from tests.faults import each_item, refusal
-from tests.proxy import Fault, Proxy, answer, cut_answer, cut_request, delay, silence
-from tests.site import MemoryCursors, Site
-from tests.tasks import Tasks
-from tests.truthful import TruthfulCursors
+from tests.support.faults import each_item, refusal
+from tests.support.proxy import Fault, Proxy, answer, cut_answer, cut_request, delay, silence
+from tests.support.site import MemoryCursors, Site
+from tests.support.tasks import Tasks
+from tests.support.truthful import TruthfulCursors
 
 FILMS = 300
 BULK = b"/_bulk?filter_path"
@@ -179,7 +179,7 @@ def test_a_statement_that_is_given_up_lets_go_of_the_lock_at_once(
         altering.execute("LOCK TABLE content.film_work IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(SourceUnavailableError, match="no answer within 2 s"):
             tasks.sync(FILM_WORK, context)
-        lock.take(site.source(), context["uuid"], wait=10)  # not only when the table is free
+        lock.take(site.source().server, context["uuid"], wait=10)  # not only when the table is free
     site.reconnect()
     tasks.run()
     site.assert_equal()
@@ -218,7 +218,7 @@ def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
 
     def read_or_lose(
         source: Source, films: Sequence[str]
-    ) -> tuple[int, Generator[list[Document], None, None]]:
+    ) -> tuple[int, Generator[list[Assembled], None, None]]:
         if next(is_lost, False):
             raise SourceUnavailableError("lost")
         return documents(source, films)

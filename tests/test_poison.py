@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from movies_etl.sync.run import RunParams
 
-from tests.site import Site, sent
+from tests.support.site import Site, sent
 
 CONTROLS = "".join(map(chr, range(1, 32))) + "\x7f\x80\x9f"
 STRANGE = (

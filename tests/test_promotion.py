@@ -9,7 +9,7 @@ import pytest
 from movies_etl.errors import SourceUnavailableError
 
 from local.postgres import Postgres
-from tests.site import Site, sent
+from tests.support.site import Site, sent
 
 
 def reconnect(site: Site) -> None:

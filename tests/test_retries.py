@@ -15,7 +15,7 @@ from movies_etl.errors import (
 )
 from movies_etl.retries import MAX_PAUSE_SECONDS, retrying
 
-from tests.faults import Time
+from tests.support.faults import Time
 
 
 def failing(error: Exception, times: int) -> tuple[Callable[[], str], list[int]]:

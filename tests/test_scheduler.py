@@ -19,7 +19,7 @@ from local.processes import wait_until
 from local.rest import UnreachableError
 from local.state import State
 from tests.conftest import DATA, ROOT, free_port
-from tests.site import Site
+from tests.support.site import Site
 
 DATABASE = "airflow_test"
 NEVER = "0 0 29 2 *"

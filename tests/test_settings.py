@@ -32,7 +32,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
 def test_queries_and_mapping_are_found_beside_the_plugins_folder() -> None:
     folder = load_settings().include_dir
     assert folder == Path(__file__).parents[1] / "include"
-    assert (folder / "sql" / "documents.sql").is_file()
+    assert (folder / "sql" / "movies" / "documents.sql").is_file()
     assert (folder / "elasticsearch" / "movies.json").is_file()
 
 

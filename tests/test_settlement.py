@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from elasticsearch import Elasticsearch
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, RefusedDocumentsError
 from movies_etl.es.bulk import Item, Outcome, Refusal, Sender
 from movies_etl.es.dead_letters import DeadLetters, Letter
 from movies_etl.es.index import Index
 from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.source import Source
-from movies_etl.sync.settlement import FUSE_REFUSALS, Counters, Settlement
+from movies_etl.state.cursors import Database
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.settlement import FUSE_REFUSALS, Settlement
+from movies_etl.sync.versions import Versions
 
-from tests.catalogue import Catalogue
-from tests.samples import item
+from tests.support.catalogue import Catalogue
+from tests.support.samples import item
+from tests.support.site import MemoryCursors
 
 AHEAD = 60_000_000
 
@@ -27,14 +34,35 @@ def source(catalogue: Catalogue) -> Source:
 
 @pytest.fixture
 def letters(client: Elasticsearch) -> DeadLetters:
-    letters = DeadLetters(client)
+    letters = DeadLetters(client, MOVIES)
     letters.create()
     return letters
 
 
+def opened(source: Source, index: Index, ahead: int) -> Settlement:
+    """Return a settlement of a task whose newest reading is below every version."""
+    context = RunContext(
+        index=index.name,
+        uuid=index.uuid(),
+        database=Database(name="movies"),
+        m2m_start=source.server.now(),
+        horizon=source.server.now(),
+        version=0,
+    )
+    resources = Resources(
+        source=source,
+        client=index.client,
+        context=context,
+        cursors=MemoryCursors(),
+        executor=ThreadPoolExecutor(1),
+    )
+    return Settlement.opened(resources, Versions(0, 0), ahead=ahead)
+
+
 @pytest.fixture
 def settlement(source: Source, index: Index, letters: DeadLetters) -> Settlement:
-    return Settlement(Counters(), source, index, letters, ahead=AHEAD)
+    assert not letters.ids()
+    return opened(source, index, ahead=AHEAD)
 
 
 def refused(count: int, first: int = 0) -> Outcome:
@@ -54,7 +82,7 @@ def test_a_refused_document_becomes_a_letter_with_its_text(
 ) -> None:
     bad = item("bad", title="\u0451")
     settlement.settle(Outcome(indexed=[item("a")], refused=[Refusal(bad, "no such field")]))
-    assert letters.films() == {"bad"}
+    assert letters.ids() == {"bad"}
     letter = client.get(index="movies-dead-letters", id="bad")["_source"]
     assert (letter["stage"], letter["reason"]) == ("indexing", "no such field")
     assert letter["document"] == bad.source.decode()
@@ -64,10 +92,10 @@ def test_a_letter_is_gone_when_its_film_is_indexed(
     source: Source, index: Index, letters: DeadLetters
 ) -> None:
     letters.park([Letter(film, "indexing", "r", "{}") for film in "ab"], "2026-01-01T00:00:00Z", 1)
-    settlement = Settlement(Counters(), source, index, letters, ahead=0)
-    assert settlement.films_with_letter == {"a", "b"}
+    settlement = opened(source, index, ahead=0)
+    assert settlement.ids_with_letter == {"a", "b"}
     settlement.settle(Outcome(indexed=[item("a", 2), item("c", 2)]))
-    assert letters.films() == settlement.films_with_letter == {"b"}
+    assert letters.ids() == settlement.ids_with_letter == {"b"}
 
 
 def test_a_letter_that_an_indexed_document_has_made_void_is_removed(
@@ -76,19 +104,19 @@ def test_a_letter_that_an_indexed_document_has_made_void_is_removed(
     assert Sender(index, 0, Throttle(1000, 1))([item(film, 5) for film in "abc"]).indexed
     for film, version in (("a", 4), ("b", 6), ("not indexed", 1)):
         letters.park([Letter(film, "indexing", "r", "{}")], "2026-01-01T00:00:00Z", version)
-    settlement = Settlement(Counters(), source, index, letters, ahead=0)
-    assert settlement.films_with_letter == letters.films() == {"b", "not indexed"}
+    settlement = opened(source, index, ahead=0)
+    assert settlement.ids_with_letter == letters.ids() == {"b", "not indexed"}
     letters.park([Letter("a", "indexing", "r", "{}")], "2026-01-01T00:00:00Z", 4)
-    assert "a" not in letters.films()  # nor does it come back
+    assert "a" not in letters.ids()  # nor does it come back
 
 
 def test_a_film_refused_and_then_indexed_in_one_task_has_no_letter(
     settlement: Settlement, letters: DeadLetters
 ) -> None:
     settlement.settle(Outcome(indexed=[item("x")], refused=[Refusal(item("a"), "r")]))
-    assert letters.films() == {"a"}
+    assert letters.ids() == {"a"}
     settlement.settle(Outcome(indexed=[item("a", 2)]))
-    assert letters.films() == set()
+    assert letters.ids() == set()
 
 
 def test_of_two_documents_of_a_film_in_one_body_the_later_reading_counts(
@@ -101,7 +129,7 @@ def test_of_two_documents_of_a_film_in_one_body_the_later_reading_counts(
         )
     )
     assert letters.versions() == {"bad since": 2}
-    assert settlement.films_with_letter == {"bad since"}
+    assert settlement.ids_with_letter == {"bad since"}
 
 
 def test_a_letter_of_a_later_reading_outlives_an_earlier_one_that_is_indexed(
@@ -110,7 +138,7 @@ def test_a_letter_of_a_later_reading_outlives_an_earlier_one_that_is_indexed(
     settlement.park([Letter("a", "validation", "r", "{}")], 2)
     settlement.settle(Outcome(indexed=[item("a", 1)]))
     assert letters.versions() == {"a": 2}
-    assert settlement.films_with_letter == {"a"}
+    assert settlement.ids_with_letter == {"a"}
 
 
 def test_many_refused_and_none_accepted_blow_the_fuse(
@@ -120,7 +148,7 @@ def test_many_refused_and_none_accepted_blow_the_fuse(
     with pytest.raises(RefusedDocumentsError, match=r"refused 20 .* film f19: no such field"):
         settlement.settle(refused(1, first=FUSE_REFUSALS - 1))
     assert FUSE_REFUSALS == 20
-    assert f"f{FUSE_REFUSALS - 1}" not in letters.films()
+    assert f"f{FUSE_REFUSALS - 1}" not in letters.ids()
 
 
 def test_one_accepted_document_says_that_the_mapping_is_right(settlement: Settlement) -> None:
@@ -146,21 +174,23 @@ def conflicting(index: Index, version: int) -> Sequence[Item]:
 def test_something_newer_in_the_index_is_settled(
     settlement: Settlement, index: Index, source: Source
 ) -> None:
-    settlement.settle(Outcome(conflicts=list(conflicting(index, source.version()))))
+    settlement.settle(Outcome(conflicts=list(conflicting(index, source.server.clock()))))
     assert settlement.counters.conflicts == 1
 
 
 def test_a_version_within_the_margin_of_the_clock_is_settled(
     settlement: Settlement, index: Index, source: Source
 ) -> None:
-    settlement.settle(Outcome(conflicts=list(conflicting(index, source.version() + AHEAD // 2))))
+    settlement.settle(
+        Outcome(conflicts=list(conflicting(index, source.server.clock() + AHEAD // 2)))
+    )
     assert settlement.counters.conflicts == 1
 
 
 def test_something_from_the_future_is_an_error_that_names_the_film(
     settlement: Settlement, index: Index, source: Source
 ) -> None:
-    future = source.version() + AHEAD * 2
+    future = source.server.clock() + AHEAD * 2
     with pytest.raises(ConfigurationError, match=f"Film a has version {future}"):
         settlement.settle(Outcome(conflicts=list(conflicting(index, future))))
 

@@ -15,26 +15,27 @@ from typing import Any
 import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import MoviesEtlError
-from movies_etl.es.dead_letters import INDEX as LETTERS
-from movies_etl.es.dead_letters import DeadLetters, Letter
-from movies_etl.es.index import (
-    Index,
+from movies_etl.es.admin import (
     check_mapping,
-    check_server,
     create,
-    definition,
+    described,
     forbid_automatic_creation,
     live,
 )
+from movies_etl.es.client import check_server
+from movies_etl.es.dead_letters import DeadLetters, Letter
+from movies_etl.es.index import Index
 from movies_etl.settings import Settings
 
-from tests.samples import document
 from tests.simulation.client import SimulatedClient
 from tests.simulation.elasticsearch import POISON, Node
 from tests.simulation.world import World
+from tests.support.samples import document
 
-DESCRIBED = definition(Settings().include_dir)
+DESCRIBED = described(MOVIES, Settings().include_dir)
+LETTERS = MOVIES.dead_letters
 INDEXES = ("movies-1", "movies-2")
 FILMS = [f"film-{number}" for number in range(5)]
 NOW = "2026-03-03T12:00:00.000000+00:00"
@@ -121,24 +122,24 @@ class Both:
 
     def get(self) -> None:
         index = self.random.choice(INDEXES)
-        self.same(lambda side: Index(side, index).stored(FILMS))
+        self.same(lambda side: Index(side, MOVIES, index).stored(FILMS))
 
     def refresh(self) -> None:
         index = self.random.choice(INDEXES)
-        self.same(lambda side: Index(side, index).refresh())
+        self.same(lambda side: Index(side, MOVIES, index).refresh())
 
     def count(self) -> None:
         """Count without a refresh, then with one."""
         index = self.random.choice(INDEXES)
         if index in self.node.indexes:
             self.same(lambda side: side.count(index=index)["count"])
-        self.same(lambda side: Index(side, index).documents())
+        self.same(lambda side: Index(side, MOVIES, index).documents())
 
     def create(self) -> None:
         """Create an index behind the alias; the interval of its refresh is out of the way."""
         name = self.random.choice(INDEXES)
-        described = {**DESCRIBED, "settings": _never_refreshed(DESCRIBED["settings"])}
-        self.same(lambda side: create(side, name, described).name)
+        hushed = {**DESCRIBED, "settings": _never_refreshed(DESCRIBED["settings"])}
+        self.same(lambda side: create(side, MOVIES, name, hushed).name)
 
     def delete(self) -> None:
         name = self.random.choice(INDEXES)
@@ -149,7 +150,7 @@ class Both:
     def forbid(self) -> None:
         """Let requests no longer create indexes, or again."""
         if self.random.random() < 0.7:
-            self.same(forbid_automatic_creation)
+            self.same(lambda side: forbid_automatic_creation(side, MOVIES))
         else:
             self.node.forbids_automatic_creation = False
             self.sides[1].options(ignore_status=404).indices.delete_index_template(name="movies")
@@ -157,11 +158,13 @@ class Both:
     def look(self) -> None:
         """Find the live index, its uuid and its mapping."""
         self.same(check_server)
-        found = self.same(lambda side: getattr(live(side), "name", None))
+        found = self.same(lambda side: getattr(live(side, MOVIES), "name", None))
         name = self.random.choice(INDEXES)
         if found and not isinstance(found, Failed):
-            self.same(lambda side: check_mapping(Index(side, found), DESCRIBED))
-        uuids = [_outcome(lambda side: Index(side, name).uuid(), side) for side in self.sides]
+            self.same(lambda side: check_mapping(Index(side, MOVIES, found), DESCRIBED))
+        uuids = [
+            _outcome(lambda side: Index(side, MOVIES, name).uuid(), side) for side in self.sides
+        ]
         if name in self.node.indexes:
             assert self.uuids.setdefault(uuids[0], uuids[1]) == uuids[1]
             assert len(set(self.uuids.values())) == len(self.uuids)
@@ -173,7 +176,7 @@ class Both:
     def create_letters(self) -> None:
         if self.random.random() < 0.2:
             self._forget(LETTERS)
-        self.same(lambda side: DeadLetters(side).create())
+        self.same(lambda side: DeadLetters(side, MOVIES).create())
 
     def park(self) -> None:
         """Park letters, also when their index is gone and must not come back by a request."""
@@ -182,7 +185,7 @@ class Both:
         films = self.random.sample(FILMS, 2)
         letters = [Letter(film, "validation", "a reason", "{}") for film in films]
         version = self._version()
-        self.same(lambda side: DeadLetters(side).park(letters, NOW, version))
+        self.same(lambda side: DeadLetters(side, MOVIES).park(letters, NOW, version))
         self._compare_letters()
 
     def resolve(self) -> None:
@@ -191,12 +194,12 @@ class Both:
             return
         films = self.random.sample(FILMS, 2)
         version = self._version()
-        self.same(lambda side: DeadLetters(side).resolve(films, version))
+        self.same(lambda side: DeadLetters(side, MOVIES).resolve(films, version))
         self._compare_letters()
 
     def _compare_letters(self) -> None:
-        self.same(lambda side: DeadLetters(side).versions())
-        self.same(lambda side: DeadLetters(side).parked(FILMS))
+        self.same(lambda side: DeadLetters(side, MOVIES).versions())
+        self.same(lambda side: DeadLetters(side, MOVIES).parked(FILMS))
         if LETTERS in self.node.indexes:
             fields = ["film", "attempts", "first_seen", "last_seen", "reason"]
             self.same(

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from movies_etl.definitions.movies import FILM_WORK, GENRE
+from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
-from movies_etl.postgres.source import BEGINNING, NIL, Row, Source
+from movies_etl.postgres.source import Row, Source
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Database, Position
 
 from local.postgres import Postgres
 from local.processes import wait_until
-from tests.catalogue import Catalogue
-
-INCLUDE = Settings().include_dir
+from tests.support.catalogue import NIL, Catalogue
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ def test_the_session_is_put_in_order_whatever_the_databases_defaults(catalogue: 
         "work_mem": "32MB",
     }
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
-        Source(connection, INCLUDE).prepared()
+        Source.opened(connection, MOVIES, Settings())
         shown = {name: connection.execute(f"SHOW {name}".encode()).fetchone() for name in wanted}
     assert shown == {name: (value,) for name, value in wanted.items()}
 
@@ -60,13 +58,13 @@ def test_a_work_mem_other_than_the_default_stays(
 ) -> None:
     catalogue.execute(f"ALTER ROLE reader SET work_mem = '{given}'")
     with psycopg.connect(reader.info.dsn, autocommit=True) as connection:
-        Source(connection, INCLUDE).prepared()
+        Source.opened(connection, MOVIES, Settings())
         assert connection.execute("SHOW work_mem").fetchone() == (kept,)
 
 
 def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Catalogue) -> None:
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
-        Source(connection, INCLUDE).prepared()
+        Source.opened(connection, MOVIES, Settings())
         found = connection.execute(
             "SELECT name, setting::int FROM pg_settings WHERE name LIKE 'tcp_%'"
         ).fetchall()
@@ -81,26 +79,28 @@ def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Cata
 def test_the_source_cannot_write(catalogue: Catalogue) -> None:
     source = catalogue.source()
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-        source._connection.execute("DELETE FROM content.film_work")
+        source.queries.connection.execute("DELETE FROM content.film_work")
 
 
 def test_a_role_that_may_only_read_is_enough(
     catalogue: Catalogue, reader: psycopg.Connection
 ) -> None:
     film = catalogue.add_film()
-    source = Source(reader, INCLUDE).prepared()
+    source = Source.opened(reader, MOVIES, Settings())
     assert [row.id for row in source.changed(FILM_WORK.rows, None, None, 10)] == [film]
-    assert [one.film for piece in source.documents([film])[1] for one in piece] == [film]
-    assert source.films() == 1
+    assert [one.id for piece in source.documents([film])[1] for one in piece] == [film]
+    assert source.count() == 1
 
 
 def test_where_the_cluster_may_not_be_known_the_database_is_known_by_name(
     catalogue: Catalogue, reader: psycopg.Connection
 ) -> None:
     catalogue.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
-    source = Source(reader, INCLUDE).prepared()
-    assert source.database() == Database(name="movies", system_identifier=None, timeline=None)
-    assert source.films() == 0  # the refusal has not harmed the session
+    source = Source.opened(reader, MOVIES, Settings())
+    assert source.server.identity().database == Database(
+        name="movies", system_identifier=None, timeline=None
+    )
+    assert source.count() == 0  # the refusal has not harmed the session
 
 
 def test_a_table_that_may_not_be_read_is_named_before_anything_is_read(
@@ -108,7 +108,7 @@ def test_a_table_that_may_not_be_read_is_named_before_anything_is_read(
 ) -> None:
     catalogue.execute("REVOKE ALL ON content.person FROM reader")
     with pytest.raises(ConfigurationError, match=r"may not read content\.person") as caught:
-        Source(reader, INCLUDE).prepared()
+        Source.opened(reader, MOVIES, Settings())
     assert "connection movies_postgres" in str(caught.value)
 
 
@@ -153,8 +153,8 @@ def test_a_lost_connection_is_waited_for_and_says_where_it_goes_on(catalogue: Ca
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     for _ in range(2):
-        with pytest.raises(SourceUnavailableError, match=r"movies_postgres.*counts\.sql"):
-            source.films()
+        with pytest.raises(SourceUnavailableError, match=r"movies_postgres.*root/count\.sql"):
+            source.count()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_session_that_is_ended_amid_documents_may_be_tried_again(
     monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 1)
     films = [catalogue.add_film() for _ in range(2)]
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
-        source = Source(connection, INCLUDE).prepared()
+        source = Source.opened(connection, MOVIES, Settings())
         _version, pieces = source.documents(films)
         next(pieces)
         connection.execute(f"SET {setting} = 100".encode())
@@ -189,12 +189,12 @@ def is_gone(catalogue: Catalogue, connection: psycopg.Connection) -> bool:
 
 def test_a_query_that_waits_too_long_may_be_tried_again(catalogue: Catalogue) -> None:
     source = catalogue.source()
-    source._connection.execute("SET lock_timeout = 50")
+    source.queries.connection.execute("SET lock_timeout = 50")
     with psycopg.connect(catalogue.dsn) as other:
         other.execute("LOCK content.film_work IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(SourceUnavailableError, match="lock timeout"):
-            source.films()
-    assert source.films() == 0
+            source.count()
+    assert source.count() == 0
 
 
 @pytest.mark.parametrize(
@@ -206,15 +206,12 @@ def test_a_position_that_postgresql_cannot_read_is_no_transient_error(
 ) -> None:
     source = catalogue.source()
     position = Position.model_construct(stamp=stamp, id=key)
-    with pytest.raises(
-        ConfigurationError, match=r"refused film_work/changed\.sql.*movies_etl\.cursor\."
-    ):
+    upto = source.below(FILM_WORK.rows, source.server.now())
+    with pytest.raises(ConfigurationError, match=r"refused feed/page\.sql.*cursor\."):
         source.changed(FILM_WORK.rows, position, None, 10)
-    with pytest.raises(
-        ConfigurationError, match=r"refused film_work/page\.sql.*movies_etl\.cursor\."
-    ):
-        source.changed_films(position, BEGINNING, 10)
-    assert source.films() == 0
+    with pytest.raises(ConfigurationError, match=r"refused feed/ids\.sql.*cursor\."):
+        source.changed_ids(FILM_WORK.rows, position, upto, 10)
+    assert source.count() == 0
 
 
 def test_an_id_with_a_nul_is_refused_and_is_not_two_ids(catalogue: Catalogue) -> None:
@@ -271,13 +268,13 @@ def test_rows_below_a_bound_on_the_wall_are_those_written_before_it(catalogue: C
 
 
 def test_a_row_without_a_time_has_no_position(catalogue: Catalogue) -> None:
-    with pytest.raises(ValueError, match=r"row f1 of content\.film_work has no place in time"):
+    with pytest.raises(ValueError, match=r"row f1 of table film_work has no place in time"):
         catalogue.source().position(FILM_WORK.rows, Row("f1", None, "1", "f1"))
 
 
 def test_films_have_no_films_of_their_own(catalogue: Catalogue) -> None:
     with pytest.raises(ValueError, match="film_work"):
-        catalogue.source().linked_films(FILM_WORK, [], None, 10)
+        catalogue.source().fanned_out(FILM_WORK, [], None, 10)
 
 
 def test_documents_of_one_snapshot_come_in_pieces_and_the_session_may_be_used_between_them(
@@ -290,10 +287,10 @@ def test_documents_of_one_snapshot_come_in_pieces_and_the_session_may_be_used_be
     read = [next(pieces)]
     catalogue.execute("UPDATE content.film_work SET title = 'After'")
     read.append(next(pieces))
-    assert source.version() > version
+    assert source.server.clock() > version
     read += pieces
     assert [len(piece) for piece in read] == [3, 3, 1]
-    assert {one.film for piece in read for one in piece} == set(films)
+    assert {one.id for piece in read for one in piece} == set(films)
     assert all(b'"title":"Before"' in one.text for piece in read for one in piece)
 
 
@@ -306,7 +303,7 @@ def test_documents_that_nobody_wants_any_more_leave_no_transaction_open(
     _version, pieces = source.documents(films)
     next(pieces)
     pieces.close()
-    assert source._connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    assert source.queries.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     assert len(list(source.documents(films)[1])) == 3
 
 
@@ -327,5 +324,5 @@ def test_films_of_any_text_id_are_found_by_it(catalogue: Catalogue) -> None:
     for film in ids:
         catalogue.add_film(id=film)
     _version, pieces = catalogue.source().documents(ids)
-    assert sorted(one.film for piece in pieces for one in piece) == sorted(ids)
+    assert sorted(one.id for piece in pieces for one in piece) == sorted(ids)
     assert list(catalogue.source().documents([])[1]) == []

@@ -6,27 +6,55 @@ import re
 from pathlib import Path
 
 import pytest
+from movies_etl.definitions.registry import declared
 from movies_etl.settings import Settings
 
-from tests.catalogue import Catalogue
+from tests.support.catalogue import NIL, Catalogue
 
 FOLDER = Settings().include_dir / "sql"
 FILES = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.sql"))
 QUERIES = [path for path in FILES if path.parts[0] not in ("setup", "session.sql")]
 """The others are statements of the owner and of each session; the fixtures run them."""
 
-NIL = "00000000-0000-0000-0000-000000000000"
+NAMES = ("schema", "table", "stamp", "root", "link", "key")
 EXAMPLES = {
-    "after_film": NIL,
+    "after_root": NIL,
     "after_id": NIL,
     "after_stamp": "0001-01-01T00:00:00.000000+00:00",
     "ids": [NIL],
     "ignored_roles": ["reporting"],
     "key": 7,
     "page_size": 10,
+    "schema": "content",
     "upto_id": NIL,
     "upto_stamp": "infinity",
 }
+FEEDS = {
+    f"{definition.name} {feed.table}": {"table": feed.table, "stamp": feed.stamp, "root": feed.root}
+    for definition in declared().values()
+    for stream in definition.streams
+    for feed in stream.feeds
+}
+FAN_OUTS = {
+    f"{definition.name} {stream.name}": {"table": stream.rows.table, **vars(stream.fan_out)}
+    for definition in declared().values()
+    for stream in definition.streams
+    if stream.fan_out
+}
+ROOTS = {
+    definition.name: {"table": definition.root.rows.table} for definition in declared().values()
+}
+
+
+def named(path: Path) -> dict[str, dict[str, str | None]]:
+    """Return the names that a query is filled in with, by what they are for."""
+    if path.stem == "fan_out":
+        return FAN_OUTS
+    return {"feed": FEEDS, "root": ROOTS}.get(path.parts[0], {"": {}})
+
+
+FILLED = [(path, what) for path in QUERIES for what in named(path)]
+"""Each query with everything that it is filled in with."""
 
 
 def parameters(query: str) -> set[str]:
@@ -39,20 +67,29 @@ def header(path: Path) -> str:
     return comment.replace("\n--", "")
 
 
-@pytest.mark.parametrize("path", QUERIES, ids=str)
+@pytest.mark.parametrize(("path", "what"), FILLED, ids=str)
 def test_every_query_runs_and_its_header_names_each_column_that_it_returns(
-    catalogue: Catalogue, path: Path
+    catalogue: Catalogue, path: Path, what: str
 ) -> None:
-    query = (FOLDER / path).read_bytes()
+    queries = catalogue.source().queries
+    query = queries.text(str(path), named(path)[what])
     given = {name: EXAMPLES[name] for name in parameters(query.decode())}
-    answer = catalogue.source()._connection.execute(query, given)
+    answer = queries.connection.execute(query, given)
     answer.fetchall()
     returned = header(path).partition("Returns:")[2]
     columns = [column.name for column in answer.description or ()]
-    if "as changed.sql" in returned:
-        returned = header(path.with_name("changed.sql")).partition("Returns:")[2]
+    if "as page.sql" in returned:
+        returned = header(path.with_name("page.sql")).partition("Returns:")[2]
     assert columns
     assert [name for name in columns if not re.search(rf"\b{name}\b", returned)] == []
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=str)
+def test_every_header_names_the_names_that_are_filled_in_and_no_others(path: Path) -> None:
+    query = (FOLDER / path).read_text()
+    said = header(path).partition("Names:")[2].partition("Parameters:")[0].partition("Returns:")[0]
+    used = set(re.findall(r"\{(\w+)\}", query))
+    assert {name for name in NAMES if re.search(rf"\b{name}\b(?! rows)", said)} == used
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=str)
@@ -72,13 +109,13 @@ def test_every_query_is_one_statement_that_reads(path: Path) -> None:
 
 
 def test_no_file_lies_where_nothing_looks_for_it() -> None:
-    streams = {"film_work", "genre", "person"}
-    assert {path.parts[0] for path in FILES if len(path.parts) > 1} == streams | {"setup"}
+    folders = {path.parts[0] for path in FILES if len(path.parts) > 1}
+    assert folders == {*declared(), "feed", "root", "setup"}
 
 
 def test_the_indexes_may_be_made_again(catalogue: Catalogue) -> None:
-    before = sorted(catalogue.source().indexes())
+    before = sorted(catalogue.source().server.indexes())
     for statement in (FOLDER / "setup" / "indexes.sql").read_text().split(";"):
         if statement.strip():
             catalogue.connection.execute(statement.encode())
-    assert sorted(catalogue.source().indexes()) == before
+    assert sorted(catalogue.source().server.indexes()) == before

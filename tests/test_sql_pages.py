@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from movies_etl.definitions.definition import Feed, Stream
-from movies_etl.definitions.movies import FILM_WORK, GENRE, PERSON, STREAMS
+from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES, PERSON
 from movies_etl.postgres.schema import missing_indexes
-from movies_etl.postgres.source import NIL, FilmPage, Row, Source
+from movies_etl.postgres.source import IdPage, Row, Source
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
 
 from local.postgres import Postgres
-from tests.catalogue import Catalogue
 from tests.conftest import TEMPLATE
+from tests.support.catalogue import NIL, Catalogue
 
-FEEDS = [feed for stream in STREAMS for feed in stream.feeds]
+FEEDS = [feed for stream in MOVIES.streams for feed in stream.feeds]
 LINKED = [GENRE, PERSON]
 all_feeds = pytest.mark.parametrize("feed", FEEDS, ids=lambda feed: feed.table)
 feeds_with_a_last_row = pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def paged(
     return found
 
 
-def pages_of_films(source: Source, limit: int, upto: Position) -> Iterator[FilmPage]:
+def pages_of_films(source: Source, limit: int, upto: Position) -> Iterator[IdPage]:
     """Read all pages of films, each after the last film of the one before."""
-    page = source.changed_films(None, upto, limit)
+    page = source.changed_ids(FILM_WORK.rows, None, upto, limit)
     while page:
         yield page
-        page = source.changed_films(page.last, upto, limit)
+        page = source.changed_ids(FILM_WORK.rows, page.last, upto, limit)
 
 
 def with_shape(catalogue: Catalogue, shape: str) -> Catalogue:
@@ -122,14 +122,14 @@ def test_a_page_of_films_is_what_its_rows_are(catalogue: Catalogue, shape: str) 
     for limit in (1, 2, 7, 20, 21, 22):
         found: list[str] = []
         for page in pages_of_films(source, limit, places[-1]):
-            found += page.films
+            found += page.ids
             assert page.last == places[len(found) - 1]
-            assert len(page.films) == limit or len(found) == len(whole)
+            assert len(page.ids) == limit or len(found) == len(whole)
         assert found == [row.id for row in whole]
-    page = source.changed_films(places[3], places[9], 10)
-    assert page is not None
-    assert page.films == [row.id for row in whole[4:10]]
-    assert source.changed_films(places[9], places[9], 10) is None
+    middle = source.changed_ids(FILM_WORK.rows, places[3], places[9], 10)
+    assert middle is not None
+    assert middle.ids == [row.id for row in whole[4:10]]
+    assert source.changed_ids(FILM_WORK.rows, places[9], places[9], 10) is None
 
 
 @pytest.mark.parametrize("shape", ["with zone", "wall time", "text ids"])
@@ -140,7 +140,7 @@ def test_films_that_no_position_in_time_reaches_are_on_no_page_of_films(
     keys = {rows.add(stamp): undated for stamp, undated in ODD.items() for _ in range(3)}
     keys |= {rows.add("infinity", key): True for key in ("!", "00")} if shape == "text ids" else {}
     upto = position("294276-12-31T23:59:59.999999+00:00", "ffffffff-ffff-ffff-ffff-ffffffffffff")
-    found = [film for page in pages_of_films(catalogue.source(), 2, upto) for film in page.films]
+    found = [film for page in pages_of_films(catalogue.source(), 2, upto) for film in page.ids]
     assert sorted(set(found) - {rows.film}) == sorted(key for key, odd in keys.items() if not odd)
     assert len(found) == len(set(found))
 
@@ -152,10 +152,10 @@ def test_ids_of_films_on_a_page_may_be_any_text(catalogue: Catalogue) -> None:
         catalogue.add_film(id=key)
     source = catalogue.source()
     upto = position("2020-01-02T00:00:00.000000+00:00")
-    found = [film for page in pages_of_films(source, 2, upto) for film in page.films]
+    found = [film for page in pages_of_films(source, 2, upto) for film in page.ids]
     assert found == sorted(keys, key=str.encode)
     _version, pieces = source.documents(found)
-    assert {one.film for piece in pieces for one in piece} == set(keys)
+    assert {one.id for piece in pieces for one in piece} == set(keys)
 
 
 @all_feeds
@@ -191,7 +191,7 @@ def test_rows_name_their_film_and_their_version(catalogue: Catalogue, feed: Feed
     source = catalogue.source()
     (row,) = source.changed(feed, SINCE_2000, None, 10)
     film = {"film_work": key, "genre": None, "person": None}.get(feed.table, rows.film)
-    assert row.film == film
+    assert row.root == film
     catalogue.execute(f"UPDATE content.{feed.table} SET id = id WHERE id = %s", key)
     (again,) = source.changed(feed, SINCE_2000, None, 10)
     assert again.xmin != row.xmin
@@ -241,10 +241,10 @@ def test_undated_rows_of_text_ids_are_paged_by_id(catalogue: Catalogue, feed: Fe
     assert [row.id for row in found] == keys
     for row in found:
         leads_to = {"film_work": row.id, "genre": None, "person": None}
-        assert row.film == leads_to.get(feed.table, rows.film)
+        assert row.root == leads_to.get(feed.table, rows.film)
 
 
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+@pytest.mark.parametrize("stream", MOVIES.streams, ids=lambda stream: stream.name)
 @pytest.mark.parametrize("stamp", ["infinity", "-infinity"])
 def test_infinite_rows_of_text_ids_are_not_on_the_pages_too(
     catalogue: Catalogue, stream: Stream, stamp: str
@@ -323,7 +323,7 @@ def add_linked(catalogue: Catalogue, stream: Stream, **columns: object) -> str:
 def fanned_out(source: Source, stream: Stream, keys: list[str], limit: int) -> list[str]:
     rows = [Row(key, None, "", None) for key in keys]
     found: list[str] = []
-    while page := source.linked_films(stream, rows, found[-1] if found else None, limit):
+    while page := source.fanned_out(stream, rows, found[-1] if found else None, limit):
         assert len(page) <= limit
         found += page
     return found
@@ -403,7 +403,7 @@ def test_the_film_of_the_lowest_id_is_found_by_fan_out(
 
 def test_versions_are_microseconds_of_the_clock_and_grow(catalogue: Catalogue) -> None:
     source = catalogue.source()
-    versions = [source.version() for _ in range(5)]
+    versions = [source.server.clock() for _ in range(5)]
     assert versions == sorted(versions)
     assert abs(versions[0] / 1e6 - time.time()) < 60
 
@@ -413,14 +413,14 @@ def test_a_documents_version_is_read_before_its_snapshot(
 ) -> None:
     film = catalogue.add_film("Old")
     source = catalogue.source()
-    read_clock = source.version
+    read_clock = source.server.clock
 
     def read_clock_and_change_the_film() -> int:
         version = read_clock()
         catalogue.execute("UPDATE content.film_work SET title = 'New'")
         return version
 
-    monkeypatch.setattr(source, "version", read_clock_and_change_the_film)
+    monkeypatch.setattr(source.server, "clock", read_clock_and_change_the_film)
     before = read_clock()
     version, (((_film, text),),) = source.documents([film])
     assert before < version < read_clock()
@@ -429,22 +429,22 @@ def test_a_documents_version_is_read_before_its_snapshot(
 
 def test_films_are_counted(catalogue: Catalogue) -> None:
     source = catalogue.source()
-    assert source.films() == 0
+    assert source.count() == 0
     for _ in range(3):
         catalogue.add_film()
-    assert source.films() == 3
+    assert source.count() == 3
 
 
 def test_the_database_is_named_with_its_cluster(catalogue: Catalogue) -> None:
     (identifier,) = catalogue.execute(
         "SELECT system_identifier FROM pg_control_system()"
     ).fetchone()
-    database = catalogue.source().database()
+    database = catalogue.source().server.identity().database
     assert (database.name, database.system_identifier) == ("movies", str(identifier))
 
 
 def test_the_servers_version_is_a_number(catalogue: Catalogue) -> None:
-    assert catalogue.source().server_version() == catalogue.connection.info.server_version
+    assert catalogue.source().server.identity().version == catalogue.connection.info.server_version
 
 
 def test_columns_are_told_with_type_and_right(catalogue: Catalogue) -> None:
@@ -452,7 +452,7 @@ def test_columns_are_told_with_type_and_right(catalogue: Catalogue) -> None:
     catalogue.execute("ALTER TABLE content.film_work DROP COLUMN creation_date")
     catalogue.retype("film_work", "rating", "numeric(3,1)")
     query = (Settings().include_dir / "sql" / "columns.sql").read_bytes()
-    found = catalogue.connection.execute(query).fetchall()
+    found = catalogue.connection.execute(query, {"schema": "content"}).fetchall()
     assert ("film_work", "id", "uuid", True) in found
     assert ("film_work", "modified", "timestamp with time zone", True) in found
     assert ("film_work", "rating", "numeric", True) in found
@@ -466,7 +466,7 @@ def test_columns_are_told_with_type_and_right(catalogue: Catalogue) -> None:
 
 
 def test_only_usable_whole_indexes_are_told(catalogue: Catalogue) -> None:
-    before = catalogue.source().indexes()
+    before = catalogue.source().server.indexes()
     assert ("film_work", ["modified", "id"]) in before
     assert ("film_work", ["id"]) in before
     catalogue.execute("DROP INDEX content.film_work_modified_id")
@@ -475,7 +475,7 @@ def test_only_usable_whole_indexes_are_told(catalogue: Catalogue) -> None:
     catalogue.execute(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'content.broken'::regclass"
     )
-    after = catalogue.source().indexes()
+    after = catalogue.source().server.indexes()
     assert ("film_work", ["modified", "id"]) not in after
     assert ("genre", ["modified", "id", "name"]) not in after
     assert len(after) == len(before) - 1
@@ -493,11 +493,11 @@ def test_only_the_columns_that_an_index_is_ordered_by_are_told(
     catalogue: Catalogue, index: str, told: list[tuple[str, list[str]]]
 ) -> None:
     catalogue.execute("DROP INDEX content.film_work_modified_id")
-    before = catalogue.source().indexes()
+    before = catalogue.source().server.indexes()
     catalogue.execute(f"CREATE INDEX ON content.film_work {index}")
-    after = catalogue.source().indexes()
+    after = catalogue.source().server.indexes()
     assert sorted(after) == sorted(before + told)
-    assert "content.film_work (modified, id)" in missing_indexes(after)
+    assert "content.film_work (modified, id)" in missing_indexes(after, MOVIES, Settings())
 
 
 # -- plans ----------------------------------------------------------------------------------------
@@ -537,14 +537,16 @@ def big(postgres: Postgres) -> Iterator[Source]:
             connection.execute(insert.encode())
         connection.execute("VACUUM ANALYZE")
         with psycopg.connect(postgres.dsn(name), autocommit=True) as reader:
-            yield Source(reader, Settings().include_dir).prepared()
+            yield Source.opened(reader, MOVIES, Settings())
     postgres.dropdb(name)
 
 
-def plan(source: Source, file: str, **parameters: object) -> list[dict[str, Any]]:
+def plan(
+    source: Source, file: str, names: Mapping[str, str | None], **parameters: object
+) -> list[dict[str, Any]]:
     """Return the nodes of a query's plan."""
-    query = (Settings().include_dir / "sql" / file).read_bytes()
-    ((answer,),) = source._connection.execute(
+    query = source.queries.text(file, names)
+    ((answer,),) = source.queries.connection.execute(
         b"EXPLAIN (FORMAT JSON) " + query, parameters
     ).fetchall()
     found, waiting = [], [answer[0]["Plan"]]
@@ -557,9 +559,13 @@ def plan(source: Source, file: str, **parameters: object) -> list[dict[str, Any]
 
 def lines_of_documents_plan(source: Source, ids: list[str]) -> list[str]:
     """Return the plan of documents.sql with what each node puts out, as text."""
-    query = (Settings().include_dir / "sql" / "documents.sql").read_bytes()
-    answer = source._connection.execute(b"EXPLAIN (VERBOSE) " + query, {"ids": ids}).fetchall()
+    query = b"EXPLAIN (VERBOSE) " + source.queries.text("movies/documents.sql")
+    answer = source.queries.connection.execute(query, {"ids": ids}).fetchall()
     return [line.strip() for (line,) in answer]
+
+
+def names(feed: Feed) -> dict[str, str | None]:
+    return {"table": feed.table, "stamp": feed.stamp, "root": feed.root}
 
 
 def kinds(nodes: list[dict[str, Any]]) -> set[str]:
@@ -582,7 +588,7 @@ BETWEEN = {
 def test_a_page_is_read_from_the_index_between_both_bounds_without_sorting(
     big: Source, feed: Feed
 ) -> None:
-    nodes = plan(big, feed.page, **BETWEEN, page_size=100)
+    nodes = plan(big, "feed/page.sql", names(feed), **BETWEEN, page_size=100)
     assert kinds(nodes) <= {"Limit", "Index Scan", "Result"}
     (scan,) = [node for node in nodes if node["Node Type"] == "Index Scan"]
     assert scan["Index Cond"].count("ROW(") == 4  # two row comparisons
@@ -590,7 +596,7 @@ def test_a_page_is_read_from_the_index_between_both_bounds_without_sorting(
 
 
 def test_a_page_of_films_is_read_from_nothing_but_the_index(big: Source) -> None:
-    nodes = plan(big, "film_work/page.sql", **BETWEEN, page_size=100)
+    nodes = plan(big, "feed/ids.sql", names(FILM_WORK.rows), **BETWEEN, page_size=100)
     assert kinds(nodes) <= {"Aggregate", "Subquery Scan", "Limit", "Index Only Scan"}
     (scan,) = [node for node in nodes if "Index Cond" in node]
     assert scan["Index Cond"].count("ROW(") == 4
@@ -599,7 +605,7 @@ def test_a_page_of_films_is_read_from_nothing_but_the_index(big: Source) -> None
 
 @all_feeds
 def test_all_rows_between_two_bounds_are_found_by_the_index(big: Source, feed: Feed) -> None:
-    nodes = plan(big, feed.page, **BETWEEN, page_size=None)
+    nodes = plan(big, "feed/page.sql", names(feed), **BETWEEN, page_size=None)
     (scan,) = [node for node in nodes if "Index Cond" in node]
     assert scan["Index Cond"].count("ROW(") == 4
     assert "Filter" not in scan
@@ -611,7 +617,8 @@ def test_the_first_page_of_an_open_end_is_read_from_the_index_without_sorting(
 ) -> None:
     nodes = plan(
         big,
-        feed.page,
+        "feed/page.sql",
+        names(feed),
         after_stamp="0001-01-01T00:00:00.000000+00:00",
         after_id=NIL,
         upto_stamp="infinity",
@@ -623,7 +630,13 @@ def test_the_first_page_of_an_open_end_is_read_from_the_index_without_sorting(
 
 @feeds_with_a_last_row
 def test_the_last_row_is_read_from_the_end_of_the_index(big: Source, feed: Feed) -> None:
-    nodes = plan(big, feed.last, upto_stamp="2020-01-01T01:00:00.000000+00:00", upto_id=NIL)
+    nodes = plan(
+        big,
+        "feed/last.sql",
+        names(feed),
+        upto_stamp="2020-01-01T01:00:00.000000+00:00",
+        upto_id=NIL,
+    )
     assert kinds(nodes) <= {"Limit", "Index Scan", "Index Only Scan", "Result"}
     (scan,) = [node for node in nodes if "Index Cond" in node]
     assert scan["Scan Direction"] == "Backward"
@@ -632,7 +645,7 @@ def test_the_last_row_is_read_from_the_end_of_the_index(big: Source, feed: Feed)
 
 @all_feeds
 def test_undated_rows_are_found_without_reading_the_table(big: Source, feed: Feed) -> None:
-    nodes = plan(big, feed.undated, after_id=NIL, page_size=1000)
+    nodes = plan(big, "feed/undated.sql", names(feed), after_id=NIL, page_size=1000)
     assert "Seq Scan" not in kinds(nodes)
     assert any(f"{feed.table}_{feed.stamp}_id" == node.get("Index Name") for node in nodes)
 
@@ -641,9 +654,10 @@ def test_undated_rows_are_found_without_reading_the_table(big: Source, feed: Fee
 def test_films_of_changed_rows_are_read_from_the_link_tables_index(
     big: Source, stream: Stream
 ) -> None:
-    assert stream.films is not None
+    assert stream.fan_out is not None
+    of_fan_out = {"table": stream.rows.table, **vars(stream.fan_out)}
     ids = [key(number) for number in range(1, 101)]
-    nodes = plan(big, stream.films, ids=ids, after_film=key(500), page_size=1000)
+    nodes = plan(big, "feed/fan_out.sql", of_fan_out, ids=ids, after_root=key(500), page_size=1000)
     links = [node for node in nodes if node.get("Relation Name") == f"{stream.name}_film_work"]
     assert [node["Node Type"] for node in links] == ["Index Only Scan"]
     assert "film_work_id >" in links[0]["Index Cond"]
@@ -651,13 +665,13 @@ def test_films_of_changed_rows_are_read_from_the_link_tables_index(
 
 
 def test_documents_of_a_page_are_built_without_reading_whole_tables(big: Source) -> None:
-    nodes = plan(big, "documents.sql", ids=[key(number) for number in range(1, 101)])
+    nodes = plan(big, "movies/documents.sql", {}, ids=[key(number) for number in range(1, 101)])
     whole = {node.get("Relation Name") for node in nodes if node["Node Type"] == "Seq Scan"}
     assert whole <= {"genre", "person"}
 
 
 def test_a_films_links_are_found_by_the_film_and_their_roles_passed_over(big: Source) -> None:
-    nodes = plan(big, "documents.sql", ids=[key(number) for number in range(1, 101)])
+    nodes = plan(big, "movies/documents.sql", {}, ids=[key(number) for number in range(1, 101)])
     (links,) = [node for node in nodes if node.get("Relation Name") == "person_film_work"]
     assert "film_work_id" in links["Index Cond"]
     assert "role" not in links["Index Cond"]
@@ -695,6 +709,6 @@ def test_a_film_with_several_roles_of_a_person_pushes_no_other_off_the_page(
     catalogue.cast(films[3], persons[1])
     rows = [Row(person, None, "", None) for person in persons]
     source = catalogue.source()
-    first = source.linked_films(PERSON, rows, None, 2)
+    first = source.fanned_out(PERSON, rows, None, 2)
     assert first == films[:2]
-    assert source.linked_films(PERSON, rows, first[-1], 2) == films[2:]
+    assert source.fanned_out(PERSON, rows, first[-1], 2) == films[2:]

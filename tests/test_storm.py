@@ -9,8 +9,8 @@ import pytest
 from movies_etl.postgres import horizon
 from movies_etl.postgres.horizon import Measured
 
-from tests.site import Site
-from tests.storm import storm
+from tests.support.site import Site
+from tests.support.storm import storm
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import pytest
 from movies_etl.sync.run import RunParams
 from movies_etl.sync.starting_points import Reload
 
-from tests.site import Site, sent
+from tests.support.site import Site, sent
 
 
 def test_first_run_loads_everything(small: Site) -> None:
@@ -81,7 +81,9 @@ def test_a_person_without_films_is_read_and_costs_nothing(loaded: Site) -> None:
     assert counters["genre"].read == counters["person"].read == 0
     loaded.queries.clear()
     loaded.run()
-    assert loaded.queries["person/films.sql"] == loaded.queries["genre/films.sql"] == 0
+    assert (
+        loaded.queries["feed/fan_out.sql person"] == loaded.queries["feed/fan_out.sql genre"] == 0
+    )
 
 
 def test_roles_that_a_document_does_not_have_take_no_part(site: Site) -> None:

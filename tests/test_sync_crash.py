@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from movies_etl.definitions.movies import GENRE, STREAMS
+from movies_etl.definitions.movies import GENRE, MOVIES
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.es.bulk import Item, Outcome, Sender
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync import stream_run
 from movies_etl.sync.stream_run import StreamRun
 
-from tests.site import MemoryCursors, Site, sent
-from tests.truthful import KilledError, TruthfulCursors
+from tests.support.site import MemoryCursors, Site, sent
+from tests.support.truthful import KilledError, TruthfulCursors
 
 
 def die_at(call: int) -> Callable[[], bool]:
@@ -237,8 +237,8 @@ def rename_and_be_killed(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
     cursor = site.cursors.load("genre")
     assert cursor is not None
     assert cursor.fan_out is not None
-    assert cursor.fan_out.after_film is not None
-    return cursor.fan_out.after_film
+    assert cursor.fan_out.after_root is not None
+    return cursor.fan_out.after_root
 
 
 def test_a_big_genre_goes_on_where_the_killed_run_stopped(
@@ -284,7 +284,7 @@ def test_a_cleared_task_does_not_take_the_page_of_a_newer_run_for_its_own(site: 
     for number in range(20):
         site.label(site.add_film(f"Film {number}"), genre)
     older = site.open()
-    for stream in STREAMS:
+    for stream in MOVIES.streams:
         site.sync(stream, older)
     site.execute("UPDATE content.genre SET name = 'Noir', modified = now()")
     newer = site.open()

@@ -8,12 +8,12 @@ from datetime import timedelta, timezone
 
 import psycopg
 import pytest
-from movies_etl.definitions.movies import STREAMS
-from movies_etl.postgres import horizon
-from movies_etl.postgres.source import NIL
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.postgres import horizon, timestamps
 from movies_etl.state.cursors import RowPosition
 
-from tests.site import Site, sent
+from tests.support.catalogue import NIL
+from tests.support.site import Site, sent
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_an_abandoned_prepared_transaction_is_warned_about_and_holds_nothing(
     small: Site, prepared: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(horizon, "ABANDONED_AFTER", horizon.timedelta(0))
-    before = small.source().now()
+    before = small.source().server.now()
     context = small.open()
     assert context.horizon > before
     (warning,) = [one.getMessage() for one in caplog.records if prepared in one.getMessage()]
@@ -105,16 +105,16 @@ def test_after_the_clock_was_set_back_everything_is_loaded(
     loaded: Site, caplog: pytest.LogCaptureFixture, hours: timedelta
 ) -> None:
     # The clock said 14:00, and says 12:00 now; meanwhile a film and a genre changed at 11:59.
-    now = horizon.parse(loaded.source().now())
-    last = RowPosition(stamp=horizon.in_utc(now - timedelta(seconds=30)), id=NIL)
-    for stream in STREAMS:
+    now = timestamps.parse(loaded.source().server.now())
+    last = RowPosition(stamp=timestamps.in_utc(now - timedelta(seconds=30)), id=NIL)
+    for stream in MOVIES.streams:
         cursor = loaded.cursors.load(stream.name)
         assert cursor is not None
         loaded.cursors.save(stream.name, cursor.moved(rows=last))
-    loaded.horizons.known = horizon.Known(horizon.in_utc(now + hours))
+    loaded.horizons.known = horizon.Known(timestamps.in_utc(now + hours))
     person = loaded.cursors.load("person")
     assert person is not None
-    ahead = RowPosition(stamp=horizon.in_utc(now + hours), id=NIL)
+    ahead = RowPosition(stamp=timestamps.in_utc(now + hours), id=NIL)
     loaded.cursors.save("person", person.moved(rows=ahead))
     loaded.execute(
         "UPDATE content.film_work SET title = title || '!', modified = now() - interval '1 minute'"
@@ -124,7 +124,7 @@ def test_after_the_clock_was_set_back_everything_is_loaded(
         " WHERE name = 'Drama'"
     )
     caplog.clear()
-    assert horizon.parse(loaded.open().horizon) < now + timedelta(minutes=1)
+    assert timestamps.parse(loaded.open().horizon) < now + timedelta(minutes=1)
     loaded.run()
     loaded.assert_equal()
     assert "Everything is loaded: the known horizon" in caplog.text
@@ -139,13 +139,13 @@ def test_a_stream_whose_cursor_stands_ahead_of_the_clock_is_loaded_again(
     loaded: Site, caplog: pytest.LogCaptureFixture, *, wall_time: bool
 ) -> None:
     # With wall time that happens when the zone is corrected: the same moment is another stamp.
-    now = horizon.parse(loaded.source().now())
-    stamp = horizon.in_utc(now + timedelta(hours=1))
+    now = timestamps.parse(loaded.source().server.now())
+    stamp = timestamps.in_utc(now + timedelta(hours=1))
     just_now = "now() - interval '1 minute'"
     if wall_time:
         loaded.use_wall_time()
         loaded.configure(timestamp_zone="Europe/Moscow")
-        stamp = horizon.text(now.astimezone(timezone(timedelta(hours=5))))
+        stamp = timestamps.text(now.astimezone(timezone(timedelta(hours=5))))
         just_now = f"({just_now}) AT TIME ZONE 'Europe/Moscow'"
     cursor = loaded.cursors.load("genre")
     assert cursor is not None

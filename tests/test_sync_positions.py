@@ -13,11 +13,11 @@ from movies_etl.definitions.definition import Feed, Stream
 from movies_etl.definitions.movies import FILM_WORK, GENRE
 from movies_etl.es.bulk import Item, Outcome, Sender
 from movies_etl.es.index import Index, Stored
-from movies_etl.postgres.source import FilmPage, Row, Source
+from movies_etl.postgres.source import IdPage, Row, Source
 from movies_etl.state.cursors import Position
 from movies_etl.sync import batches, stream_run
 
-from tests.site import Site, sent
+from tests.support.site import Site, sent
 
 TIES = 20
 
@@ -67,18 +67,20 @@ def test_pages_of_a_first_load_grow_to_a_limit(
 def test_pages_of_a_first_load_shrink_while_they_are_slow(
     ties: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed_films = Source.changed_films
+    changed_ids = Source.changed_ids
     took = iter([0, 0, 11, 7, 11, 0, 0, 0, 0, 0])
     sizes = []
     now = 0.0
 
-    def read(source: Source, after: Position | None, upto: Position, limit: int) -> FilmPage | None:
+    def read(
+        source: Source, feed: Feed, after: Position | None, upto: Position, limit: int
+    ) -> IdPage | None:
         nonlocal now
         now += next(took)
         sizes.append(limit)
-        return changed_films(source, after, upto, limit)
+        return changed_ids(source, feed, after, upto, limit)
 
-    monkeypatch.setattr(Source, "changed_films", read)
+    monkeypatch.setattr(Source, "changed_ids", read)
     monkeypatch.setattr(batches, "time", SimpleNamespace(monotonic=lambda: now))
     ties.configure(page_size=1)
     ties.run()
@@ -222,8 +224,8 @@ def test_genres_and_persons_of_odd_stamps_are_followed_but_not_fanned_out_every_
     site.queries.clear()
     counters = site.run()
     assert counters[stream].read == 0
-    assert site.queries[f"{stream}/films.sql"] == 0
-    assert site.queries[f"{stream}/undated.sql"] > 0
+    assert site.queries[f"feed/fan_out.sql {stream}"] == 0
+    assert site.queries[f"feed/undated.sql {stream}"] > 0
 
 
 def test_links_of_odd_stamps_are_followed_and_their_films_not_sent_again(loaded: Site) -> None:
@@ -253,7 +255,7 @@ def test_any_number_of_undated_films_is_part_of_the_first_load(
     site.assert_equal()
     assert "usable" not in caplog.text
     assert (site.run()["film_work"].unchanged, sent(site.run())) == (2, 0)
-    assert "More than 2 rows of content.film_work have no usable modified" in caplog.text
+    assert "More than 2 rows of table film_work have no usable modified" in caplog.text
     assert "reload=film_work" in caplog.text
 
 
@@ -295,7 +297,7 @@ def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
         loaded.label(film, genre, id=link, created=None)
         counters = loaded.run()["genre"]
         assert counters.indexed == (number < 2)
-    assert "More than 2 rows of content.genre_film_work have no usable created" in caplog.text
+    assert "More than 2 rows of table genre_film_work have no usable created" in caplog.text
     assert "reload=all" in caplog.text
     assert sent(loaded.run(reload="all")) == len(loaded.expected())
     loaded.assert_equal()
@@ -358,7 +360,7 @@ def test_a_tail_ends_though_somebody_goes_on_writing(ties: Site, stream: Stream)
     assert cursor is not None
     read = 0
     for batch in batches.batches(stream, cursor, ties.source(), context, page_size=3):
-        read += len(batch.films)
+        read += len(batch.ids)
         assert read < 3 * TIES
         ties.execute(f"UPDATE content.{stream.name} SET modified = clock_timestamp()")
     assert read >= TIES
@@ -387,7 +389,7 @@ def test_a_genre_fanned_out_above_the_horizon_is_not_fanned_out_again_below_it(
     loaded.configure(horizon_margin=0)
     loaded.queries.clear()
     assert loaded.run()["genre"].read == 0
-    assert loaded.queries["genre/films.sql"] == 0
+    assert loaded.queries["feed/fan_out.sql genre"] == 0
     cursor = loaded.cursors.load("genre")
     assert cursor is not None
     assert cursor.tail == ()

@@ -6,18 +6,19 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import pytest
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import IndexUnavailableError, RefusedDocumentsError
 from movies_etl.es.bulk import Item, Outcome, Sender
 from movies_etl.es.dead_letters import DeadLetters, Letter
 from movies_etl.es.index import Index
 from movies_etl.es.throttle import Throttle
-from movies_etl.postgres.source import Document, Source
-from movies_etl.state.cursors import RESERVED_MICROSECONDS
+from movies_etl.postgres.source import Assembled, Source
 from movies_etl.sync import stream_run
 from movies_etl.sync.run import RunParams
+from movies_etl.sync.versions import RESERVED_MICROSECONDS
 
-from tests.faults import Faults, too_large
-from tests.site import Site, sent
+from tests.support.faults import Faults, too_large
+from tests.support.site import Site, sent
 
 TOO_LONG = "x" * 40_000
 """A title that Elasticsearch refuses: title.raw takes 32,766 bytes."""
@@ -106,8 +107,8 @@ def test_a_letter_is_kept_although_one_of_a_deleted_index_was_ahead_of_the_clock
     loaded: Site,
 ) -> None:
     film = loaded.add_film("NaN", rating="NaN", modified="now()")
-    ahead = loaded.source().version() + RESERVED_MICROSECONDS // 2  # as after a task that died
-    letters = DeadLetters(loaded.client)
+    ahead = loaded.source().server.clock() + RESERVED_MICROSECONDS // 2  # as after a task that died
+    letters = DeadLetters(loaded.client, MOVIES)
     letters.park([Letter(film, "validation", "a reason", "{}")], "2026-01-01T00:00:00Z", ahead)
     letters.resolve([film], ahead)
     loaded.client.indices.delete(index=loaded.open().index)
@@ -247,7 +248,7 @@ def test_a_text_that_was_refused_before_a_task_died_is_refused_again(
             loaded.run()
     loaded.execute(rate, "NaN", film)
     assert loaded.run()["film_work"].refused == 1
-    index = Index(loaded.client, loaded.open().index)
+    index = Index(loaded.client, MOVIES, loaded.open().index)
     assert Sender(index, 0, Throttle(5_000_000, 1))(late).indexed == late
     loaded.run()
     assert loaded.letters().keys() == {film}
@@ -311,7 +312,7 @@ def test_of_two_readings_in_one_body_the_newer_decides_whether_there_is_a_letter
 
     def read_and_change(
         source: Source, films: Sequence[str]
-    ) -> tuple[int, Generator[list[Document], None, None]]:
+    ) -> tuple[int, Generator[list[Assembled], None, None]]:
         monkeypatch.undo()
         version, pieces = documents(source, films)
         read = list(pieces)

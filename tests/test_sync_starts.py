@@ -10,12 +10,12 @@ import pytest
 from elasticsearch.helpers import scan
 from movies_etl.definitions.movies import FILM_WORK, GENRE, PERSON
 from movies_etl.errors import ConfigurationError
-from movies_etl.postgres.source import Document, Source
+from movies_etl.postgres.source import Assembled, Source
 from movies_etl.state.cursors import Cursor
 
 from local.postgres import Postgres
 from tests.conftest import TEMPLATE
-from tests.site import MemoryCursors, Site, sent
+from tests.support.site import MemoryCursors, Site, sent
 
 
 class CursorsWithEvent(MemoryCursors):
@@ -271,7 +271,7 @@ def test_an_index_that_vanishes_in_the_middle_of_a_task_is_told_and_filled_by_th
 
     def vanish(
         source: Source, films: Sequence[str]
-    ) -> tuple[int, Generator[list[Document], None, None]]:
+    ) -> tuple[int, Generator[list[Assembled], None, None]]:
         loaded.client.indices.delete(index=context.index, ignore_unavailable=True)
         return documents(source, films)
 

@@ -7,16 +7,18 @@ from datetime import timedelta
 
 import pytest
 from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.movies import FILM_WORK, GENRE
+from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es.bulk import Item, Outcome, Sender
 from movies_etl.es.index import Index
 from movies_etl.es.throttle import Throttle
-from movies_etl.postgres.source import Source
-from movies_etl.state.cursors import RESERVED_MICROSECONDS, Cursor
+from movies_etl.postgres.server import Server
+from movies_etl.state.cursors import Cursor
 from movies_etl.sync import stream_run
+from movies_etl.sync import versions as protocol
+from movies_etl.sync.versions import RESERVED_MICROSECONDS
 
-from tests.site import Site, sent
+from tests.support.site import Site, sent
 
 HOUR = int(timedelta(hours=1).total_seconds() * 1e6)
 
@@ -52,7 +54,7 @@ class LateRequest:
 
 def live_index(site: Site) -> Index:
     (name,) = site.client.indices.get_alias(name="movies")
-    return Index(site.client, name)
+    return Index(site.client, MOVIES, name)
 
 
 def cursor_of(site: Site, stream: str) -> Cursor:
@@ -151,7 +153,7 @@ def test_a_clean_end_leaves_no_open_cursor(loaded: Site) -> None:
 
 def write_as_another(site: Site, items: Sequence[Item], ahead: int) -> None:
     """Write the documents with a version that lies this far from the database's clock."""
-    version = site.source().version() + ahead
+    version = site.source().server.clock() + ahead
     sender(site)([item._replace(version=version) for item in items])
 
 
@@ -191,7 +193,7 @@ def test_a_conflict_with_something_from_the_future_is_an_error(
 def test_versions_go_on_from_a_cursor_that_is_ahead_of_the_clock(
     loaded: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ahead = loaded.source().version() + HOUR
+    ahead = loaded.source().server.clock() + HOUR
     person = cursor_of(loaded, "person").moved(version=ahead)
     loaded.cursors.save("person", person)
     write_as_another(
@@ -210,8 +212,8 @@ def test_versions_go_on_from_a_cursor_that_is_ahead_of_the_clock(
 
 def set_back(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     """Set the database's clock back for as long as the patches last."""
-    read = Source.version
-    monkeypatch.setattr(Source, "version", lambda source: read(source) - seconds * 1_000_000)
+    read = Server.clock
+    monkeypatch.setattr(Server, "clock", lambda server: read(server) - seconds * 1_000_000)
 
 
 def test_a_clock_that_is_set_back_while_a_task_is_dead_leaves_no_older_document(
@@ -237,7 +239,7 @@ def test_versions_do_not_run_away_from_the_clock_when_tasks_die_again_and_again(
     for title in "ABCDE":
         loaded.execute("UPDATE content.film_work SET title = %s, modified = now()", title)
         LateRequest(loaded).run_and_die(monkeypatch)
-        ahead = cursor_of(loaded, "film_work").version - loaded.source().version()
+        ahead = cursor_of(loaded, "film_work").version - loaded.source().server.clock()
         assert ahead <= RESERVED_MICROSECONDS + 100_000
     assert "the database's clock is" not in caplog.text.lower()
     loaded.run()
@@ -255,8 +257,8 @@ def test_a_cursor_bounds_every_version_before_it_is_sent(
             return super().__call__(items)
 
     monkeypatch.setattr(stream_run, "Sender", Watching)
-    monkeypatch.setattr(stream_run, "RESERVED_MICROSECONDS", 0)
-    monkeypatch.setattr(stream_run, "MAX_READINGS_AHEAD", 0)
+    monkeypatch.setattr(protocol, "RESERVED_MICROSECONDS", 0)
+    monkeypatch.setattr(protocol, "MAX_READINGS_AHEAD", 0)
     loaded.configure(page_size=1, senders=1)
     loaded.execute("UPDATE content.film_work SET title = 'New', modified = '2099-01-01'")
     loaded.cursors.saves.clear()
@@ -274,7 +276,7 @@ def test_a_deleted_cursor_takes_no_bound_of_versions_with_it(
     late = LateRequest(loaded)
     late.run_and_die(monkeypatch)
     loaded.run()  # its versions are ahead of the clock
-    assert min(loaded.versions().values()) > loaded.source().version()
+    assert min(loaded.versions().values()) > loaded.source().server.clock()
     loaded.execute("UPDATE content.film_work SET title = 'Later', modified = now()")
     loaded.cursors.texts.clear()
     counters = loaded.run()["film_work"]

@@ -18,7 +18,7 @@ import pytest
 from movies_etl.sync import batches
 
 from benchmarks.catalogue import generate
-from tests.site import Site
+from tests.support.site import Site
 
 FILMS = 2_000
 PAGE = 250
@@ -130,8 +130,8 @@ def test_a_film_is_sent_once_with_little_around_it(site: Site, work: Work) -> No
 
 
 def test_postgresql_works_a_text_out_once(site: Site) -> None:
-    query = (site.settings.include_dir / "sql" / "documents.sql").read_text()
-    rows = site.connection.execute("EXPLAIN (VERBOSE) " + query, {"ids": []}).fetchall()
+    query = b"EXPLAIN (VERBOSE) " + site.source().queries.text("movies/documents.sql")
+    rows = site.connection.execute(query, {"ids": "{}"}).fetchall()
     plan = "\n".join(line for (line,) in rows)
     assert plan.count("to_json(film_work.description)") == 1
     assert plan.count("md5(") == 1

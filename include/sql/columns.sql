@@ -1,4 +1,5 @@
--- The columns of schema content and whether this role may read their tables.
+-- The columns of the catalogue's schema and whether this role may read their tables.
+-- Parameters: schema.
 -- Returns: table_name, column_name, type (as PostgreSQL spells it), readable.
 SELECT
     pg_class.relname AS table_name,
@@ -9,4 +10,4 @@ SELECT
 FROM pg_namespace
 JOIN pg_class ON pg_class.relnamespace = pg_namespace.oid AND pg_class.relkind IN ('r', 'p')
 JOIN pg_attribute ON pg_attribute.attrelid = pg_class.oid
-WHERE pg_namespace.nspname = 'content' AND pg_attribute.attnum > 0 AND NOT pg_attribute.attisdropped
+WHERE pg_namespace.nspname = %(schema)s AND pg_attribute.attnum > 0 AND NOT pg_attribute.attisdropped

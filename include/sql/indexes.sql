@@ -1,5 +1,6 @@
--- The column lists of the usable B-tree indexes of schema content: of all rows, and
+-- The column lists of the usable B-tree indexes of the catalogue's schema: of all rows, and
 -- without expressions. Columns that an index only includes do not order it.
+-- Parameters: schema.
 -- Returns: table_name, columns (text[], in index order).
 SELECT
     pg_class.relname AS table_name,
@@ -11,7 +12,7 @@ JOIN pg_class AS index_class ON pg_index.indexrelid = index_class.oid
 JOIN pg_am ON index_class.relam = pg_am.oid
 CROSS JOIN LATERAL unnest(pg_index.indkey::smallint[]) WITH ORDINALITY AS key (number, position)
 JOIN pg_attribute ON pg_attribute.attrelid = pg_class.oid AND pg_attribute.attnum = key.number
-WHERE pg_namespace.nspname = 'content'
+WHERE pg_namespace.nspname = %(schema)s
     AND pg_am.amname = 'btree'
     AND pg_index.indisvalid
     AND pg_index.indpred IS NULL

@@ -5,13 +5,20 @@ Every message names the connection, setting, object or film, and the next step.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class MoviesEtlError(Exception):
     """An error of this program."""
 
 
 class ConfigurationError(MoviesEtlError):
-    """Somebody has to mend a connection, a setting, a schema or a cursor; a retry cannot help."""
+    """An operator has to fix a connection, a setting, a schema or a cursor; a retry cannot help."""
 
 
 class SourceUnavailableError(MoviesEtlError):
@@ -31,3 +38,28 @@ class RefusedDocumentsError(MoviesEtlError):
 
     The cursor stands at the last settled page.
     """
+
+
+def on_one_line(error: Exception) -> str:
+    """Return an error's own words on one line."""
+    return " ".join(str(error).split())
+
+
+def problems(
+    error: ValidationError, *, name: Callable[[str], str] = str, with_values: bool = False
+) -> str:
+    """Say in one line what pydantic found: field and problem, of the first three.
+
+    :param name: what a field is called where an operator sets it.
+    :param with_values: add what was given; never for a value that may be a secret.
+    """
+    said = []
+    for problem in error.errors(include_url=False, include_input=with_values)[:3]:
+        field = ".".join(str(part) for part in problem["loc"])
+        given = ""
+        if with_values:
+            value = json.dumps(problem["input"], ensure_ascii=False, default=repr)
+            given = f" (got {value[:80]})"
+        said.append(f"{name(field) if field else 'the value'}: {problem['msg']}{given}")
+    more = error.error_count() - len(said)
+    return "; ".join(said) + (f"; and {more} more" if more > 0 else "")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, problems
 
 PREFIX = "MOVIES_ETL_"
 
@@ -32,13 +32,13 @@ def _names(text: object) -> object:
 class Settings(BaseSettings):
     """The settings and their defaults; each is an environment variable with the prefix."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, populate_by_name=True)
 
     schedule: str = "* * * * *"
-    """When ``movies_sync`` runs: a cron expression."""
+    """When the sync DAGs run: a cron expression."""
 
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
-    """Rows a page of changed rows, and films a page of documents; a first load's pages grow."""
+    """Changed rows per page, and documents per page; the pages of a first load grow."""
 
     bulk_bytes: Annotated[ByteSize, Field(ge=1_000, le=90_000_000)] = ByteSize(5_000_000)
     """Size of a bulk request; Elasticsearch refuses more than 100 MB."""
@@ -58,6 +58,18 @@ class Settings(BaseSettings):
     timestamp_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """The zone of ``timestamp without time zone`` columns."""
 
+    index_prefix: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_.-]*)?$", max_length=100)] = ""
+    """What stands before every name in Elasticsearch: aliases, indexes, templates."""
+
+    schema_name: Annotated[str, Field(min_length=1, validation_alias=f"{PREFIX}SCHEMA")] = "content"
+    """The schema that holds the catalogue."""
+
+    modified_column: Annotated[str, Field(min_length=1)] = "modified"
+    """What the catalogue calls the time of a row's last change."""
+
+    created_column: Annotated[str, Field(min_length=1)] = "created"
+    """What the catalogue calls the time at which a link was made."""
+
     include_dir: Path = Path(__file__).resolve().parents[2] / "include"
     """The folder with ``sql/`` and ``elasticsearch/``."""
 
@@ -70,8 +82,15 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        complaints = "; ".join(
-            f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise ConfigurationError(f"Mend the environment of Airflow: {complaints}") from error
+        said = problems(error, name=variable)
+        raise ConfigurationError(f"Fix the environment of Airflow: {said}.") from error
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a setting."""
+    alias = (
+        Settings.model_fields[field].validation_alias if field in Settings.model_fields else None
+    )
+    if isinstance(alias, str):
+        return alias
+    return field if field.startswith(PREFIX) else f"{PREFIX}{field.upper()}"

@@ -4,7 +4,7 @@ import psycopg
 
 from benchmarks.catalogue import generate, template
 from local.postgres import Postgres
-from tests.catalogue import Catalogue
+from tests.support.catalogue import Catalogue
 
 FILMS = 2_000
 CONSTRAINTS = (

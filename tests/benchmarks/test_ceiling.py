@@ -10,7 +10,7 @@ from benchmarks.load import compare
 from benchmarks.meter import Meter
 from benchmarks.runs import BenchmarkError
 from local.elasticsearch import Elasticsearch
-from tests.site import Site
+from tests.support.site import Site
 
 METER = Meter(os.getpid(), os.getpid())
 

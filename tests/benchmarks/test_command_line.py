@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command_line
-from tests.signals import restored
+from tests.support.signals import restored
 
 __all__ = ["restored"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import unprotected
-from tests.site import Site
+from tests.support.site import Site
 
 
 def test_the_program_without_protections_loads_the_same_films(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from movies_etl.definitions.movies import STREAMS
-from movies_etl.es.dead_letters import INDEX as LETTERS
+from movies_etl.definitions.movies import MOVIES
 
-from tests.catalogue import Catalogue
 from tests.histories.operator import Operator
 from tests.histories.program import Program
+from tests.support.catalogue import Catalogue
 
 
 class Divergence(AssertionError):  # noqa: N818 - it is what a history ends with
@@ -22,7 +21,7 @@ def check(catalogue: Catalogue, operator: Operator, program: Program) -> None:
 
     :raises Divergence: says what differs.
     """
-    found = operator.documents("movies")
+    found = operator.documents(MOVIES.alias)
     refused = set()
     expected = catalogue.expected()
     for film, wanted in expected.items():
@@ -40,7 +39,7 @@ def check(catalogue: Catalogue, operator: Operator, program: Program) -> None:
 
 
 def _check_letters(operator: Operator, refused: set[str]) -> None:
-    letters = operator.documents(LETTERS).keys()
+    letters = operator.documents(MOVIES.dead_letters).keys()
     if letters != refused:
         raise Divergence(f"dead letters of {letters}, refused are {refused}")
 
@@ -55,7 +54,7 @@ def check_counts(program: Program) -> None:
 
 
 def _check_state(operator: Operator, program: Program) -> None:
-    for stream in STREAMS:
+    for stream in MOVIES.streams:
         cursor = program.cursors.load(stream.name)
         if cursor is None or cursor.open:
             raise Divergence(f"the cursor of {stream.name} is {cursor} after a clean end")

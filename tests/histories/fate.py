@@ -32,9 +32,17 @@ EVENTS = (
     "refresh",
 )
 KILLS = EVENTS[:3]
-KINDS = ("save cursor", "saved cursor", "bulk", "bulk", "answered bulk", "documents.sql", "mget")
+KINDS = (
+    "save cursor",
+    "saved cursor",
+    "bulk",
+    "bulk",
+    "answered bulk",
+    "movies/documents.sql",
+    "mget",
+)
 """Beginnings of actions around which a loop can go wrong."""
-LOADING = ("documents.sql", "save cursor", "saved cursor", "bulk", "answered bulk")
+LOADING = ("movies/documents.sql", "save cursor", "saved cursor", "bulk", "answered bulk")
 """Beginnings of actions between the reading of a page and the cursor that passes it."""
 
 

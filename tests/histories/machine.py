@@ -21,16 +21,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from movies_etl.settings import Settings
 from movies_etl.sync.run import RunParams
-from movies_etl.sync.settlement import Counters
 
-from tests.catalogue import Catalogue
-from tests.fresh import FreshDatabase
 from tests.histories.check import Divergence, check, check_counts
 from tests.histories.fate import EVENTS, KILLS, Fate, Happening, happenings, kills_of_a_load
 from tests.histories.operator import WAYS, Operator
-from tests.histories.program import Program, Trigger
+from tests.histories.program import Program, Results, Trigger
 from tests.histories.tasks import Surroundings
 from tests.histories.writes import KINDS, MOST_OPEN, WRITES, Write, Writers, few
+from tests.support.catalogue import Catalogue
+from tests.support.fresh import FreshDatabase
 
 FOUNDING = Write("add film", 0, 0, "now")
 FEW_WRITES = few(*KINDS)
@@ -240,7 +239,7 @@ class History(RuleBasedStateMachine):
         elif not self.around.late and self.operator.live():  # it is noticed while nothing writes
             self.operator.empty("movies")
 
-    def _run(self, trigger: Trigger, soon: Sequence[Happening]) -> list[Counters] | None:
+    def _run(self, trigger: Trigger, soon: Sequence[Happening]) -> Results | None:
         self.operator.mend_alias()
         with self.fate.awaiting(soon):
             return self.program.run(trigger)
@@ -346,7 +345,7 @@ class History(RuleBasedStateMachine):
             self.around.deliver(-1, self.client)
 
     def _clean_run(self) -> int:
-        counters = self._run(Trigger(), ())
-        if counters is None:
+        results = self._run(Trigger(), ())
+        if results is None:
             raise Divergence("an undisturbed run fails")
-        return sum(one.indexed + one.conflicts for one in counters)
+        return sum(result["indexed"] + result["conflicts"] for result in results)

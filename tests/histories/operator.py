@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from elasticsearch import Elasticsearch
-from movies_etl.es import index as elastic
-from movies_etl.es.dead_letters import INDEX as LETTERS
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.es import admin
 from movies_etl.settings import Settings
 
 WAYS = ("delete", "recreate", "move")
@@ -25,7 +25,7 @@ class Operator:
     def clean_up(self) -> None:
         """Leave nothing of an earlier history; the letters' index stays, empty."""
         for name in self.indexes():
-            if name == LETTERS:
+            if name == MOVIES.dead_letters:
                 self.empty(name)
             else:
                 self.client.indices.delete(index=name)
@@ -87,5 +87,5 @@ class Operator:
             self._create(name, aliases={"movies": {}})
 
     def _create(self, name: str, aliases: dict[str, Any]) -> None:
-        described = elastic.definition(Settings().include_dir)
+        described = admin.described(MOVIES, Settings().include_dir)
         self.client.indices.create(index=name, aliases=aliases, **described)

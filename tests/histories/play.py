@@ -11,14 +11,13 @@ from hypothesis import HealthCheck, Phase, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 from movies_etl.postgres import horizon, source
-from movies_etl.sync import counts
-from movies_etl.sync import prepare as init
+from movies_etl.sync import counts, prepare
 
 from local.postgres import Postgres
-from tests.faults import Time
-from tests.fresh import FreshDatabase
 from tests.histories.machine import History, Servers, Tally
 from tests.simulation.breaks import BREAKS
+from tests.support.faults import Time
+from tests.support.fresh import FreshDatabase
 
 STEPS = 38
 """Most steps of a history, its founding included. Hypothesis goes on to the last one, but for some
@@ -41,7 +40,7 @@ def hurried() -> Iterator[None]:
         stand_in = Time()
         stand_in.install(patch)
         patch.setattr(horizon, "time", stand_in)
-        patch.setattr(init, "LOCK_WAIT_SECONDS", 0.0)
+        patch.setattr(prepare, "LOCK_WAIT_SECONDS", 0.0)
         patch.setattr(source, "FETCH_SIZE", 2)
         patch.setattr(counts, "_is_due", lambda *_: True)  # else the time would decide
         yield

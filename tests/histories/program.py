@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.movies import STREAMS
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import MoviesEtlError
-from movies_etl.es.dead_letters import DeadLetters
-from movies_etl.es.index import Index
+from movies_etl.postgres.source import Source
 from movies_etl.state.run_context import RunContext
-from movies_etl.sync.counts import compared
+from movies_etl.sync.counters import Counters
 from movies_etl.sync.prepare import State, prepare_run
-from movies_etl.sync.run import Counters, Resources, RunParams, sync
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.run import RunParams, run_stream
 from movies_etl.sync.starting_points import Reload
 
 from tests.histories.fate import Killed
 from tests.histories.tasks import FatefulCursors, Surroundings, Task
-from tests.site import MemoryDifference, MemoryHorizons
+from tests.support.site import MemoryDifference, MemoryHorizons
 
 ResultT = TypeVar("ResultT")
+Results = list[dict[str, Any]]
+"""What the tasks of a run return, in the order of its streams."""
 
 
 @dataclass(frozen=True)
@@ -59,50 +61,50 @@ class Program:
         self._note = note
         self.leave_session_open = False
 
-    def run(self, trigger: Trigger) -> list[Counters] | None:
-        """Do one run; return each stream's counters, None when a task came to no good end."""
+    def run(self, trigger: Trigger) -> Results | None:
+        """Do one run; return each stream's result, None when a task came to no good end."""
         self.runs += 1
 
-        def opened(task: Task) -> RunContext:
+        def prepared(task: Task, source: Source) -> RunContext:
             state = State(self.cursors, self.horizons)
             settings = self.around.settings
-            return prepare_run(task.source, task.client, state, settings, trigger.reload)
+            return prepare_run(source, task.client, state, settings, trigger.reload)
 
-        context = self._attempts("init", opened, trigger)
+        context = self._attempts("init", prepared, trigger)
         if context is None:
             return None
         done = []
-        for stream in STREAMS:
-            counters = self._stream(stream, context, trigger)
-            if counters is None:
+        for stream in MOVIES.streams:
+            result = self._stream(stream, context, trigger)
+            if result is None:
                 return None
-            done.append(counters)
+            done.append(result)
         return done
 
-    def _stream(self, stream: Stream, context: RunContext, trigger: Trigger) -> Counters | None:
-        asked = trigger.asked if stream is STREAMS[0] else None
+    def _stream(
+        self, stream: Stream, context: RunContext, trigger: Trigger
+    ) -> dict[str, Any] | None:
+        asked = trigger.asked if stream is MOVIES.root else None
+        settings = self.around.settings
         counters = Counters()
 
-        def synced(task: Task) -> Counters:
-            patience = self.around.settings.patience
+        def synced(task: Task, source: Source) -> dict[str, Any]:
             resources = Resources(
-                source=task.source,
-                index=Index(task.client, context.index, patience),
-                letters=DeadLetters(task.client, patience),
+                source=source,
+                client=task.client,
+                context=context,
                 cursors=self.cursors,
                 executor=task.executor,
+                patience=settings.patience,
                 counters=counters,
                 lock_wait=0.0,
             )
-            sync(stream, context, resources, self.around.settings, asked)
-            if stream is STREAMS[-1]:
-                compared(context, resources, self.differences)
-            return counters
+            return run_stream(stream, resources, settings, self.differences, asked)
 
         return self._attempts(stream.name, synced, trigger)
 
     def _attempts(
-        self, name: str, body: Callable[[Task], ResultT], trigger: Trigger
+        self, name: str, body: Callable[[Task, Source], ResultT], trigger: Trigger
     ) -> ResultT | None:
         for _ in range(trigger.retries + 1):
             result = self._attempt(name, body, trigger)
@@ -111,15 +113,14 @@ class Program:
         return None
 
     def _attempt(
-        self, name: str, body: Callable[[Task], ResultT], trigger: Trigger
+        self, name: str, body: Callable[[Task, Source], ResultT], trigger: Trigger
     ) -> ResultT | None:
         task = Task(self.around, name, threads=trigger.threads, at_once=trigger.at_once)
         self.tasks.append(task)
         vanishes = False
         try:
             try:
-                task.source.prepared()
-                return body(task)
+                return body(task, task.source())
             except MoviesEtlError as error:
                 self._note(f"{name} failed: {error!r}")
                 task.executor.shutdown()  # as leaving the executor's block does

@@ -7,9 +7,9 @@ it may arrive later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,13 +17,17 @@ import elastic_transport
 import psycopg
 from elastic_transport import Urllib3HttpNode
 from elasticsearch import Elasticsearch
-from movies_etl.postgres.source import Document, Source
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.errors import MoviesEtlError
+from movies_etl.postgres.queries import Names, Queries
+from movies_etl.postgres.server import Server
+from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 
-from tests.faults import answer_of, refusal
 from tests.histories.fate import Fate, Killed
-from tests.site import MemoryCursors
+from tests.support.faults import answer_of, refusal
+from tests.support.site import MemoryCursors
 
 
 class Request(NamedTuple):
@@ -63,20 +67,25 @@ class Surroundings:
         assert response.meta.status in (200, 404), response.body
 
 
-class FatefulSource(Source):
-    """A source that comes to its fate before each query."""
+class FatefulQueries(Queries):
+    """Queries that come to their fate before each."""
 
     fate: Fate
 
-    def _rows(self, file: str, **parameters: object) -> list[tuple[Any, ...]]:
+    def rows(
+        self, file: str, names: Names | None = None, **parameters: object
+    ) -> list[tuple[Any, ...]]:
         self.fate.step(file)
-        return super()._rows(file, **parameters)
+        return super().rows(file, names, **parameters)
 
-    def _built(self, films: Sequence[str]) -> Generator[list[Document], None, None]:
-        self.fate.step("documents.sql")
-        for documents in super()._built(films):
-            yield documents
-            self.fate.step("next piece")
+    def pieces(
+        self, file: str, size: int, **parameters: object
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
+        self.fate.step(file)
+        with closing(super().pieces(file, size, **parameters)) as pieces:
+            for piece in pieces:
+                yield piece
+                self.fate.step("next piece")
 
 
 class FatefulCursors(MemoryCursors):
@@ -102,7 +111,7 @@ class Answer(Future[Any]):
         self.set_running_or_notify_cancel()
         try:
             outcome = self._call(self._body)
-        except Exception as error:  # noqa: BLE001 - as a future does
+        except MoviesEtlError as error:  # any other is no outcome, but a fault
             self.set_exception(error)
         else:
             self.set_result(outcome)
@@ -151,8 +160,6 @@ class Task:
         self.session = psycopg.connect(
             around.dsn, autocommit=True, application_name=f"movies_etl {name}"
         )
-        self.source = FatefulSource(self.session, around.settings.include_dir)
-        self.source.fate = around.fate
         self.client = self._client()
         self.executor: Executor = (
             ThreadPoolExecutor(around.settings.senders) if threads else OneThread(at_once=at_once)
@@ -160,6 +167,14 @@ class Task:
         self.faults: list[str] = []
         self._is_dead = False
         self._requests_leave = False
+
+    def source(self) -> Source:
+        """Open the program's own source and server over the session."""
+        settings = self._around.settings
+        opened = Source.opened(self.session, MOVIES, settings)
+        queries = FatefulQueries(self.session, settings.include_dir / "sql", settings.schema_name)
+        queries.fate = self._around.fate
+        return Source(queries, Server(queries, settings.horizon_ignore), MOVIES, opened.layout)
 
     def _client(self) -> Elasticsearch:
         request = self._request

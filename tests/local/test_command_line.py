@@ -12,7 +12,7 @@ import pytest
 
 from local import __main__ as command_line
 from local.stack import Stack
-from tests.signals import restored
+from tests.support.signals import restored
 
 __all__ = ["restored"]
 

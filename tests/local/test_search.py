@@ -6,7 +6,7 @@ import pytest
 
 from local.elasticsearch import Elasticsearch
 from local.search import LETTERS, count, search
-from tests.site import Site
+from tests.support.site import Site
 
 
 def test_films_with_the_whole_name_come_before_films_with_its_parts(

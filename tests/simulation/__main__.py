@@ -20,12 +20,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="play this one and print its trace")
     parser.add_argument("--first", type=int, default=0, help="seed of the first (default 0)")
     parser.add_argument(
-        "--break", dest="rule", choices=sorted(BREAKS), help="switch a rule's protection off"
+        "--break",
+        dest="rule",
+        choices=sorted(BREAKS),
+        help="switch a rule's protection off, until that is noticed (with --histories: in each)",
     )
     asked = parser.parse_args()
     if asked.seed is not None:
         return replay(asked.seed, asked.rule)
-    if asked.rule:
+    if asked.rule and not asked.histories:
         tally = play(range(asked.first, asked.first + LIMIT), rule=asked.rule, stop=True)
         print(f"break {asked.rule}: {tally}")
         return 0 if tally.divergences else 1
@@ -36,11 +39,13 @@ def main() -> int:
     until = time.monotonic() + asked.minutes * 60 if asked.minutes else None
     seeds = range(first, first + count)
     if asked.processes == 1:
-        tally = play(seeds, until=until, progress=True)
+        tally = play(seeds, rule=asked.rule, until=until, progress=True)
     else:
-        tally = play_on_all(seeds, asked.processes, until=until, progress=True)
+        tally = play_on_all(seeds, asked.processes, rule=asked.rule, until=until, progress=True)
+    if asked.rule:
+        print(f"break {asked.rule}: {100 * tally.divergences / tally.histories:.1f} % diverge")
     print(tally)
-    return 1 if tally.divergences else 0
+    return int(bool(tally.divergences) != bool(asked.rule))
 
 
 if __name__ == "__main__":

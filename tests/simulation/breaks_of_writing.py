@@ -10,16 +10,15 @@ from movies_etl.es.bulk import Item
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
 from movies_etl.postgres import lock
-from movies_etl.sync import prepare as init
-from movies_etl.sync import run as sync
-from movies_etl.sync import stream_run
+from movies_etl.sync import prepare, stream_run
+from movies_etl.sync import run as sync_run
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.settlement import Settlement
 from movies_etl.sync.starting_points import StartingPoints
 from movies_etl.sync.stream_run import StreamRun
+from movies_etl.sync.versions import Reservation, Versions
 
-from tests.simulation.source import SimulatedSource
-from tests.simulation.switches import Switches, patched
+from tests.simulation.switches import Switches, always, patched
 
 WRITING = Switches()
 
@@ -28,9 +27,9 @@ WRITING = Switches()
 def one_version_for_all() -> AbstractContextManager[object]:
     """An older reading overwrites a newer one."""
 
-    def constant(film: str, version: int, source: bytes) -> Item:
+    def constant(id: str, version: int, source: bytes) -> Item:  # noqa: A002 - as Item names it
         del version
-        return Item(film, 1, source)
+        return Item(id, 1, source)
 
     return patched((stream_run, "Item", constant))
 
@@ -38,37 +37,29 @@ def one_version_for_all() -> AbstractContextManager[object]:
 @WRITING.rule("9-clock")
 def versions_follow_a_clock_that_was_set_back() -> AbstractContextManager[object]:
     """Nothing raises the versions above those of the cursors."""
-    item = stream_run.Item
-    documents = SimulatedSource.documents
-    seen = [0]
 
-    def noted(self: SimulatedSource, films: Any) -> Any:
-        seen[0], found = documents(self, films)
-        return seen[0], found
+    def first_version(clock: int, cursors: Any, *, is_fresh: bool) -> int:
+        del cursors, is_fresh
+        return clock
 
-    def by_the_clock(film: str, version: int, source: bytes) -> Item:
-        del version
-        return item(film, seen[0], source)
+    def next_reading(self: Versions, clock: int) -> int:
+        self.reading = clock
+        return clock
 
     return patched(
-        (init, "_first_version", lambda clock, _held, **_: clock),
-        (stream_run, "Item", by_the_clock),
-        (SimulatedSource, "documents", noted),
+        (prepare, "first_version", first_version), (Versions, "next_reading", next_reading)
     )
 
 
 @WRITING.rule("9-lease")
 def cursors_without_a_bound_of_versions() -> AbstractContextManager[object]:
     """A cursor tells what was sent when it was saved, not what its task may have sent since."""
-    save = StreamRun._save
+    reserve = Versions.reserve
 
-    def broken(self: Any, cursor: Any) -> None:
-        save(self, cursor)
-        name, cursors = self._stream.name, self._resources.cursors
-        saved = cursors.load(name)
-        cursors.texts[name] = saved.moved(version=self._version).to_json()
+    def broken(self: Versions, clock: int) -> Reservation:
+        return reserve(self, clock)._replace(version=self.reading)
 
-    return patched((StreamRun, "_save", broken))
+    return patched((Versions, "reserve", broken))
 
 
 @WRITING.rule("10")
@@ -76,10 +67,10 @@ def cursor_saved_before_the_load() -> AbstractContextManager[object]:
     """A page is remembered as done before its documents are sent."""
     load = StreamRun.load
 
-    def broken(self: Any, batch: Batch) -> None:
+    def broken(self: Any, batch: Batch) -> bool:
         if batch.reached:
             self._save(batch.reached)
-        load(self, batch)
+        return load(self, batch)
 
     return patched((StreamRun, "load", broken))
 
@@ -87,16 +78,17 @@ def cursor_saved_before_the_load() -> AbstractContextManager[object]:
 @WRITING.rule("11")
 def dead_letters_are_dropped() -> AbstractContextManager[object]:
     """A refused document is forgotten."""
-    return patched((DeadLetters, "park", lambda _self, _letters, _now, _version: None))
+    return patched((DeadLetters, "park", always(None)))
 
 
 @WRITING.rule("11-stop")
 def one_bad_row_stops() -> AbstractContextManager[object]:
     """A refused document fails the task."""
 
-    def broken(_self: object, letters: Any, _now: object, _version: int) -> None:
+    def broken(self: object, letters: Any, now: str, version: int) -> None:
+        del self, now, version
         if letters:
-            raise ConfigurationError(f"a refused document: {letters[0].film}")
+            raise ConfigurationError(f"a refused document: {letters[0].id}")
 
     return patched((DeadLetters, "park", broken))
 
@@ -104,39 +96,48 @@ def one_bad_row_stops() -> AbstractContextManager[object]:
 @WRITING.rule("11-late")
 def letters_that_arrive_late_stay() -> AbstractContextManager[object]:
     """Nobody looks whether a letter's film was indexed later."""
-    return patched((Settlement, "_valid_letters", lambda self: self._letters.versions()))
+
+    def broken(resources: Any, versions: Versions, *, ahead: int) -> Settlement:
+        return Settlement(resources, versions, resources.letters.versions(), ahead)
+
+    return patched((Settlement, "opened", staticmethod(broken)))
 
 
 @WRITING.rule("11-again")
 def refused_texts_are_believed_without_a_fence() -> AbstractContextManager[object]:
     """A letter counts although a dead task's request may be about to make it void."""
     refused = Settlement.refused_before
-    return patched((Settlement, "refused_before", lambda self, films, _: refused(self, films, 0)))
+
+    def broken(self: Any, ids: Any, since: int) -> dict[str, bytes]:
+        del since
+        return refused(self, ids, 0)
+
+    return patched((Settlement, "refused_before", broken))
 
 
 @WRITING.rule("12")
 def no_lock() -> AbstractContextManager[object]:
     """Two writers work side by side."""
-    return patched((lock, "take", lambda _session, _uuid, wait: wait))
+    return patched((lock, "take", always(None)))
 
 
 @WRITING.rule("13")
 def no_look_at_the_index_identity() -> AbstractContextManager[object]:
     """A cursor counts for whatever index the alias leads to."""
+
+    def void(self: object, stream: object, cursor: object) -> str | None:
+        del self, stream
+        return None if cursor else "there is no cursor"
+
     return patched(
-        (
-            StartingPoints,
-            "_void",
-            lambda _self, _stream, cursor: None if cursor else "there is no cursor",
-        ),
-        (sync, "check_context", lambda _context, _resources: None),
-        (StreamRun, "_checked", lambda _self, cursor: cursor),
-        (init, "_emptied", lambda _films, _source, _index: None),
-        (Index, "uuid", lambda _self: "any"),
+        (StartingPoints, "_void", void),
+        (sync_run, "check_context", always(None)),
+        (prepare, "_emptied", always(None)),
+        (Index, "uuid", always("any")),
     )
 
 
 @WRITING.rule("13-emptied")
 def no_look_at_an_emptied_index() -> AbstractContextManager[object]:
     """An index whose documents were deleted is taken for loaded."""
-    return patched((init, "_emptied", lambda _films, _source, _index: None))
+    return patched((prepare, "_emptied", always(None)))

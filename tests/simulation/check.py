@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from movies_etl.definitions.movies import STREAMS
-from movies_etl.es.dead_letters import INDEX as LETTERS
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.state.cursors import Cursor, Position
 
 from tests.simulation.elasticsearch import POISON
@@ -45,7 +44,9 @@ def check(history: History) -> None:
 
 def _check_rest(history: History, refused: set[str]) -> None:
     """Look at the dead letters, the counts and the cursors."""
-    letters = {held.source["film"] for held in history.node.indexes[LETTERS].held.values()}
+    letters = {
+        held.source["film"] for held in history.node.indexes[MOVIES.dead_letters].held.values()
+    }
     if letters != refused:
         raise Divergence(f"dead letters of {letters}, refused are {refused}")
     if history.differences.last:
@@ -87,11 +88,11 @@ def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> N
     write: it may put a cursor back, which only repeats work.
     """
     postgres = history.postgres
-    (of,) = [one for one in STREAMS if one.name == stream]
+    (of,) = [one for one in MOVIES.streams if one.name == stream]
     held = history.cursors.held(stream)
     if held and (held.index, held.rows, held.links) == (cursor.index, cursor.rows, cursor.links):
         return
-    counts = held and held.index == cursor.index and not task.source.lost
+    counts = held and held.index == cursor.index and not task.session.lost
     for feed, position in zip(of.feeds, (cursor.rows, cursor.links), strict=False):
         earlier = (held.rows if feed is of.rows else held.links) if held else None
         if earlier is position or earlier == position:

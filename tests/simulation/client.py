@@ -197,7 +197,7 @@ class SimulatedClient:
         try:
             self._request("bulk")
         except Killed:
-            if world.chance(0.5):
+            if world.requests_leave or world.chance(0.5):
                 self.node.late.append(request)  # it left before the task died
             raise
         if self.faults and world.chance(self.faults):

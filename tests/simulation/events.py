@@ -63,14 +63,14 @@ def kill(history: History) -> None:
 def lose_session(history: History) -> None:
     """Cut the connection to PostgreSQL."""
     if history.tasks:
-        history.tasks[-1].source.lose()
+        history.tasks[-1].session.lose()
 
 
 def be_a_zombie(history: History) -> None:
     """Pause the task, its session lost, while others go on; then it goes on, too."""
     if len(history.tasks) == 1:
         history.tally.zombies += 1
-        history.tasks[-1].source.lose()
+        history.tasks[-1].session.lose()
         history.note("it is paused and loses its session")
         _meanwhile(history)
         history.note("the zombie goes on")
@@ -100,7 +100,7 @@ def push_back(history: History) -> None:
 def let_go(history: History) -> None:
     """Let PostgreSQL notice that a worker vanished."""
     if history.vanished:
-        history.vanished.pop(0).source.lose()
+        history.vanished.pop(0).session.lose()
 
 
 def let_all_go(history: History) -> None:

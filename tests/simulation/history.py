@@ -36,7 +36,7 @@ from tests.simulation.world import (
 )
 from tests.simulation.world import microseconds as at
 from tests.simulation.writers import Writers
-from tests.site import MemoryDifference
+from tests.support.site import MemoryDifference
 
 MARGIN = 5.0
 BERLIN = "Europe/Berlin"

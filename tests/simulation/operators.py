@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.definitions.movies import STREAMS
-from movies_etl.es import index as elastic
-from movies_etl.state.cursors import RESERVED_MICROSECONDS
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.es import admin
 from movies_etl.sync.run import RunParams
 from movies_etl.sync.starting_points import Reload
+from movies_etl.sync.versions import RESERVED_MICROSECONDS
 
 from tests.simulation.runs import clear, run
 from tests.simulation.world import ACTION, MINUTE, SECOND
@@ -47,7 +47,7 @@ def replace_index(history: History) -> None:
         node.delete(name)
         history.note("deleted index %s", name)
         return
-    mappings = elastic.definition(history.settings.include_dir)["mappings"]
+    mappings = admin.described(MOVIES, history.settings.include_dir)["mappings"]
     if draw < 0.7 or history.tasks:  # under a running task it would be taken for the same
         node.aliased.discard(name)
         name = f"movies-manual-{history.tally.recreated}"
@@ -81,7 +81,7 @@ def reload(history: History) -> None:
 def clear_a_task(history: History) -> None:
     """Clear a task of an earlier run."""
     if history.windows:
-        first = history.world.pick(STREAMS).name
+        first = history.world.pick(MOVIES.streams).name
         clear(history, history.world.pick(history.windows), first)
 
 

@@ -18,6 +18,10 @@ EVERY = 10.0
 """Seconds between two lines of progress."""
 
 
+class HistoryError(Exception):
+    """A history ended with an error that is no divergence: the test or the program has a fault."""
+
+
 def play(
     seeds: Iterable[int],
     *,
@@ -26,11 +30,12 @@ def play(
     stop: bool = False,
     progress: bool = False,
 ) -> Tally:
-    """Play a history a seed; print each that diverges.
+    """Play one history per seed; print each that diverges.
 
     :param rule: whose protection is switched off.
     :param until: moment (``time.monotonic``) after which none begins.
     :param stop: end at the first divergence.
+    :raises HistoryError: a history ends with another error than a divergence.
     """
     tally = Tally()
     started = told = time.monotonic()
@@ -46,20 +51,31 @@ def play(
             if progress and now - told > EVERY:
                 told = now
                 print(f"{tally} ({tally.histories / (now - started):.0f}/s)", flush=True)
-            error = _one(History(seed, tally), tally)
-            if error:
-                print(f"seed {seed}: {error}", file=sys.stderr)
+            divergence = _one(History(seed, tally), tally, rule)
+            if divergence:
+                print(f"seed {seed}: {divergence}", file=sys.stderr)
                 if stop:
                     break
-                print(f"python -m tests.simulation --seed {seed}", file=sys.stderr)
+                print(_command(seed, rule), file=sys.stderr)
     return tally
 
 
-def play_on_all(
-    seeds: range, processes: int, *, until: float | None = None, progress: bool = False
-) -> Tally:
-    """Play histories in several processes: each plays every so-manieth seed.
+def _command(seed: int, rule: str | None) -> str:
+    """Return what plays a history again."""
+    return f"python -m tests.simulation --seed {seed}" + (f" --break {rule}" if rule else "")
 
+
+def play_on_all(
+    seeds: range,
+    processes: int,
+    *,
+    rule: str | None = None,
+    until: float | None = None,
+    progress: bool = False,
+) -> Tally:
+    """Play histories in several processes: each plays its share of the seeds.
+
+    :param rule: whose protection is switched off.
     :param until: moment (``time.monotonic``, the same in all processes) after which none begins.
     :param progress: let the first of them tell how far it is.
     """
@@ -70,7 +86,7 @@ def play_on_all(
             pool.apply_async(
                 play,
                 (seeds[number::processes],),
-                {"until": until, "progress": progress and number == 0},
+                {"rule": rule, "until": until, "progress": progress and number == 0},
             )
             for number in range(processes)
         ]
@@ -80,23 +96,23 @@ def play_on_all(
     return tally
 
 
-def _one(history: History, tally: Tally) -> str | None:
-    error = None
+def _one(history: History, tally: Tally, rule: str | None) -> Divergence | None:
+    found = None
     try:
         history.play()
     except Divergence as divergence:
-        error = str(divergence)
-    except Exception as unexpected:  # noqa: BLE001 - the seed must be told whatever it is
-        error = f"{type(unexpected).__name__}: {unexpected}"
+        found = divergence
+    except Exception as error:
+        raise HistoryError(f"{error!r}; {_command(history.seed, rule)} plays it again") from error
     tally.histories += 1
     tally.steps += history.world.steps
     tally.late += history.node.arrived
     tally.clock_steps += history.world.clock_steps
     tally.zoned += history.zone is not None
-    if error:
+    if found:
         tally.divergences += 1
         tally.diverged.append(history.seed)
-    return error
+    return found
 
 
 def replay(seed: int, rule: str | None = None) -> int:

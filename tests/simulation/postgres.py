@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tests.simulation.world import World, on_the_wall, utc
 
 if TYPE_CHECKING:
-    from tests.simulation.source import SimulatedSource
+    from tests.simulation.queries import SimulatedQueries
 
 INFINITY = "infinity"
 MINUS_INFINITY = "-infinity"
@@ -102,7 +102,7 @@ class Postgres:
         self.places: dict[str, set[tuple[str, str]]] = {table: set() for table in TABLES}
         self.open: list[Transaction] = []
         self.prepared: list[Transaction] = []
-        self.locks: dict[int, SimulatedSource] = {}
+        self.locks: dict[int, SimulatedQueries] = {}
         self.system_identifier = "7000000000000000001"
         self._number = 700
 

@@ -67,9 +67,9 @@ def rename_during_the_first_load(history: History) -> None:
     def rename() -> None:
         rename_all(history, table)
         if world.chance(0.7):
-            world.doom_at(f"{table}/changed.sql", 1)
+            world.doom_at(f"feed/page.sql {table}", 1)
 
-    world.meanwhile_at("documents.sql", 2, rename)
+    world.meanwhile_at("movies/documents.sql", 2, rename)
     run(history, retries=0, asked=RunParams(page_size=2))
     world.doom = None
 
@@ -121,7 +121,7 @@ def rename_back_in_a_run(history: History) -> None:
     world, table = history.world, history.world.pick(("genre", "person"))
     named = Named(f"{table[0]}{history.runs}-still", None, "", "still")
     write(history, table, named)
-    for number in range(world.pick((1, 2, 5))):
+    for number in range(world.pick((1, 1, 1, 1, 3))):
         film = Film(f"f{history.runs}-{number}-still", None, "", "still", None, DESCRIPTION)
         link = Link(f"l-{film.id}", None, "", film.id, named.id, "actor")
         write(history, "film_work", film)
@@ -130,6 +130,6 @@ def rename_back_in_a_run(history: History) -> None:
     run(history)
     write(history, table, named._replace(name="other"))
     world.now += SETTLED
-    world.meanwhile_at(f"{table}/undated.sql", 1, lambda: write(history, table, named))
+    world.meanwhile_at(f"feed/undated.sql {table}", 1, lambda: write(history, table, named))
     run(history)
     world.doom = None

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.movies import STREAMS
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import MoviesEtlError
-from movies_etl.es.dead_letters import DeadLetters
-from movies_etl.es.index import Index
 from movies_etl.state.run_context import RunContext
-from movies_etl.sync.counts import compared
+from movies_etl.sync.counters import Counters
 from movies_etl.sync.prepare import State, prepare_run
-from movies_etl.sync.run import Resources, RunParams, sync
-from movies_etl.sync.settlement import Counters
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.run import RunParams, run_stream
 from movies_etl.sync.starting_points import Reload
 
 from tests.simulation.tasks import Task
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from tests.simulation.history import History
 
 ResultT = TypeVar("ResultT")
+Results = list[dict[str, Any]]
+"""What the tasks of a run return, in the order of its streams."""
 
 
 def run(
@@ -31,7 +31,7 @@ def run(
     reload: Reload = "none",
     asked: RunParams | None = None,
     retries: int | None = None,
-) -> list[Counters] | None:
+) -> Results | None:
     """Do what a run of the DAG does; None when it came to no end."""
     history.runs += 1
     history.tally.runs += 1
@@ -54,7 +54,7 @@ def run(
     history.farthest = max(history.farthest, context.horizon)
     history.note("%s: %s", name, context)
     history.windows.append(context)
-    return _streams(history, name, context, STREAMS, asked=asked, retries=retries)
+    return _streams(history, name, context, MOVIES.streams, asked=asked, retries=retries)
 
 
 def clean_run(history: History) -> int:
@@ -65,14 +65,14 @@ def clean_run(history: History) -> int:
     results = run(history, retries=0)
     if results is None:
         raise Divergence("an undisturbed run fails")
-    return sum(counters.indexed + counters.conflicts for counters in results)
+    return sum(result["indexed"] + result["conflicts"] for result in results)
 
 
 def clear(history: History, context: RunContext, first: str) -> None:
     """Clear the task of an earlier run, and those behind it: they are done again."""
-    names = [stream.name for stream in STREAMS]
+    names = [stream.name for stream in MOVIES.streams]
     history.note("cleared task %s of the run with %s", first, context)
-    _streams(history, "cleared", context, STREAMS[names.index(first) :])
+    _streams(history, "cleared", context, MOVIES.streams[names.index(first) :])
 
 
 def _streams(
@@ -83,13 +83,13 @@ def _streams(
     *,
     asked: RunParams | None = None,
     retries: int = 0,
-) -> list[Counters] | None:
+) -> Results | None:
     done = []
     for stream in streams:
-        counters = _stream(history, name, context, stream, asked=asked, retries=retries)
-        if counters is None:
+        result = _stream(history, name, context, stream, asked=asked, retries=retries)
+        if result is None:
             return None
-        done.append(counters)
+        done.append(result)
     return done
 
 
@@ -101,25 +101,23 @@ def _stream(
     *,
     asked: RunParams | None,
     retries: int,
-) -> Counters | None:
+) -> dict[str, Any] | None:
     counters = Counters()
     settings = history.settings
 
-    def synced(task: Task) -> Counters:
+    def synced(task: Task) -> dict[str, Any]:
         resources = Resources(
             source=task.source,
-            index=Index(task.client, context.index, settings.patience),  # type: ignore[arg-type]
-            letters=DeadLetters(task.client, settings.patience),  # type: ignore[arg-type]
+            client=task.client,  # type: ignore[arg-type]
+            context=context,
             cursors=history.cursors,
             executor=task.executor,
+            patience=settings.patience,
             counters=counters,
             lock_wait=1.0,
         )
-        whole = asked if asked is None or stream is STREAMS[0] else RunParams(asked.page_size)
-        sync(stream, context, resources, settings, whole)
-        if stream is STREAMS[-1]:
-            compared(context, resources, history.differences)
-        return counters
+        whole = asked if asked is None or stream is MOVIES.root else RunParams(asked.page_size)
+        return run_stream(stream, resources, settings, history.differences, whole)
 
     return _attempts(history, f"{name} {stream.name}", context, synced, retries)
 
@@ -170,4 +168,4 @@ def _attempt(
         if vanished:
             history.vanished.append(task)
         else:
-            task.source.lose()
+            task.session.lose()

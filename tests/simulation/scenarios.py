@@ -120,7 +120,7 @@ def be_overtaken(history: History) -> None:
     for film in free_rows(history, "film_work")[:4]:
         write(history, "film_work", film)
     rest(history)
-    history.world.meanwhile_at("documents.sql", 1, lambda: meet_a_rival(history))
+    history.world.meanwhile_at("movies/documents.sql", 1, lambda: meet_a_rival(history))
     run(history, asked=RunParams(page_size=1))
     history.world.doom = None
 
@@ -137,14 +137,14 @@ def lose_the_index(history: History) -> None:
 
 
 SCENARIOS = weighted(
-    (be_refused_in_between, 7),
+    (be_refused_in_between, 10),
     (change_its_mind, 1),
     (leave_the_page, 4),
     (go_on_with_the_page_of_a_newer_run, 4),
     (rename_during_the_first_load, 3),
     (rename_what_was_just_loaded, 1),
     (rename_while_a_run_begins, 2),
-    (rename_back_in_a_run, 2),
+    (rename_back_in_a_run, 5),
     (be_overtaken, 2),
     (lose_its_date, 2),
     (be_prepared_for_a_while, 2),
@@ -153,7 +153,7 @@ SCENARIOS = weighted(
 
 OF_OPERATORS = weighted(
     (lose_the_index, 8),
-    (rename_and_back, 11),
+    (rename_and_back, 15),
     (rename_before_a_reload, 9),
 )
 """Of histories in which operators do something, beside the others."""

@@ -32,10 +32,12 @@ def die(history: History, action: str, times: int, asked: RunParams | None = Non
 
 def leave_under_way(history: History, film: Film) -> None:
     """Let tasks die until a request with something of a film is under way without its task."""
+    history.world.requests_leave = True
     for times in (1, 1, 2, 3):
         die(history, "bulk", times)
         if any(one.key == film.id for late in history.node.late for one in late.operations):
-            return
+            break
+    history.world.requests_leave = False
 
 
 def any_film(history: History) -> Film | None:
@@ -44,7 +46,7 @@ def any_film(history: History) -> Film | None:
     A film with links is often read again for their sake, which mends what was missed.
     """
     films = history.postgres.tables["film_work"]
-    if history.world.chance(0.4) or len(films) > MOST_FILMS:
+    if history.world.chance(0.2) or len(films) > MOST_FILMS:
         film = free_row(history, "film_work")
         return None if film is None or film.title.startswith(POISON) else film
     history.writers.settle_down()
@@ -56,7 +58,7 @@ def any_film(history: History) -> Film | None:
 
 def read_before_it_arrives(history: History) -> None:
     """Read what was just written; it may be for the last time, and then what is late arrives."""
-    if history.world.chance(0.3):
+    if history.world.chance(0.1):
         run(history)
         return
     rest(history)

@@ -14,16 +14,17 @@ from unittest import mock
 import tenacity
 import tenacity.nap
 import tenacity.wait
-from movies_etl.definitions.movies import Movie
+from movies_etl.definitions.movies import MOVIES, Movie
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
-from movies_etl.es import dead_letters, throttle
-from movies_etl.es import index as elastic
-from movies_etl.postgres import horizon, lock, source
+from movies_etl.es import admin, client, throttle
+from movies_etl.postgres import horizon, lock, source, timestamps
 from movies_etl.retries import retrying
+from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
-from movies_etl.sync import prepare as init
-from movies_etl.sync import run as loop
+from movies_etl.sync import prepare
+from movies_etl.sync import run as sync_run
 
+from tests.simulation.switches import always
 from tests.simulation.world import World
 
 ResultT = TypeVar("ResultT")
@@ -88,10 +89,6 @@ def _copied(cursor: Cursor, **changes: object) -> Cursor:
     return cursor.model_copy(update=changes)
 
 
-def _none_is_missing(_indexes: object) -> list[str]:
-    return []
-
-
 @contextmanager
 def simulated() -> Iterator[None]:
     """Give the program the world's clock and dice in place of the machine's."""
@@ -105,14 +102,16 @@ def simulated() -> Iterator[None]:
         stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
         one_thread = SimpleNamespace(Condition=_Unlocked)
         stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
-        stack.enter_context(mock.patch.object(init, "LOCK_WAIT_SECONDS", 1.0))
-        for module in (elastic, dead_letters):
+        stack.enter_context(mock.patch.object(prepare, "LOCK_WAIT_SECONDS", 1.0))
+        stack.enter_context(mock.patch.object(source, "FETCH_SIZE", 2))
+        for module in (admin, client):
             stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
-        stack.enter_context(mock.patch.object(init, "missing_indexes", _none_is_missing))
-        stack.enter_context(mock.patch.object(loop, "asdict", vars))  # for logs that nobody reads
+        described = admin.described(MOVIES, Settings().include_dir)
+        stack.enter_context(mock.patch.object(admin, "described", always(described)))
+        stack.enter_context(mock.patch.object(sync_run, "asdict", vars))
         pure: tuple[tuple[Any, str], ...] = (
-            (elastic, "definition"),
-            (horizon, "on_the_wall"),
+            (timestamps, "on_the_wall"),
+            (timestamps, "parse"),
             (horizon, "parse"),
             (lock, "key_of"),
             (source, "Position"),

@@ -51,7 +51,7 @@ def go_back_in_time(history: History) -> None:
         run(history)
         set_back()
     else:
-        history.world.meanwhile_at(f"{table}/changed.sql", 1, set_back)
+        history.world.meanwhile_at(f"feed/page.sql {table}", 1, set_back)
     run(history)
     history.world.doom = None
 
@@ -77,7 +77,7 @@ def die_and_go_back_in_time(history: History) -> None:
         world.doom_at(*world.pick(ENDS))
 
     # The version of a page is read just before its documents: that of the next is a while later.
-    world.meanwhile_at("documents.sql", world.pick((1, 1, 2)), dawdle)
+    world.meanwhile_at("movies/documents.sql", world.pick((1, 1, 2)), dawdle)
     run(history, retries=0, asked=RunParams(page_size=1))
     world.doom = None
     if world.hushed:

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from movies_etl.errors import MoviesEtlError
 from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
@@ -14,7 +15,7 @@ from movies_etl.state.run_context import RunContext
 
 from tests.simulation.check import check_cursor
 from tests.simulation.client import SimulatedClient
-from tests.simulation.source import SimulatedSource
+from tests.simulation.queries import SimulatedQueries, source_over
 from tests.simulation.world import Killed, World
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Answer:
         self._call = call
         self._body = body
         self._outcome: Any = None
-        self._error: Exception | None = None
+        self._error: MoviesEtlError | None = None
         self._is_done = False
 
     def run(self) -> None:
@@ -38,7 +39,7 @@ class Answer:
         self._executor.running += 1
         try:
             self._outcome = self._call(self._body)
-        except Exception as error:  # noqa: BLE001 - as a future does
+        except MoviesEtlError as error:  # any other is no outcome, but a fault
             self._error = error
         finally:
             self._executor.running -= 1
@@ -143,9 +144,8 @@ class Task:
         self.name = name
         self.context = context
         settings: Settings = history.settings
-        self.source = SimulatedSource(
-            history.postgres, settings, name, privileged=history.privileged
-        )
+        self.session = SimulatedQueries(history.postgres, name, privileged=history.privileged)
+        self.source = source_over(self.session)
         self.client = SimulatedClient(
             history.node, 0.0 if history.world.calm or history.world.hushed else history.faults
         )

@@ -42,6 +42,9 @@ class World:
 
     :param seed: all that a history depends on.
     :param trace: takes each line of what happened; None when nobody reads it.
+
+    ``hushed`` lets nothing happen by chance; with ``requests_leave`` a task that is killed as it
+    sends has sent.
     """
 
     def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
@@ -55,6 +58,7 @@ class World:
         self.restlessness = 20
         self.happen: Callable[[str], None] = lambda _action: None
         self.hushed = False
+        self.requests_leave = False
         self.doom: tuple[str, Callable[[], None]] | None = None
         self._doom_in = 0
         self._until_next = 0

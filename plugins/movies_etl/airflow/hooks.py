@@ -14,7 +14,12 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from elasticsearch import Elasticsearch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.errors import (
+    ConfigurationError,
+    SourceUnavailableError,
+    on_one_line,
+    problems,
+)
 from movies_etl.es.bulk import BulkSerializer
 from movies_etl.postgres.session import Session
 
@@ -36,7 +41,7 @@ _PERMANENT = re.compile(
     r"|certificate|private key|unknown ca|SSL (?:was )?required|channel binding required"
     r"|authentication method requirement"
 )
-"""What is said, by PostgreSQL, a pooler or libpq, when somebody has to mend the connection.
+"""What is said, by PostgreSQL, a pooler or libpq, when the connection has to be fixed.
 
 At a login libpq tells no SQLSTATE, only words. Whatever else they say, also in another language
 (``lc_messages``), is waited for: the list of what passes would have no end.
@@ -81,10 +86,10 @@ class MoviesPostgresHook(PostgresHook):
         try:
             return cast("psycopg.Connection[Any]", self.get_conn())
         except psycopg.OperationalError as error:
-            said = " ".join(str(error).split())
+            said = on_one_line(error)
             if _is_permanent(said):
                 raise ConfigurationError(
-                    f"PostgreSQL refused connection {self._conn_id}: {said}. Mend its login, "
+                    f"PostgreSQL refused connection {self._conn_id}: {said}. Fix its login, "
                     "password or database, or its extras, in Admin -> Connections."
                 ) from error
             raise SourceUnavailableError(
@@ -94,7 +99,7 @@ class MoviesPostgresHook(PostgresHook):
             ) from error
         except psycopg.Error as error:
             raise ConfigurationError(
-                f"Connection {self._conn_id} is not valid: {error}. Mend its extras in "
+                f"Connection {self._conn_id} is not valid: {error}. Fix its extras in "
                 "Admin -> Connections."
             ) from error
 
@@ -104,7 +109,7 @@ class MoviesPostgresHook(PostgresHook):
 
 
 def _is_permanent(said: str) -> bool:
-    """Whether waiting is in vain: with several hosts, or with and without TLS, at none of them."""
+    """Whether no attempt can succeed later: of each host, and with or without TLS."""
     attempts = said.split("connection to server")[1:] or [said]
     return all(_PERMANENT.search(attempt) for attempt in attempts)
 
@@ -161,7 +166,7 @@ class MoviesElasticsearchHook(ElasticsearchPythonHook):
             return cast("Elasticsearch", super()._get_elastic_connection())  # type: ignore[no-untyped-call]
         except (ValueError, OSError) as error:  # a host, a certificate or a fingerprint
             raise ConfigurationError(
-                f"Connection {self.elasticsearch_conn_id} is not valid: {error}. Mend its host or "
+                f"Connection {self.elasticsearch_conn_id} is not valid: {error}. Fix its host or "
                 "its extras in Admin -> Connections."
             ) from error
 
@@ -206,13 +211,9 @@ def _client_arguments(connection: Connection) -> dict[str, Any]:
     try:
         extras = ElasticsearchExtras.model_validate(connection.extra_dejson)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
-        )
         raise ConfigurationError(
-            f"Connection {connection.conn_id} has extras that are not valid ({problems}). Allowed: "
-            f"{', '.join(ElasticsearchExtras.model_fields)}."
+            f"Connection {connection.conn_id} has extras that are not valid ({problems(error)}). "
+            f"Allowed: {', '.join(ElasticsearchExtras.model_fields)}."
         ) from error
     arguments = extras.model_dump(exclude_none=True)
     for name in ("ca_certs", "client_cert", "client_key"):

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any, cast
 
 from airflow.sdk import task
+from airflow.sdk.definitions.retry_policy import RetryPolicy
 from elasticsearch import Elasticsearch
 
 from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
@@ -20,26 +20,22 @@ from movies_etl.airflow.variables import (
     VariableDifferenceStore,
     VariableHorizonStore,
 )
-from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.movies import FILM_WORK, STREAMS
+from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import SourceUnavailableError
-from movies_etl.es.dead_letters import DeadLetters
-from movies_etl.es.index import Index
 from movies_etl.postgres.source import Source
 from movies_etl.retries import retrying
 from movies_etl.settings import Settings, load_settings
 from movies_etl.state.run_context import RunContext
-from movies_etl.sync.counts import compared
+from movies_etl.sync.counters import Counters
 from movies_etl.sync.prepare import State, prepare_run
-from movies_etl.sync.run import RunParams, sync
-from movies_etl.sync.settlement import Counters
-from movies_etl.sync.stream_run import Resources
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.run import RunParams, run_stream
 
 log = logging.getLogger(__name__)
 
 FIRST_CONTACT_SECONDS = 15.0
-"""Seconds that ``init`` waits for a server; with the time-outs of the last try it fails within
-half a minute, and says why, unless PostgreSQL accepts the login and then stands still."""
+"""Seconds that ``init`` waits for a server; including the last attempt's time-outs it fails
+within 30 s with a reason, except when PostgreSQL accepts the login and then hangs."""
 
 RECONNECT_PAUSE_SECONDS = 1.0
 """Seconds between the loss of PostgreSQL and the next attempt, which waits for a connection."""
@@ -47,56 +43,51 @@ RECONNECT_PAUSE_SECONDS = 1.0
 
 @contextmanager
 def _servers(
-    settings: Settings, name: str, patience: float = 0.0
+    definition: IndexDefinition, settings: Settings, task_name: str, patience: float = 0.0
 ) -> Iterator[tuple[Source, Elasticsearch]]:
     """Connect to both servers for the life of a task.
 
-    :param name: what PostgreSQL shows of the session, and a waiting task of the lock's holder.
+    :param task_name: what PostgreSQL shows of the session, and a waiting task of the lock's holder.
     :param patience: seconds to wait for PostgreSQL.
     """
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
     connected = cast("Elasticsearch", MoviesElasticsearchHook().get_conn)
-    client = connected.options(max_retries=0)  # patience.py says how a lost server is waited for
-    hook = MoviesPostgresHook(application=f"movies_etl {name}")
+    client = connected.options(max_retries=0)  # retries.py says how a lost server is waited for
+    hook = MoviesPostgresHook(application=f"movies_etl {task_name}")
     connection = retrying(patience)(hook.connect)
     try:
-        source = Source(
-            connection,
-            settings.include_dir,
-            zone=settings.timestamp_zone,
-            ignored_roles=settings.horizon_ignore,
-        )
-        yield source.prepared(), client
+        yield Source.opened(connection, definition, settings), client
     finally:
         connection.close()
         client.close()
 
 
-@task
-def init(params: dict[str, Any] | None = None, run_id: str | None = None) -> dict[str, Any]:
-    """Check both servers, put index and cursors in order, and return the run's context."""
-    settings = load_settings()
-    reload = (params or {}).get("reload", "none")
+def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> Callable[..., Any]:
+    """Return the task that puts an index and its cursors in order and decides the run's context."""
 
-    def opened() -> RunContext:
-        with _servers(settings, f"init {run_id}") as (source, client):
-            return prepare_run(
-                source,
-                client.options(request_timeout=5),
-                State(VariableCursorStore(), VariableHorizonStore()),
-                settings,
-                reload,
-            )
+    @task(task_id="init", retry_policy=retry_policy)
+    def init(params: dict[str, Any] | None = None, run_id: str | None = None) -> dict[str, Any]:
+        settings = load_settings()
+        reload = (params or {}).get("reload", "none")
+        state = State(VariableCursorStore(definition), VariableHorizonStore(definition))
 
-    context = retrying(FIRST_CONTACT_SECONDS)(opened)
-    log.info(
-        "M2M start %s, horizon %s, index %s", context.m2m_start, context.horizon, context.index
-    )
-    return context.model_dump(mode="json")
+        def prepared() -> RunContext:
+            with _servers(definition, settings, f"init {run_id}") as (source, client):
+                return prepare_run(
+                    source, client.options(request_timeout=5), state, settings, reload
+                )
+
+        context = retrying(FIRST_CONTACT_SECONDS)(prepared)
+        log.info(
+            "M2M start %s, horizon %s, index %s", context.m2m_start, context.horizon, context.index
+        )
+        return context.model_dump(mode="json")
+
+    return init
 
 
-def sync_task(stream: Stream) -> Callable[..., Any]:
-    """Return the task that syncs one stream, named after it."""
+def sync_task(definition: IndexDefinition, stream: Stream) -> Callable[..., Any]:
+    """Return the task that syncs one stream of an index, named after the stream."""
 
     @task(task_id=stream.name)
     def sync_stream(
@@ -104,19 +95,26 @@ def sync_task(stream: Stream) -> Callable[..., Any]:
     ) -> dict[str, Any]:
         _spare_the_collector()
         settings = load_settings()
-        run = RunContext.model_validate(context)
+        asked = _asked(params or {}, is_first=stream is definition.root)
         counters = Counters()
 
         def attempt() -> dict[str, Any]:
+            name = f"{stream.name} {run_id}"
             with (
-                _servers(settings, f"{stream.name} {run_id}", settings.patience) as servers,
+                _servers(definition, settings, name, settings.patience) as (source, client),
                 _executor(settings.senders) as executor,
             ):
-                resources = _resources(settings, run, servers, executor, counters)
-                sync(stream, run, resources, settings, _asked(stream, params or {}))
-                if stream is STREAMS[-1]:
-                    return asdict(counters) | compared(run, resources, VariableDifferenceStore())
-                return asdict(counters)
+                resources = Resources(
+                    source=source,
+                    client=client,
+                    context=RunContext.model_validate(context),
+                    cursors=VariableCursorStore(definition),
+                    executor=executor,
+                    patience=settings.patience,
+                    counters=counters,
+                )
+                store = VariableDifferenceStore(definition)
+                return run_stream(stream, resources, settings, store, asked)
 
         return _going_on(attempt, counters, settings.patience)
 
@@ -146,9 +144,9 @@ def _spare_the_collector() -> None:
 def _going_on(
     attempt: Callable[[], dict[str, Any]], counters: Counters, patience: float
 ) -> dict[str, Any]:
-    """Begin again from the cursor when PostgreSQL was lost, as long as that leads anywhere.
+    """When PostgreSQL is lost, retry from the saved cursor for as long as attempts make progress.
 
-    :param patience: seconds without a film read after which the loss is an error.
+    :param patience: seconds without a document read after which the loss is an error.
     """
     since = time.monotonic()
     while True:
@@ -164,29 +162,10 @@ def _going_on(
             time.sleep(RECONNECT_PAUSE_SECONDS)
 
 
-def _resources(
-    settings: Settings,
-    run: RunContext,
-    servers: tuple[Source, Elasticsearch],
-    executor: Executor,
-    counters: Counters,
-) -> Resources:
-    source, client = servers
-    return Resources(
-        source=source,
-        index=Index(client, run.index, settings.patience),
-        letters=DeadLetters(client, settings.patience),
-        cursors=VariableCursorStore(),
-        executor=executor,
-        counters=counters,
-    )
-
-
-def _asked(stream: Stream, params: dict[str, Any]) -> RunParams:
-    """Read the trigger form; films that are asked for are loaded by the first task."""
-    films_first = stream is FILM_WORK
+def _asked(params: dict[str, Any], *, is_first: bool) -> RunParams:
+    """Read the trigger form; documents that are asked for are loaded by the first task."""
     return RunParams(
         page_size=params.get("page_size"),
-        ids=params.get("ids") or () if films_first else (),
-        replay=params.get("replay") or () if films_first else (),
+        ids=params.get("ids") or () if is_first else (),
+        replay=params.get("replay") or () if is_first else (),
     )

@@ -5,100 +5,118 @@ from __future__ import annotations
 from airflow.sdk import Variable
 from pydantic import TypeAdapter, ValidationError
 
-from movies_etl.errors import ConfigurationError
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.errors import ConfigurationError, problems
 from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.state.cursors import Cursor, Stamp
 from movies_etl.sync.counts import Comparison
-
-PREFIX = "movies_etl.cursor."
-HORIZON = "movies_etl.horizon"
-EPOCHS = HORIZON + ".epochs"
-DIFFERENCE = "movies_etl.difference"
 
 _stamp: TypeAdapter[str] = TypeAdapter(Stamp)
 _epochs: TypeAdapter[tuple[Epoch, ...]] = TypeAdapter(tuple[Epoch, ...])
 
 
 class VariableCursorStore:
-    """Keeps each stream's cursor in the Variable ``movies_etl.cursor.<stream>``.
+    """Keeps each stream's cursor in a Variable of its own, such as ``movies_etl.cursor.person``.
 
     Whether there is a cursor is decided by listing the keys: ``Variable.get`` with a default
     returns the default when the API server is unreachable, and would load everything again.
+
+    :param definition: the index that the streams lead to.
     """
+
+    def __init__(self, definition: IndexDefinition) -> None:
+        self._definition = definition
 
     def load(self, stream: str) -> Cursor | None:
         """Return the stream's cursor, None when its Variable does not exist."""
-        key = PREFIX + stream
+        key = self._definition.cursor_variable(stream)
         if key not in list(Variable.keys(prefix=key)):
             return None
         return Cursor.from_json(Variable.get(key), where=key)
 
     def save(self, stream: str, cursor: Cursor) -> None:
         """Write the stream's Variable, its description too: a write without one erases it."""
+        definition = self._definition
+        reloads = "everything" if stream == definition.root.name else "the stream"
         Variable.set(
-            PREFIX + stream,
+            definition.cursor_variable(stream),
             cursor.to_json(),
-            description=f"How far movies_sync has loaded {stream}. Delete it to load "
-            + ("everything again." if stream == "film_work" else "the stream again."),
+            description=f"How far {definition.sync_dag} has loaded {stream}. Delete it to load "
+            f"{reloads} again.",
         )
 
 
 class VariableHorizonStore:
-    """Keeps the horizon in the Variable ``movies_etl.horizon``, written by ``init`` only.
+    """Keeps the horizon in a Variable such as ``movies_etl.horizon``, written by ``init`` only.
 
     A role that cannot see when transactions began needs the moments of earlier measurements too;
     they are kept in ``movies_etl.horizon.epochs``.
+
+    :param definition: the index whose runs measure it.
     """
+
+    def __init__(self, definition: IndexDefinition) -> None:
+        self._horizon = definition.horizon_variable
+        self._epochs = f"{definition.horizon_variable}.epochs"
 
     def load(self) -> Known:
         """Return what the last measurement left; nothing before the first run."""
-        keys = list(Variable.keys(prefix=HORIZON))
+        keys = list(Variable.keys(prefix=self._horizon))
         try:
             return Known(
-                _stamp.validate_python(Variable.get(HORIZON)) if HORIZON in keys else None,
-                _epochs.validate_json(Variable.get(EPOCHS)) if EPOCHS in keys else (),
+                _stamp.validate_python(Variable.get(self._horizon))
+                if self._horizon in keys
+                else None,
+                _epochs.validate_json(Variable.get(self._epochs)) if self._epochs in keys else (),
             )
         except ValidationError as error:
             raise ConfigurationError(
-                f"Variable {HORIZON} or {EPOCHS} is not valid: {error}. Delete both: the next run "
-                "measures them anew."
+                f"Variable {self._horizon} or {self._epochs} is not valid: "
+                f"{problems(error)}. Delete both: the next run measures them anew."
             ) from error
 
     def save(self, horizon: str, epochs: tuple[Epoch, ...]) -> None:
         """Write the horizon, and the moments where there are any."""
         Variable.set(
-            HORIZON,
+            self._horizon,
             horizon,
             description="What was committed before is in the index after the run. Init writes it.",
         )
-        if epochs or EPOCHS in list(Variable.keys(prefix=EPOCHS)):
+        if epochs or self._epochs in list(Variable.keys(prefix=self._epochs)):
             Variable.set(
-                EPOCHS,
+                self._epochs,
                 _epochs.dump_json(epochs).decode(),
                 description="Moments whose open transactions are not over yet. Init writes it.",
             )
 
 
 class VariableDifferenceStore:
-    """Keeps the last comparison of counts in the Variable ``movies_etl.difference``."""
+    """Keeps the last comparison of counts in a Variable such as ``movies_etl.difference``.
+
+    :param definition: the index that is compared.
+    """
+
+    def __init__(self, definition: IndexDefinition) -> None:
+        self._key = definition.difference_variable
+        self._nouns = definition.nouns
 
     def load(self) -> Comparison | None:
         """Return the last comparison, None when nothing was compared yet.
 
-        What is none was written by somebody else, and is overwritten.
+        A value that is no comparison was written by someone else; it is ignored and overwritten.
         """
-        if DIFFERENCE not in list(Variable.keys(prefix=DIFFERENCE)):
+        if self._key not in list(Variable.keys(prefix=self._key)):
             return None
         try:
-            return Comparison.model_validate_json(Variable.get(DIFFERENCE))
+            return Comparison.model_validate_json(Variable.get(self._key))
         except ValidationError:
             return None
 
     def save(self, comparison: Comparison) -> None:
         """Write a comparison."""
         Variable.set(
-            DIFFERENCE,
+            self._key,
             comparison.model_dump_json(),
-            description="Films less documents less films that were always refused. The same sign "
-            "twice in a row is drift: films were deleted, or changed behind the cursors.",
+            description=f"Rows less documents less {self._nouns} that were always refused. The "
+            "same sign twice in a row is drift: rows were deleted, or changed behind the cursors.",
         )

@@ -1,44 +1,163 @@
-"""What a stream is: the tables that are watched and how their rows lead to documents."""
+"""What an index is made of: the tables that are watched, and how their rows lead to documents."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from movies_etl.definitions.documents import IndexedDocument
+
+Stamp = Literal["modified", "created"]
+"""A cursor column by its usual name; settings say what the catalogue calls it."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """One table read in the order of one stamp column.
+    """One table, read in the order of its cursor column and its id.
 
-    :param table: the table in schema ``content``.
-    :param stamp: the column that orders the feed.
-    :param page: the SQL file that reads a page, under ``include/sql``.
-    :param undated: the SQL file for rows that no position in time reaches.
-    :param last: the SQL file that reads the last row at or below a bound; None for a feed that
-        never starts anywhere but at the beginning.
+    :param table: the table, without its schema.
+    :param stamp: the cursor column.
+    :param root: the column that holds a document's id: ``id`` where a row is the document's own;
+        None where documents are found by a fan-out.
     """
 
     table: str
-    stamp: str
-    page: str
-    undated: str
-    last: str | None = None
+    stamp: Stamp
+    root: str | None
+
+
+@dataclass(frozen=True)
+class FanOut:
+    """How changed rows lead to documents: by the links of one table.
+
+    :param link: the link table.
+    :param key: its column that holds a changed row's id.
+    :param root: its column that holds a document's id.
+    """
+
+    link: str
+    key: str
+    root: str
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A kind of change: of films themselves, or of what films are linked to.
+    """A kind of change, with a cursor and a task of its own.
 
+    :param name: of the task, of the cursor, and of the choice in the param ``reload``.
     :param rows: the changed rows.
-    :param links: new links, for a stream whose rows are not films themselves.
-    :param films: the SQL file that leads from changed rows to films; None where the row is a film.
+    :param links: new links that lead to documents, in a table of their own.
+    :param fan_out: how ``rows`` lead to documents; None where a row is a document's own.
     """
 
     name: str
     rows: Feed
     links: Feed | None = None
-    films: str | None = None
+    fan_out: FanOut | None = None
 
     @property
     def feeds(self) -> tuple[Feed, ...]:
         """The tables that this stream pages through, in the order in which it does."""
         return (self.rows,) if self.links is None else (self.rows, self.links)
+
+
+@dataclass(frozen=True)
+class IndexDefinition:
+    """An index by declaration: from these values follow its DAGs, names, queries and checks.
+
+    :param name: of the index's alias, of ``sql/<name>/documents.sql`` and of
+        ``elasticsearch/<name>.json``.
+    :param noun: one document in words, for messages; the dead letters' key field, too.
+    :param document: the pydantic model of a document.
+    :param streams: in the order of a run. The first is the *root*: its rows are the documents' own.
+    :param reads: columns that ``documents.sql`` reads beside ids, cursor columns and keys, by
+        table.
+    :param variables: prefix of the Airflow Variables; ``movies_etl.<name>`` when empty. No
+        prefix may begin another one, because absence is decided by listing a prefix.
+    :param plural: several documents in words; the noun with an s when empty.
+    :param prefix: what stands before every name in Elasticsearch (``MOVIES_ETL_INDEX_PREFIX``).
+    """
+
+    name: str
+    noun: str
+    document: type[IndexedDocument]
+    streams: tuple[Stream, ...]
+    reads: Mapping[str, tuple[str, ...]]
+    variables: str = ""
+    plural: str = ""
+    prefix: str = ""
+
+    def prefixed(self, prefix: str) -> Self:
+        """Return the same definition with another prefix of its names in Elasticsearch."""
+        return replace(self, prefix=prefix)
+
+    @property
+    def root(self) -> Stream:
+        """The stream whose rows are the documents' own."""
+        return self.streams[0]
+
+    @property
+    def nouns(self) -> str:
+        """Several documents in words."""
+        return self.plural or f"{self.noun}s"
+
+    @property
+    def alias(self) -> str:
+        """The alias that searches use; also the name of the index template."""
+        return f"{self.prefix}{self.name}"
+
+    @property
+    def dead_letters(self) -> str:
+        """The index of refused documents."""
+        return f"{self.alias}-dead-letters"
+
+    @property
+    def sync_dag(self) -> str:
+        """The id of the DAG that keeps the index equal to the catalogue."""
+        return f"{self.name}_sync"
+
+    @property
+    def _variables(self) -> str:
+        return self.variables or f"movies_etl.{self.name}"
+
+    def cursor_variable(self, stream: str) -> str:
+        """Return the Variable that keeps the cursor of a stream."""
+        return f"{self._variables}.cursor.{stream}"
+
+    @property
+    def horizon_variable(self) -> str:
+        """The Variable that keeps the horizon of the newest run."""
+        return f"{self._variables}.horizon"
+
+    @property
+    def difference_variable(self) -> str:
+        """The Variable that keeps the last comparison of counts."""
+        return f"{self._variables}.difference"
+
+    @property
+    def required(self) -> dict[str, tuple[str, ...]]:
+        """The columns that the queries read, by table; cursor columns by their usual names."""
+        columns: dict[str, dict[str, None]] = {}
+        for stream in self.streams:
+            for feed in stream.feeds:
+                root = () if feed.root is None else (feed.root,)
+                columns.setdefault(feed.table, {}).update(dict.fromkeys(("id", *root, feed.stamp)))
+            if fan_out := stream.fan_out:
+                keys = dict.fromkeys((fan_out.root, fan_out.key))
+                columns.setdefault(fan_out.link, {}).update(keys)
+        for table, names in self.reads.items():
+            columns.setdefault(table, {}).update(dict.fromkeys(names))
+        return {table: tuple(names) for table, names in columns.items()}
+
+    @property
+    def read_by(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The leading columns of the indexes that the queries read by, by table."""
+        wanted: list[tuple[str, tuple[str, ...]]] = []
+        for stream in self.streams:
+            wanted += [(feed.table, (feed.stamp, "id")) for feed in stream.feeds]
+            if stream.links and stream.links.root:
+                wanted.append((stream.links.table, (stream.links.root,)))
+            if fan_out := stream.fan_out:
+                wanted.append((fan_out.link, (fan_out.key, fan_out.root)))
+        return tuple(dict.fromkeys(wanted))

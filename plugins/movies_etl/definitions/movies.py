@@ -1,14 +1,14 @@
-"""The index ``movies``: one ``Movie`` per film, and the streams of changes that lead to films."""
+"""The index ``movies``: one document per film, with the names of its persons and genres."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from typing_extensions import TypedDict
 
-from movies_etl.definitions.definition import Feed, Stream
-from movies_etl.definitions.documents import STRICT, Id
+from movies_etl.definitions.definition import FanOut, Feed, IndexDefinition, Stream
+from movies_etl.definitions.documents import STRICT, IndexedDocument
 
 
 class Person(TypedDict):
@@ -20,12 +20,9 @@ class Person(TypedDict):
     name: str
 
 
-class Movie(BaseModel):
-    """A document of the index ``movies``."""
+class Movie(IndexedDocument):
+    """A film."""
 
-    model_config = STRICT
-
-    id: Id
     imdb_rating: Annotated[float, Field(allow_inf_nan=False)] | None
     genres: list[str]
     title: str
@@ -36,37 +33,34 @@ class Movie(BaseModel):
     directors: list[Person]
     actors: list[Person]
     writers: list[Person]
-    checksum: int
 
 
 def _linked(name: str) -> Stream:
+    """Return the stream of rows that films are linked to: changed ones, and new links."""
+    link, key = f"{name}_film_work", f"{name}_id"
     return Stream(
         name=name,
-        rows=Feed(
-            table=name,
-            stamp="modified",
-            page=f"{name}/changed.sql",
-            undated=f"{name}/undated.sql",
-            last=f"{name}/last.sql",
-        ),
-        links=Feed(
-            table=f"{name}_film_work",
-            stamp="created",
-            page=f"{name}/links.sql",
-            undated=f"{name}/undated_links.sql",
-            last=f"{name}/last_link.sql",
-        ),
-        films=f"{name}/films.sql",
+        rows=Feed(name, "modified", root=None),
+        links=Feed(link, "created", root="film_work_id"),
+        fan_out=FanOut(link, key=key, root="film_work_id"),
     )
 
 
-FILM_WORK = Stream(
-    name="film_work",
-    rows=Feed("film_work", "modified", "film_work/changed.sql", "film_work/undated.sql"),
-)
+FILM_WORK = Stream("film_work", rows=Feed("film_work", "modified", root="id"))
 GENRE = _linked("genre")
 PERSON = _linked("person")
 
-STREAMS = (FILM_WORK, GENRE, PERSON)
-"""In the order of a run: a film matters more than a surname, a surname more than a genre's name,
-and genres are few."""
+MOVIES = IndexDefinition(
+    name="movies",
+    noun="film",
+    document=Movie,
+    # A film matters more than a surname, a surname more than a genre's name, and genres are few.
+    streams=(FILM_WORK, GENRE, PERSON),
+    reads={
+        "film_work": ("title", "description", "rating"),
+        "genre": ("name",),
+        "person": ("full_name",),
+        "person_film_work": ("role",),
+    },
+    variables="movies_etl",
+)

@@ -13,7 +13,14 @@ from elasticsearch.serializer import NdjsonSerializer
 from pydantic_core import to_json
 
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
-from movies_etl.es.index import NO_INDEX, OVERLOADED, SERVER_ERROR, Index, translated_errors
+from movies_etl.es.client import (
+    NEWER_IS_THERE,
+    NO_INDEX,
+    OVERLOADED,
+    SERVER_ERROR,
+    translated_errors,
+)
+from movies_etl.es.index import Index
 from movies_etl.es.throttle import Throttle
 from movies_etl.retries import retrying
 
@@ -22,10 +29,9 @@ SLOW_REQUEST_SECONDS = 20.0
 before they run into the client's time-out."""
 
 MAX_FAILED_ITEMS = 20
-"""Documents of a body that are themselves the cause when Elasticsearch fails on them for as long as
-it is waited for, and took others. Of more, or of all, a broken shard is the cause."""
+"""If Elasticsearch keeps failing on at most this many documents of a body and accepts the rest,
+those documents are at fault. If it fails on more, or on all, a shard is broken."""
 
-_NEWER_IS_THERE = 409
 _FORBIDDEN = frozenset({401, 403})
 _TOO_LARGE = 413
 _TOO_MANY = 429
@@ -45,19 +51,19 @@ class BulkSerializer(NdjsonSerializer):
 class Item(NamedTuple):
     """One document on its way.
 
-    :param film: the film's id, and the document's.
+    :param id: the document's, and its root row's.
     :param version: external version: microseconds of the database's clock.
     :param source: the document as JSON without a raw newline.
     """
 
-    film: str
+    id: str
     version: int
     source: bytes
 
     @property
     def size(self) -> int:
         """Bytes in a request, those of the line before the document included."""
-        return len(self.source) + len(self.film) + 90
+        return len(self.source) + len(self.id) + 90
 
 
 class Refusal(NamedTuple):
@@ -197,14 +203,15 @@ class Sender:
                 outcome.refused.append(Refusal(items[0], "the document is too large to be sent"))
                 return []
             raise
-        return _sort_out(items, [result["index"] for result in answer["items"]], outcome)
+        results = [result["index"] for result in answer["items"]]
+        return _sort_out(items, results, outcome, self._index.definition.alias)
 
 
 def _body(items: Sequence[Item]) -> bytes:
     """Return the body of a bulk request: two lines an item."""
     pieces: list[bytes] = []
-    for film, version, source in items:
-        pieces += (b'{"index":{"_id":', to_json(film), _VERSION % version, source, b"\n")
+    for id_, version, source in items:
+        pieces += (b'{"index":{"_id":', to_json(id_), _VERSION % version, source, b"\n")
     return b"".join(pieces)
 
 
@@ -214,7 +221,7 @@ def _status(error: MoviesEtlError) -> int | None:
 
 
 def _sort_out(
-    items: Sequence[Item], results: Sequence[dict[str, Any]], outcome: Outcome
+    items: Sequence[Item], results: Sequence[dict[str, Any]], outcome: Outcome, alias: str
 ) -> list[Item]:
     """Add each item's result to the outcome; return the items to be sent again."""
     later = []
@@ -222,7 +229,7 @@ def _sort_out(
         status = result["status"]
         if status < 300:
             outcome.indexed.append(item)
-        elif status == _NEWER_IS_THERE:
+        elif status == NEWER_IS_THERE:
             outcome.conflicts.append(item)
         elif status in OVERLOADED:
             later.append(item)
@@ -233,13 +240,13 @@ def _sort_out(
             raise ConfigurationError(
                 "The index vanished or was closed while it was written to: "
                 f"{_reason(result['error'])}. Open it if it is closed; the next run looks for "
-                "alias movies again."
+                f"alias {alias} again."
             )
         elif status in _FORBIDDEN:  # a write block, or a right that is missing: no film's fault
             raise ConfigurationError(
                 f"Elasticsearch (connection movies_elasticsearch) forbids writing: "
-                f"{_reason(result['error'])}. Lift the index's write block or mend the role's "
-                "rights on movies*; the next run goes on from the last loaded page."
+                f"{_reason(result['error'])}. Lift the index's write block or fix the role's "
+                f"rights on {alias}-*; the next run goes on from the last loaded page."
             )
         else:
             outcome.refused.append(Refusal(item, _reason(result["error"])))

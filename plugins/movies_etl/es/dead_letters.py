@@ -1,11 +1,11 @@
-"""Documents that were refused: kept apart so that one bad film stops nobody.
+"""Documents that were refused: kept apart so that one bad document stops no other.
 
-A film has at most one letter. It says what was refused, why, and how often; it goes away when the
-film is indexed later. Letters are written, and looked up by their films, in real time; which films
-have one is told by a search, kept current by a refresh with every change. They carry the version of
-the reading that decided: a late request brings no resolved letter back.
+A document has at most one letter. It says what was refused, why, and how often; it goes away when
+the document is indexed later. Letters are written, and looked up by id, in real time; which
+documents have one is told by a search, kept current by a refresh with every change. They carry the
+version of the reading that decided: a late request brings no resolved letter back.
 
-A large document is kept in part, for whatever refused its size would refuse the letter, too.
+A large document is truncated: what rejected its size would reject the letter as well.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from elasticsearch import Elasticsearch
 from pydantic_core import to_json
 
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.definitions.documents import MAX_ID_BYTES
 from movies_etl.errors import IndexUnavailableError
-from movies_etl.es.index import translated_errors
-from movies_etl.retries import retrying
+from movies_etl.es.client import NEWER_IS_THERE, patient, translated_errors
 
-INDEX = "movies-dead-letters"
 LETTERS_PER_SEARCH = 10_000
 """Letters that one search returns."""
 MAX_DOCUMENT_BYTES = 400_000
@@ -30,32 +30,19 @@ MAX_REQUEST_BYTES = 1_000_000
 """Size of a request that parks letters: what any server takes, and nginx before it by default."""
 _META_BYTES = 800
 """What a letter has in a request beside its values, with the longest id."""
-_NEWER_IS_THERE = 409
 _TEXT = {"type": "text", "index": False}
-_MAPPINGS: dict[str, Any] = {
-    "dynamic": "strict",
-    "properties": {
-        "film": {"type": "keyword"},
-        "stage": {"type": "keyword"},
-        "reason": {"type": "text"},
-        "document": _TEXT,
-        "first_seen": {"type": "date_nanos"},
-        "last_seen": {"type": "date_nanos"},
-        "attempts": {"type": "integer"},
-    },
-}
 
 
 class Letter(NamedTuple):
     """A refused document.
 
-    :param film: the film's id.
+    :param id: the document's.
     :param stage: ``validation`` (pydantic refused it) or ``indexing`` (Elasticsearch did).
     :param reason: why, in one line.
     :param document: the document's text, of which `MAX_DOCUMENT_BYTES` bytes are kept.
     """
 
-    film: str
+    id: str
     stage: str
     reason: str
     document: str
@@ -73,103 +60,109 @@ class Parked(NamedTuple):
 
 
 class DeadLetters:
-    """The index of letters.
+    """The index of letters of one declared index.
 
-    :param client: of the Elasticsearch that has the index ``movies`` too.
+    :param client: of the Elasticsearch that has that index, too.
     :param patience: seconds that each method waits for a lost or overloaded Elasticsearch.
+    :raises ConfigurationError: (every method) Elasticsearch refuses the request.
+    :raises IndexUnavailableError: (every method) Elasticsearch cannot be reached, is overloaded, or
+        does not take a letter.
     """
 
-    def __init__(self, client: Elasticsearch, patience: float = 0.0) -> None:
+    def __init__(
+        self, client: Elasticsearch, definition: IndexDefinition, patience: float = 0.0
+    ) -> None:
         self._client = client
-        self._patience = patience
+        self._name = definition.dead_letters
+        self._noun = definition.noun
+        self.patience = patience
 
     def create(self) -> bool:
         """Create the index if there is none; return whether there was none."""
         with translated_errors():
-            if self._client.indices.exists(index=INDEX):
+            if self._client.indices.exists(index=self._name):
                 return False
             self._client.indices.create(
-                index=INDEX,
+                index=self._name,
                 settings={
                     "number_of_shards": 1,
                     "auto_expand_replicas": "0-1",
                     "gc_deletes": "1h",
                 },
-                mappings=_MAPPINGS,
+                mappings=_mappings(self._noun),
             )
         return True
 
-    def films(self) -> set[str]:
-        """Return the films that have a letter."""
+    def ids(self) -> set[str]:
+        """Return the ids of the documents that have a letter."""
         return set(self.versions())
 
     def versions(self) -> dict[str, int]:
-        """Return the films that have a letter, and the letters' versions."""
+        """Return the documents that have a letter, and the letters' versions."""
         found: dict[str, int] = {}
         after: list[str] | None = None
         while True:
-            hits = retrying(self._patience)(self._page, after)
-            found |= {hit["_source"]["film"]: hit["_version"] for hit in hits}
+            hits = self._page(after)
+            found |= {hit["_source"][self._noun]: hit["_version"] for hit in hits}
             if len(hits) < LETTERS_PER_SEARCH:
                 return found
             after = hits[-1]["sort"]
 
+    @patient
     def _page(self, after: list[str] | None) -> list[dict[str, Any]]:
-        with translated_errors():
-            answer = self._client.search(
-                index=INDEX,
-                size=LETTERS_PER_SEARCH,
-                source_includes=["film"],
-                version=True,
-                sort="film",
-                search_after=after,
-                filter_path="hits.hits._source,hits.hits._version,hits.hits.sort",
-            )
+        answer = self._client.search(
+            index=self._name,
+            size=LETTERS_PER_SEARCH,
+            source_includes=[self._noun],
+            version=True,
+            sort=self._noun,
+            search_after=after,
+            filter_path="hits.hits._source,hits.hits._version,hits.hits.sort",
+        )
         hits: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
         return hits
 
-    def parked(self, films: Collection[str]) -> dict[str, Parked]:
-        """Return the letters of these films, in real time."""
-        if not films:
-            return {}
-        return retrying(self._patience)(self._parked, list(films))
+    def parked(self, ids: Collection[str]) -> dict[str, Parked]:
+        """Return the letters of these documents, in real time."""
+        return self._parked([*ids]) if ids else {}
 
-    def _parked(self, films: Sequence[str]) -> dict[str, Parked]:
-        with translated_errors():
-            answer = self._client.mget(
-                index=INDEX, ids=[_key(film) for film in films], source_includes=["document"]
-            )
+    @patient
+    def _parked(self, ids: Sequence[str]) -> dict[str, Parked]:
+        answer = self._client.mget(
+            index=self._name, ids=[*map(_key, ids)], source_includes=["document"]
+        )
         return {
-            film: Parked(found["_version"], found["_source"]["document"])
-            for film, found in zip(films, answer["docs"], strict=True)
+            one: Parked(found["_version"], found["_source"]["document"])
+            for one, found in zip(ids, answer["docs"], strict=True)
             if found.get("found")
         }
 
     def park(self, letters: Sequence[Letter], now: str, version: int) -> None:
-        """Store letters; a film that has one already keeps its first time and counts the attempt.
+        """Store letters; a document that has one keeps its first time and counts the attempt.
 
         :param now: the database's time, ISO 8601.
         :param version: of the reading that was refused; a letter of a later one stays.
-        :raises IndexUnavailableError: Elasticsearch cannot be reached, or does not take a letter.
-        :raises ConfigurationError: it refuses the request.
         """
         for piece in _pieces(letters):
-            retrying(self._patience)(self._park, piece, now, version)
+            self._park(piece, now, version)
 
+    @patient
     def _park(self, letters: Sequence[Letter], now: str, version: int) -> None:
-        with translated_errors():
-            before = self._client.mget(
-                index=INDEX,
-                ids=[_key(letter.film) for letter in letters],
-                source_includes=["first_seen", "attempts"],
-            )
+        before = self._client.mget(
+            index=self._name,
+            ids=[_key(letter.id) for letter in letters],
+            source_includes=["first_seen", "attempts"],
+        )
         operations: list[dict[str, Any]] = []
         for letter, found in zip(letters, before["docs"], strict=True):
             earlier = found.get("_source", {})
             operations += (
-                {"index": _meta(letter.film, version)},
+                {"index": _meta(letter.id, version)},
                 {
-                    **letter._asdict(),
+                    self._noun: letter.id,
+                    "stage": letter.stage,
+                    "reason": letter.reason,
+                    "document": letter.document,
                     "first_seen": earlier.get("first_seen", now),
                     "last_seen": now,
                     "attempts": earlier.get("attempts", 0) + 1,
@@ -177,27 +170,41 @@ class DeadLetters:
             )
         self._write(operations)
 
-    def resolve(self, films: Collection[str], version: int) -> None:
-        """Remove the letters of films that were indexed.
+    @patient
+    def resolve(self, ids: Collection[str], version: int) -> None:
+        """Remove the letters of documents that were indexed.
 
         :param version: of the reading that was indexed; a letter of a later one stays.
         """
-        if films:
-            deletions = [{"delete": _meta(film, version)} for film in films]
-            retrying(self._patience)(self._write, deletions)
+        if ids:
+            self._write([{"delete": _meta(one, version)} for one in ids])
 
     def _write(self, operations: Sequence[dict[str, Any]]) -> None:
-        with translated_errors():
-            answer = self._client.bulk(index=INDEX, operations=operations, refresh=True)
+        answer = self._client.bulk(index=self._name, operations=operations, refresh=True)
         for item in answer["items"]:
             (result,) = item.values()
-            if result["status"] == _NEWER_IS_THERE:
+            if result["status"] == NEWER_IS_THERE:
                 continue
             if "error" in result:  # a letter to be removed that is not there has none
                 raise IndexUnavailableError(
-                    f"A dead letter of film {result['_id']} could not be written to {INDEX}: "
-                    f"{result['error'].get('reason')}. The cursor stays before the film."
+                    f"A dead letter of {self._noun} {result['_id']} could not be written to "
+                    f"{self._name}: {result['error'].get('reason')}. The cursor stays before it."
                 )
+
+
+def _mappings(noun: str) -> dict[str, Any]:
+    return {
+        "dynamic": "strict",
+        "properties": {
+            noun: {"type": "keyword"},
+            "stage": {"type": "keyword"},
+            "reason": {"type": "text"},
+            "document": _TEXT,
+            "first_seen": {"type": "date_nanos"},
+            "last_seen": {"type": "date_nanos"},
+            "attempts": {"type": "integer"},
+        },
+    }
 
 
 def _pieces(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
@@ -225,12 +232,12 @@ def kept(document: bytes) -> bytes:
     return f"{beginning} ... (cut, sha256 of all: {digest})".encode()
 
 
-def _meta(film: str, version: int) -> dict[str, Any]:
-    return {"_id": _key(film), "version": version, "version_type": "external_gte"}
+def _meta(id_: str, version: int) -> dict[str, Any]:
+    return {"_id": _key(id_), "version": version, "version_type": "external_gte"}
 
 
-def _key(film: str) -> str:
-    """Return the letter's id: the film's, or a digest of one that Elasticsearch does not take."""
-    if 0 < len(film.encode()) <= 512:
-        return film
-    return f"sha256:{hashlib.sha256(film.encode()).hexdigest()}"
+def _key(id_: str) -> str:
+    """Return the letter's id: the document's, or a digest of one that Elasticsearch refuses."""
+    if 0 < len(id_.encode()) <= MAX_ID_BYTES:
+        return id_
+    return f"sha256:{hashlib.sha256(id_.encode()).hexdigest()}"

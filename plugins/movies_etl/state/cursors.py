@@ -6,12 +6,14 @@ the beginning): a stream that finds nothing does not follow the clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from movies_etl.errors import ConfigurationError
+from movies_etl.definitions.definition import Stream
+from movies_etl.errors import ConfigurationError, problems
 
 _MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -33,8 +35,11 @@ time zone it is the column's own wall time with its offset, which PostgreSQL ign
 compares in the column's type."""
 
 
-RESERVED_MICROSECONDS = 60_000_000
-"""Microseconds for which a task may send versions before it has to save its cursor again."""
+WITHOUT_A_CURSOR = (
+    "without the cursor of the first stream everything is loaded again, without another one its "
+    "stream from the beginning"
+)
+"""What deleting a cursor does, for messages."""
 
 
 class Position(BaseModel):
@@ -84,15 +89,15 @@ class Database(BaseModel):
         )
 
 
-class FanOut(BaseModel):
-    """How far the films of one page of changed rows have been loaded.
+class FanOutProgress(BaseModel):
+    """How far the documents of one page of changed rows have been loaded.
 
     The page is named by both bounds: read again by them it holds what has not changed since, and
-    who left it has a later ``modified`` and comes again.
+    a row that left it has a later ``modified`` and comes again.
 
     :param start: the last row before the page; None is the beginning.
     :param end: the last row of the page.
-    :param after_film: the last film that was loaded; None when the first page of films was not.
+    :param after_root: the last document that was loaded; None before the first page of them.
     :param since: the first version of the run that began the page: a document of that version or a
         later one was read after these rows had changed.
     """
@@ -102,12 +107,12 @@ class FanOut(BaseModel):
 
     start: RowPosition | None = Field(alias="from")
     end: RowPosition = Field(alias="to")
-    after_film: str | None
+    after_root: str | None = Field(alias="after_film")
     since: int = 0
 
 
 class SentRow(BaseModel):
-    """A row above the horizon whose films were loaded: the same xmin is the same row version."""
+    """A row above the horizon whose documents were loaded; equal xmin, same row version."""
 
     model_config = _MODEL
 
@@ -121,16 +126,17 @@ class Cursor(BaseModel):
     :param index: uuid of the concrete index that the loaded documents are in.
     :param database: the database that they were read from.
     :param rows: the last row that is loaded with everything below it; None is the beginning.
-    :param links: the same for the link table (genre and person).
+    :param links: the same for the link table of the stream.
     :param fan_out: progress inside the page after ``rows``.
     :param tail: rows above the horizon that were fanned out.
     :param horizon: the horizon of the last run that came to the end of the stream; None while the
         first load is under way.
-    :param version: the greatest document version sent (microseconds of the database's clock);
-        while ``open`` a bound that no version passes: whoever comes after begins above it.
+    :param version: the highest version sent (microseconds of the database's clock). While
+        ``open``: an upper bound of the versions sent; the next task starts above it.
     :param open: a task has sent documents and has not ended cleanly since.
-    :param fence: a document of a lower version may be about to change under us, by a request of a
-        task that died: it is sent again rather than believed (0: there was no such end).
+    :param trusted_from: the version below which the index is not trusted: a late request of a
+        task that died may still change such a document, so it is sent again even if its checksum
+        matches (0: every document is trusted). The JSON name is ``fence``.
     """
 
     model_config = _MODEL
@@ -139,7 +145,7 @@ class Cursor(BaseModel):
     database: Database
     rows: RowPosition | None = None
     links: LinkPosition | None = None
-    fan_out: FanOut | None = None
+    fan_out: FanOutProgress | None = None
     tail: tuple[SentRow, ...] = ()
     horizon: Stamp | None = None
     version: int = 0
@@ -165,12 +171,9 @@ class Cursor(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "the value"
             raise ConfigurationError(
-                f"Variable {where} is not a valid cursor ({field}: {first['msg']}). Mend it in "
-                "Admin -> Variables, or delete it: a missing film_work cursor loads everything "
-                "again, a missing genre or person cursor its stream from the beginning."
+                f"Variable {where} is not a valid cursor ({problems(error)}). Fix it in "
+                f"Admin -> Variables, or delete it: {WITHOUT_A_CURSOR}."
             ) from error
 
 
@@ -185,3 +188,8 @@ class CursorStore(Protocol):
 
     def save(self, stream: str, cursor: Cursor) -> None:
         """Keep the stream's cursor in place of the one before."""
+
+
+def all_cursors(store: CursorStore, streams: Iterable[Stream]) -> dict[str, Cursor | None]:
+    """Load the cursor of each stream, by the stream's name."""
+    return {stream.name: store.load(stream.name) for stream in streams}

@@ -13,11 +13,14 @@ class RunContext(BaseModel):
     :param index: the concrete index.
     :param uuid: its uuid: the alias must still lead to it when a task begins.
     :param database: the database that is read.
-    :param m2m_start: the database's time before anything was read.
-    :param horizon: below it rows are settled: a cursor may pass them.
+    :param m2m_start: the database's time before this run read anything. A first load starts the
+        streams of linked rows (the many-to-many ones) below it: what they were before is
+        contained in the documents as they are loaded.
+    :param horizon: rows below it are stable: no row will appear among them, so a cursor may pass
+        them.
     :param held_by: what keeps the horizon more than a minute behind; None when nothing does.
-    :param version: the version of the earliest document of this run: the database's clock, or the
-        next one above all that may have been sent where the clock is behind those.
+    :param version: the lowest version that this run may send: the database's clock, or one more
+        than the highest version ever sent if the clock is behind it.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,4 +1,4 @@
-"""Which films a stream loads, in which order, and where its cursor stands after each page."""
+"""Which documents a stream loads, in which order, and where its cursor stands after each page."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from dataclasses import dataclass
 
 from movies_etl.definitions.definition import Feed, Stream
 from movies_etl.postgres.source import Row, Source
-from movies_etl.state.cursors import Cursor, FanOut, LinkPosition, RowPosition, SentRow
+from movies_etl.state.cursors import Cursor, FanOutProgress, LinkPosition, RowPosition, SentRow
 from movies_etl.state.run_context import RunContext
 
 MAX_REMEMBERED = 1000
 """Rows above the horizon that a cursor remembers as fanned out."""
 
 MAX_UNDATED = 10_000
-"""Rows without a usable time that a run looks at which is no first load and no reload."""
+"""How many rows without a usable timestamp an ordinary run reads. A first load or a reload reads
+all of them."""
 
 MAX_PAGE = 64_000
-"""Films that are built together while all are sent. PostgreSQL spends a third less on a film than
-with pages of 1,000, as it reads persons and plans once a page. The first page is an ordinary one,
-so that Elasticsearch has something to do at once, and each is twice as large as the one before
-while they are quick."""
+"""Documents that are built together while all are sent. PostgreSQL spends a third less on a
+document than with pages of 1,000, as it reads persons and plans once per page. The first page is an
+ordinary one, so that Elasticsearch has something to do at once, and each is twice as large as the
+one before while they are quick."""
 
 MAX_PAGE_GROWTH = 64
-"""How many times its ordinary size a page may have: who asks for small pages gets small ones."""
+"""A page may grow to at most this multiple of page_size, so a small page_size keeps pages small."""
 
 QUICK_PAGE_SECONDS = 5.0
-"""Seconds within which a page has to be done for the next one to be larger; after twice as many it
-is smaller. A page is one statement and one snapshot: an ALTER of its tables waits for it, and what
+"""If a page takes less than this, the next page is larger; if it takes more than twice this,
+smaller. A page is one statement and one snapshot: an ALTER of its tables waits for it, and what
 comes after the ALTER waits, too."""
 
 log = logging.getLogger(__name__)
@@ -37,16 +38,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Batch:
-    """Films to be loaded together.
+    """Documents to be loaded together.
 
-    :param films: their ids, a page at most.
-    :param reached: where the cursor stands once these films and all before are settled.
-    :param skip_unchanged: leave out films of which the index has the same text.
-    :param once: leave out films whose document has this version or a later one: it was read after
-        the change, whatever else changed. 0 leaves out none.
+    :param ids: their ids, a page at most.
+    :param reached: where the cursor stands once these documents and all before are settled.
+    :param skip_unchanged: skip documents of which the index has the same text.
+    :param unless_read_since: skip documents whose indexed version is at least this: they were read
+        after the change. 0 skips nothing.
     """
 
-    films: list[str]
+    ids: list[str]
     reached: Cursor | None = None
     skip_unchanged: bool = True
     unless_read_since: int = 0
@@ -57,14 +58,13 @@ def batches(
 ) -> Iterator[Batch]:
     """Page through everything that a stream has to load now.
 
-    Settled changes come first and move the cursor; then rows that no position in time reaches;
-    then the tail, which is sent at once but read again by the next run. The last batch carries
-    the cursor of a stream that came to its end.
+    Stable rows come first and move the cursor; then rows that no position in time reaches; then
+    the tail, which is sent at once but read again by the next run. The last batch carries the
+    cursor of a stream that came to its end.
 
     :param context: the run's; it may be older than the cursor when a task was cleared.
     """
-    reader = _Reader(stream, source, context, page_size, skip_unchanged=cursor.horizon is not None)
-    reader.remembered = {(row.id, row.xmin) for row in cursor.tail}
+    reader = _Reader(stream, cursor, source, context, page_size)
     for feed in stream.feeds:
         cursor = yield from reader.stable(feed, cursor)
     for feed in stream.feeds:
@@ -75,42 +75,41 @@ def batches(
 
 
 class _Reader:
-    """Reads one stream for one run."""
+    """Reads one stream for one run.
+
+    :param cursor: where the run begins.
+
+    ``above`` are the rows above the horizon that were fanned out.
+    """
 
     def __init__(
-        self,
-        stream: Stream,
-        source: Source,
-        context: RunContext,
-        page_size: int,
-        *,
-        skip_unchanged: bool,
+        self, stream: Stream, cursor: Cursor, source: Source, context: RunContext, page_size: int
     ) -> None:
         self._stream = stream
         self._source = source
         self._horizon = context.horizon
         self._since = context.version
         self._page_size = page_size
-        self._skip_unchanged = skip_unchanged
-        self.remembered: set[tuple[str, str]] = set()
+        self._skip_unchanged = cursor.horizon is not None
+        self._remembered = {(row.id, row.xmin) for row in cursor.tail}
         self.above: list[SentRow] = []
 
     def stable(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
         """Page through a feed up to the horizon; the cursor follows."""
         if feed is not self._stream.rows:
             return (yield from self._stable_links(feed, cursor))
-        if self._stream.films is None:
-            return (yield from self._stable_films(feed, cursor))
+        if self._stream.fan_out is None:
+            return (yield from self._stable_roots(feed, cursor))
         return (yield from self._stable_fan_out(feed, cursor))
 
-    def _stable_films(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
+    def _stable_roots(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
         upto = self._source.below(feed, self._horizon)
         size = self._page_size
         largest = max(size, min(MAX_PAGE_GROWTH * size, MAX_PAGE))
         began = time.monotonic()
-        while page := self._source.changed_films(cursor.rows, upto, size):
+        while page := self._source.changed_ids(feed, cursor.rows, upto, size):
             cursor = cursor.moved(rows=RowPosition.at(page.last))
-            yield Batch(page.films, cursor, skip_unchanged=self._skip_unchanged)
+            yield Batch(page.ids, cursor, skip_unchanged=self._skip_unchanged)
             if not self._skip_unchanged:
                 took = time.monotonic() - began
                 if took < QUICK_PAGE_SECONDS:
@@ -125,12 +124,7 @@ class _Reader:
         while rows := self._source.changed(feed, cursor.links, upto, self._page_size):
             last = self._source.position(feed, rows[-1])
             cursor = cursor.moved(links=LinkPosition.at(last))
-            yield Batch(
-                _films(rows),
-                cursor,
-                skip_unchanged=self._skip_unchanged,
-                unless_read_since=self._since,
-            )
+            yield self._batch(_roots(rows), cursor, since=self._since)
         return cursor
 
     def _stable_fan_out(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
@@ -140,22 +134,22 @@ class _Reader:
                 rows = self._source.changed(feed, page.start, page.end, None)
             elif rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
                 end = RowPosition.at(self._source.position(feed, rows[-1]))
-                page = FanOut(start=cursor.rows, end=end, after_film=None, since=self._since)
+                page = FanOutProgress(
+                    start=cursor.rows, end=end, after_root=None, since=self._since
+                )
             else:
                 return cursor
-            rows = [row for row in rows if (row.id, row.xmin) not in self.remembered]
-            for films in self._fan_out(rows, page.after_film):
-                page = page.model_copy(update={"after_film": films[-1]})
+            rows = [row for row in rows if (row.id, row.xmin) not in self._remembered]
+            for ids in self._fan_out(rows, page.after_root):
+                page = page.model_copy(update={"after_root": ids[-1]})
                 # The page may be of a later run than this task, when that was cleared.
-                unless_read_since = max(page.since, self._since)
-                yield Batch(
-                    films,
-                    cursor.moved(fan_out=page),
-                    skip_unchanged=self._skip_unchanged,
-                    unless_read_since=unless_read_since,
-                )
+                since = max(page.since, self._since)
+                yield self._batch(ids, cursor.moved(fan_out=page), since=since)
             cursor = cursor.moved(rows=page.end, fan_out=None)
             yield Batch([], cursor)
+
+    def _batch(self, ids: list[str], reached: Cursor, *, since: int) -> Batch:
+        return Batch(ids, reached, self._skip_unchanged, since)
 
     def undated(self, feed: Feed) -> Iterator[Batch]:
         """Page through the rows that no position in time reaches.
@@ -177,7 +171,7 @@ class _Reader:
 
     def _warn_of_undated(self, feed: Feed) -> None:
         log.warning(
-            "More than %d rows of content.%s have no usable %s: only the first %d by id are looked "
+            "More than %d rows of table %s have no usable %s: only the first %d by id are looked "
             "at in each run. Give them a time, or trigger with reload=%s to load all of them",
             MAX_UNDATED,
             feed.table,
@@ -203,12 +197,11 @@ class _Reader:
             after = self._source.position(feed, rows[-1])
 
     def _above(self, rows: list[Row], *, skip_unchanged: bool) -> Iterator[Batch]:
-        """Load the films of rows that move no cursor."""
-        films = _films(rows)
-        if films:
-            yield Batch(films, skip_unchanged=skip_unchanged)
+        """Load the documents of rows that move no cursor."""
+        if ids := _roots(rows):
+            yield Batch(ids, skip_unchanged=skip_unchanged)
             return
-        fresh = [row for row in rows if (row.id, row.xmin) not in self.remembered]
+        fresh = [row for row in rows if (row.id, row.xmin) not in self._remembered]
         remembered = rows[: MAX_REMEMBERED - len(self.above)]
         self.above += (SentRow(id=row.id, xmin=row.xmin) for row in remembered)
         for linked in self._fan_out(fresh, None):
@@ -217,11 +210,11 @@ class _Reader:
     def _fan_out(self, rows: list[Row], after: str | None) -> Iterator[list[str]]:
         if not rows:
             return
-        while films := self._source.linked_films(self._stream, rows, after, self._page_size):
-            yield films
-            after = films[-1]
+        while ids := self._source.fanned_out(self._stream, rows, after, self._page_size):
+            yield ids
+            after = ids[-1]
 
 
-def _films(rows: list[Row]) -> list[str]:
-    """Return the films that rows are or link, each once."""
-    return list(dict.fromkeys(row.film for row in rows if row.film is not None))
+def _roots(rows: list[Row]) -> list[str]:
+    """Return the documents that rows are or link, each once."""
+    return list(dict.fromkeys(row.root for row in rows if row.root is not None))

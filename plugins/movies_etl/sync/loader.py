@@ -43,7 +43,8 @@ class Loader(Generic[MarkT]):
     :param throttle: says at which size a body is sent.
     :param in_flight: bodies that may wait for their answer before the caller has to.
 
-    ``reached`` is the last mark of which everything before is settled, also when ``settled`` fails.
+    ``reached`` is the last mark whose documents are all settled; it is up to date even if
+    ``settled`` raises.
     """
 
     def __init__(
@@ -58,17 +59,17 @@ class Loader(Generic[MarkT]):
         self._marks_in_body: list[MarkT] = []
         self._queue: deque[_Shipment | MarkT] = deque()
         self._sent = 0
-        self._pending: dict[str, int] = {}  # how many documents of each film are on their way
+        self._pending: dict[str, int] = {}  # how many readings of each document are on their way
         self.reached: MarkT | None = None
 
-    def is_pending(self, film: str) -> bool:
-        """Whether a document of this film is on its way: what the index has says nothing then."""
-        return film in self._pending
+    def is_pending(self, id_: str) -> bool:
+        """Whether this document is on its way: what the index has says nothing then."""
+        return id_ in self._pending
 
     def add(self, item: Item) -> None:
         """Take a document; sends the body when it is full."""
         self._body.append(item)
-        self._pending[item.film] = self._pending.get(item.film, 0) + 1
+        self._pending[item.id] = self._pending.get(item.id, 0) + 1
         self._size += item.size
         if self._size >= self._throttle.body_bytes:
             self.ship()
@@ -119,6 +120,6 @@ class Loader(Generic[MarkT]):
     def _forget(self, body: Sequence[Item]) -> None:
         pending = self._pending
         for item in body:
-            left = pending.pop(item.film) - 1
+            left = pending.pop(item.id) - 1
             if left:
-                pending[item.film] = left
+                pending[item.id] = left

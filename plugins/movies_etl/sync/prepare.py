@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from elasticsearch import Elasticsearch
 
-from movies_etl.definitions.movies import FILM_WORK, STREAMS
+from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
-from movies_etl.es import index as elastic
+from movies_etl.es import admin
+from movies_etl.es.client import check_server
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
 from movies_etl.postgres import horizon, lock
 from movies_etl.postgres.horizon import HorizonStore, Known, Measured
 from movies_etl.postgres.schema import missing_indexes
 from movies_etl.postgres.source import Source
+from movies_etl.postgres.timestamps import in_utc, parse
 from movies_etl.settings import Settings
-from movies_etl.state.cursors import RESERVED_MICROSECONDS, Cursor, CursorStore, Database
+from movies_etl.state.cursors import WITHOUT_A_CURSOR, Cursor, CursorStore, Database, all_cursors
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.counts import difference_of
 from movies_etl.sync.starting_points import Reload, StartingPoints
+from movies_etl.sync.versions import first_version
 
 log = logging.getLogger(__name__)
 
@@ -53,35 +56,36 @@ def prepare_run(
 
     Nothing is written before everything was checked.
 
-    :param source: a prepared source; its session holds the lock until it ends.
+    :param source: its session holds the lock until it ends.
     :param reload: the streams to load again.
-    :raises ConfigurationError: something does not fit; says what to mend.
+    :raises ConfigurationError: something does not fit; says what to fix.
     :raises WriterBusyError: a task is writing to the index.
     """
-    described = elastic.definition(settings.include_dir)
-    _check_source(source, settings)
-    database = source.database()
-    elastic.check_server(client)
-    index = elastic.live(client)
+    definition, server = source.definition, source.server
+    described = admin.described(definition, settings.include_dir)
+    database = _checked_database(source, settings)
+    check_server(client)
+    index = admin.live(client, definition)
     if index is not None:
-        elastic.check_mapping(index, described)
-        lock.take(source, index.uuid(), wait=LOCK_WAIT_SECONDS)
-    lock.take(source, elastic.ALIAS, wait=LOCK_WAIT_SECONDS)
-    held = {stream.name: state.cursors.load(stream.name) for stream in STREAMS}
-    known = _known(state.horizons, held[FILM_WORK.name], database)
-    now = source.now()
+        admin.check_mapping(index, described)
+        lock.take(server, index.uuid(), wait=LOCK_WAIT_SECONDS)
+    lock.take(server, definition.alias, wait=LOCK_WAIT_SECONDS)
+    cursors = all_cursors(state.cursors, definition.streams)
+    root = cursors[definition.root.name]
+    known = _known(state.horizons, root, database)
+    now = server.now()
     set_back = _set_back(known, now)
-    _check_positions(held, None if set_back else horizon.parse(now) + timedelta(days=1))
+    _check_positions(definition, cursors, None if set_back else parse(now) + timedelta(days=1))
 
     measured = _measure(source, settings, Known() if set_back else known)
-    elastic.forbid_automatic_creation(client)
-    no_letters = DeadLetters(client).create()
+    admin.forbid_automatic_creation(client, definition)
+    no_letters = DeadLetters(client, definition).create()
     is_fresh = index is None and no_letters
-    version = _first_version(source.version(), held.values(), is_fresh=is_fresh)
+    version = first_version(server.clock(), cursors.values(), is_fresh=is_fresh)
     if index is None:
-        name = f"{elastic.ALIAS}-{horizon.parse(measured.now):%Y%m%d%H%M%S}"
-        index = elastic.create(client, name, described)
-        log.info("Created index %s behind alias %s", name, elastic.ALIAS)
+        name = f"{definition.alias}-{parse(measured.now):%Y%m%d%H%M%S}"
+        index = admin.create(client, definition, name, described)
+        log.info("Created index %s behind alias %s", name, definition.alias)
     context = RunContext(
         index=index.name,
         uuid=index.uuid(),
@@ -91,50 +95,33 @@ def prepare_run(
         held_by=_lateness(measured),
         version=version,
     )
-    lost = set_back or _emptied(held[FILM_WORK.name], source, index)
-    StartingPoints(context, source, state.cursors).put_in_order(held, reload, lost=lost)
+    lost = set_back or _emptied(root, source, index)
+    StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
     state.horizons.save(measured.horizon, measured.epochs)
     return context
 
 
-def _first_version(clock: int, held: Collection[Cursor | None], *, is_fresh: bool) -> int:
-    """Return the clock, or the version above all that may have been sent, if that is greater.
-
-    A task that died may have sent versions up to a lease ahead of the clock: nothing is wrong with
-    the clock then, and it catches up. The same is assumed where a cursor was deleted.
-
-    :param is_fresh: there was neither index nor letters, so nothing was sent.
-    """
-    unknown = 0 if is_fresh else clock + RESERVED_MICROSECONDS
-    greatest = max(cursor.version if cursor else unknown for cursor in held)
-    if greatest > clock + RESERVED_MICROSECONDS:
-        log.warning(
-            "The database's clock is %.1f s behind the newest document; versions go on from there",
-            (greatest - clock) / 1e6,
-        )
-    return max(clock, greatest + 1)
-
-
-def _check_positions(held: Mapping[str, Cursor | None], latest: datetime | None) -> None:
+def _check_positions(
+    definition: IndexDefinition, cursors: Mapping[str, Cursor | None], latest: datetime | None
+) -> None:
     """Refuse a cursor far beyond the clock: nothing that was read led there.
 
     :param latest: where one may stand; None where the clock was set back, and none counts.
     """
-    for name, cursor in held.items():
+    for name, cursor in cursors.items():
         for position in filter(None, (cursor.rows, cursor.links) if cursor else ()):
             beyond_python = position.stamp.index("-") > 4
-            if beyond_python or (latest and horizon.parse(position.stamp) > latest):
+            if beyond_python or (latest and parse(position.stamp) > latest):
                 raise ConfigurationError(
-                    f"The cursor of {name} stands at {position.stamp}, in the future. Mend its "
-                    f"Variable movies_etl.cursor.{name} in Admin -> Variables, or delete it: a "
-                    "missing film_work cursor loads everything again, a missing genre or person "
-                    "cursor its stream from the beginning."
+                    f"The cursor of {name} stands at {position.stamp}, in the future. Fix its "
+                    f"Variable {definition.cursor_variable(name)} in Admin -> Variables, or "
+                    f"delete it: {WITHOUT_A_CURSOR}."
                 )
 
 
-def _known(horizons: HorizonStore, films: Cursor | None, database: Database) -> Known:
+def _known(horizons: HorizonStore, root: Cursor | None, database: Database) -> Known:
     """Return what was measured before; it counts only for the same database."""
-    return horizons.load() if films and films.database.same_as(database) else Known()
+    return horizons.load() if root and root.database.same_as(database) else Known()
 
 
 def _set_back(known: Known, now: str) -> str | None:
@@ -143,7 +130,7 @@ def _set_back(known: Known, now: str) -> str | None:
     A horizon was behind the clock when it was measured. Rows that were written since it was set
     back may be stamped below the cursors.
     """
-    if known.horizon is None or horizon.parse(known.horizon) <= horizon.parse(now):
+    if known.horizon is None or parse(known.horizon) <= parse(now):
         return None
     return (
         f"the known horizon {known.horizon} lies in the future of the database's clock ({now}): it "
@@ -152,7 +139,7 @@ def _set_back(known: Known, now: str) -> str | None:
 
 
 def _measure(source: Source, settings: Settings, known: Known) -> Measured:
-    measured = horizon.measure(source, timedelta(seconds=settings.horizon_margin), known)
+    measured = horizon.measure(source.server, timedelta(seconds=settings.horizon_margin), known)
     for one in measured.abandoned:
         log.warning(
             "Transaction %s of %s was prepared at %s and never ended; it is not waited for. When "
@@ -166,7 +153,7 @@ def _measure(source: Source, settings: Settings, known: Known) -> Measured:
 
 def _lateness(measured: Measured) -> str | None:
     """Say what holds the horizon when it lags by more than is worth a warning."""
-    lag = horizon.parse(measured.now) - horizon.parse(measured.horizon)
+    lag = parse(measured.now) - parse(measured.horizon)
     if lag < LAG_WORTH_A_WARNING or not measured.held_by:
         return None
     said = f"The horizon is {lag.total_seconds():.0f} s behind, held by {measured.held_by}"
@@ -174,53 +161,54 @@ def _lateness(measured: Measured) -> str | None:
     return said
 
 
-def _emptied(films: Cursor | None, source: Source, index: Index) -> str | None:
-    """Say that the index has nothing although films were loaded, and some are not refused."""
-    loaded = films and (films.rows or films.horizon)
+def _emptied(root: Cursor | None, source: Source, index: Index) -> str | None:
+    """Say that the index has nothing although it was loaded, and some rows are not refused."""
+    loaded = root and (root.rows or root.horizon)
     if not loaded or index.documents():
         return None
-    is_emptied = difference_of(source, index, DeadLetters(index.client)) > 0
+    is_emptied = difference_of(source, index, DeadLetters(index.client, source.definition)) > 0
     return f"index {index.name} was emptied" if is_emptied else None
 
 
-def _check_source(source: Source, settings: Settings) -> None:
-    found = source.server_version()
+def _checked_database(source: Source, settings: Settings) -> Database:
+    """Return which database this is; refuse an old server, warn of what makes it slow or odd."""
+    found, database = source.server.identity()
     if found < OLDEST_POSTGRESQL:
         raise ConfigurationError(
             f"The server of connection movies_postgres is PostgreSQL {found // 10000}; version "
             f"{OLDEST_POSTGRESQL // 10000} or newer is needed."
         )
-    for name in missing_indexes(source.indexes()):
+    for name in missing_indexes(source.server.indexes(), source.definition, settings):
         log.warning(
             "The catalogue has no index on %s; reading will be slow. "
             "include/sql/setup/indexes.sql makes it",
             name,
         )
-    without_zone = source.without_zone
-    if without_zone:
+    if without_zone := source.layout.without_zone:
         log.info(
             "Columns without time zone (in %s) are taken as %s (MOVIES_ETL_TIMESTAMP_ZONE)",
             ", ".join(without_zone),
             settings.timestamp_zone,
         )
-        _doubt_zone(source, without_zone, settings.timestamp_zone)
+        _doubt_zone(source, settings.timestamp_zone)
+    return database
 
 
-def _doubt_zone(source: Source, without_zone: tuple[str, ...], zone: str) -> None:
+def _doubt_zone(source: Source, zone: str) -> None:
     """Warn when the newest stamps lie in the future of the assumed zone."""
-    now = horizon.parse(source.now())
-    soon = horizon.in_utc(now + LATENESS_WORTH_A_WARNING)
-    tomorrow = horizon.in_utc(now + timedelta(days=1))
-    for stream in STREAMS:
+    now = parse(source.server.now())
+    soon = in_utc(now + LATENESS_WORTH_A_WARNING)
+    tomorrow = in_utc(now + timedelta(days=1))
+    for stream in source.definition.streams:
         feed = stream.rows
-        if feed.table not in without_zone:
+        if feed.table not in source.layout.without_zone:
             continue
         ahead = source.changed(
             feed, source.below(feed, soon), source.below(feed, tomorrow), limit=1
         )
         if ahead:
             log.warning(
-                "content.%s has rows stamped %s, which is in the future if that is %s time; set "
+                "Table %s has rows stamped %s, which is in the future if that is %s time; set "
                 "MOVIES_ETL_TIMESTAMP_ZONE to the zone that the site writes",
                 feed.table,
                 ahead[0].stamp,

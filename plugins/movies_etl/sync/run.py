@@ -2,10 +2,10 @@
 
 ``sync`` runs one stream of one run:
 
-1. ``batches`` pages through the stream's changes and leads them to films;
-2. films that this run has loaded already are left out;
-3. ``Source.documents`` builds each film's whole document from its present state;
-4. ``Movie`` validates it; a document that the index has already is left out;
+1. ``batches`` pages through the stream's changes and leads them to documents;
+2. documents that this run has loaded already are left out;
+3. ``Source.documents`` builds each whole document from the present state of its rows;
+4. the index's pydantic model validates it; a document that the index has already is left out;
 5. ``Loader`` sends it, with the database's clock before the reading as its version, so an older
    reading never overwrites a newer one; before a version is sent, the cursor says that it may be;
 6. when every document of a page is settled (indexed, beaten by a newer one, or parked as a dead
@@ -20,16 +20,18 @@ import logging
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from movies_etl.definitions.definition import Stream
 from movies_etl.errors import ConfigurationError
-from movies_etl.es.index import live
+from movies_etl.es.admin import live
 from movies_etl.postgres import lock
 from movies_etl.settings import Settings
-from movies_etl.state.run_context import RunContext
 from movies_etl.sync.batches import Batch, batches
-from movies_etl.sync.settlement import Counters
-from movies_etl.sync.stream_run import Resources, StreamRun
+from movies_etl.sync.counters import Counters
+from movies_etl.sync.counts import DifferenceStore, compared
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.stream_run import StreamRun
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +40,9 @@ log = logging.getLogger(__name__)
 class RunParams:
     """What somebody asked for in the trigger form.
 
-    :param page_size: rows a page; None takes the setting.
-    :param ids: films to be loaded whatever the index has of them.
-    :param replay: films whose dead letters are tried again; ``all`` for every one.
+    :param page_size: rows per page; None takes the setting.
+    :param ids: documents to be loaded whatever the index has of them.
+    :param replay: documents whose dead letters are tried again; ``all`` for every one.
     """
 
     page_size: int | None = None
@@ -48,31 +50,43 @@ class RunParams:
     replay: Sequence[str] = ()
 
 
-def sync(
+def run_stream(
     stream: Stream,
-    context: RunContext,
     resources: Resources,
     settings: Settings,
+    store: DifferenceStore,
     asked: RunParams | None = None,
+) -> dict[str, Any]:
+    """Sync one stream and, after the last one of a run, compare the counts.
+
+    :returns: the counters, and the ``difference`` where counts were compared.
+    :raises MoviesEtlError: see ``sync``.
+    """
+    counters = sync(stream, resources, settings, asked)
+    is_last = stream is resources.definition.streams[-1]
+    return asdict(counters) | (compared(resources, store) if is_last else {})
+
+
+def sync(
+    stream: Stream, resources: Resources, settings: Settings, asked: RunParams | None = None
 ) -> Counters:
     """Load everything that changed in one stream, and move its cursor.
 
-    :param context: what ``init`` decided for this run.
     :returns: what was done; also when nothing changed.
     :raises MoviesEtlError: the cursor stands at the last settled page; see ``errors``.
     """
     asked = asked or RunParams()
-    counters = resources.counters
+    context, counters = resources.context, resources.counters
     page_size = asked.page_size or settings.page_size
-    lock.take(resources.source, context.uuid, wait=resources.lock_wait)
-    check_context(context, resources)
-    run = StreamRun(stream, context, resources, settings)
+    lock.take(resources.source.server, context.uuid, wait=resources.lock_wait)
+    check_context(resources)
+    run = StreamRun.begun(stream, resources, settings)
 
-    for films in _asked_for(asked, run.films_with_letter, page_size):
-        run.load(Batch(films, skip_unchanged=False))
+    for ids in _asked_for(asked, run.ids_with_letter, page_size):
+        run.load(Batch(ids, skip_unchanged=False))
     for batch in batches(stream, run.cursor, resources.source, context, page_size):
         if run.load(batch) and counters.pages:
-            _log_page(stream, counters)
+            _log_page(stream, resources)
     run.finish()
 
     counters.tick()
@@ -80,43 +94,48 @@ def sync(
     return counters
 
 
-def check_context(context: RunContext, resources: Resources) -> None:
+def check_context(resources: Resources) -> None:
     """Refuse to write when the alias or the connection has left what the run began with.
 
     :raises ConfigurationError: one leads elsewhere; the next run finds out where.
     """
-    database = resources.source.database()
+    context, definition = resources.context, resources.definition
+    _, database = resources.source.server.identity()
     if not database.same_as(context.database):
         raise ConfigurationError(
             f"Connection movies_postgres leads to database {database.name}, but this run began "
-            f"with another ({context.database.name}). This attempt wrote nothing; "
-            "trigger a new run."
+            f"with another ({context.database.name}). This attempt wrote nothing; trigger a new "
+            "run."
         )
-    index = live(resources.index.client, resources.index.patience)
+    index = live(resources.client, definition, resources.patience)
     if index is None or index.name != context.index or index.uuid() != context.uuid:
         found = f"leads to {index.name}" if index else "is gone"
         raise ConfigurationError(
-            f"Alias movies {found}, but this run began with index {context.index}. This attempt "
-            "wrote nothing; trigger a new run (clearing this task alone would fail again)."
+            f"Alias {definition.alias} {found}, but this run began with index {context.index}. "
+            "This attempt wrote nothing; trigger a new run (clearing this task alone would fail "
+            "again)."
         )
 
 
 def _asked_for(asked: RunParams, letters: AbstractSet[str], page_size: int) -> Iterator[list[str]]:
-    """Yield the films that somebody asked for, a page at a time."""
+    """Yield the documents that somebody asked for, a page at a time."""
     replayed = letters if "all" in asked.replay else asked.replay
-    films = list(dict.fromkeys([*asked.ids, *sorted(replayed)]))
-    for start in range(0, len(films), page_size):
-        yield films[start : start + page_size]
+    ids = list(dict.fromkeys([*asked.ids, *sorted(replayed)]))
+    for start in range(0, len(ids), page_size):
+        yield ids[start : start + page_size]
 
 
-def _log_page(stream: Stream, done: Counters) -> None:
+def _log_page(stream: Stream, resources: Resources) -> None:
+    done, nouns = resources.counters, resources.definition.nouns
     done.tick()
     log.info(
-        "%s: page %d, %d films read, %d indexed, %d unchanged (%.0f films/s)",
+        "%s: page %d, %d %s read, %d indexed, %d unchanged (%.0f %s/s)",
         stream.name,
         done.pages,
         done.read,
+        nouns,
         done.indexed,
         done.unchanged,
         done.read / max(done.seconds, 1e-3),
+        nouns,
     )

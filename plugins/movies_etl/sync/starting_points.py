@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Literal
 
 from movies_etl.definitions.definition import Feed, Stream
-from movies_etl.definitions.movies import FILM_WORK, GENRE, PERSON, STREAMS
-from movies_etl.postgres import horizon
 from movies_etl.postgres.source import Source
+from movies_etl.postgres.timestamps import parse
 from movies_etl.state.cursors import Cursor, CursorStore, LinkPosition, Position, RowPosition
 from movies_etl.state.run_context import RunContext
+from movies_etl.sync.versions import at_the_beginning
 
 log = logging.getLogger(__name__)
 
 _WALL = len("2001-01-01T00:00:00.000000")
 
-Reload = Literal["none", "all", "film_work", "genre", "person"]
+Reload = str
+"""``none``, ``all``, or the name of a stream."""
 
 
 class StartingPoints:
@@ -26,29 +26,31 @@ class StartingPoints:
     :param context: the run's: a cursor counts only for its index and its database.
     """
 
-    def __init__(self, context: RunContext, source: Source, cursors: CursorStore) -> None:
+    def __init__(self, context: RunContext, source: Source, store: CursorStore) -> None:
         self._context = context
         self._source = source
-        self._cursors = cursors
+        self._root = source.definition.root
+        self._streams = source.definition.streams
+        self._store = store
 
     def put_in_order(
-        self, held: Mapping[str, Cursor | None], reload: Reload, *, lost: str | None
+        self, cursors: Mapping[str, Cursor | None], reload: Reload, *, lost: str | None
     ) -> None:
         """Write a start for each stream whose cursor does not count.
 
-        :param held: the cursor of each stream, as kept.
+        :param cursors: the cursor of each stream, as kept.
         :param reload: the stream to be loaded again, or all.
         :param lost: why the index lacks what the cursors have passed; None when it does not.
         """
-        films = held[FILM_WORK.name]
-        if reason := self._reason_to_start_over(films, reload, lost):
-            log.log(logging.WARNING if films else logging.INFO, "Everything is loaded: %s", reason)
-            counts = self._void(FILM_WORK, films) is None
-            self._start_over(self._beginning(held), film_cursor_counts=counts)
+        root = cursors[self._root.name]
+        if reason := self._reason_to_start_over(root, reload, lost):
+            log.log(logging.WARNING if root else logging.INFO, "Everything is loaded: %s", reason)
+            counts = self._void(self._root, root) is None
+            self._start_over(self._beginning(cursors), root_cursor_counts=counts)
             return
-        self._tell_of_promotion(films)
-        for stream in STREAMS:
-            cursor = held[stream.name]
+        self._tell_of_promotion(root)
+        for stream in self._streams:
+            cursor = cursors[stream.name]
             if stream.name == reload:
                 log.info("%s is loaded again: reload is %s", stream.name, reload)
             elif reason := self._void(stream, cursor):
@@ -56,15 +58,15 @@ class StartingPoints:
             elif cursor:
                 self._follow_timeline(stream, cursor)
                 continue
-            self._save(stream, self._beginning(held))
+            self._save(stream, self._beginning(cursors))
 
     def _reason_to_start_over(
-        self, films: Cursor | None, reload: Reload, lost: str | None
+        self, root: Cursor | None, reload: Reload, lost: str | None
     ) -> str | None:
-        return "reload is all" if reload == "all" else self._void(FILM_WORK, films) or lost
+        return "reload is all" if reload == "all" else self._void(self._root, root) or lost
 
-    def _tell_of_promotion(self, films: Cursor | None) -> None:
-        before, now = films and films.database.timeline, self._context.database.timeline
+    def _tell_of_promotion(self, root: Cursor | None) -> None:
+        before, now = root and root.database.timeline, self._context.database.timeline
         if before and now and before != now:
             log.warning(
                 "PostgreSQL was promoted or restored (timeline %d, now %d). Changes that were lost "
@@ -101,54 +103,48 @@ class StartingPoints:
     def _is_ahead(self, feed: Feed, position: Position) -> bool:
         """Whether a position lies beyond the clock, in the column's own type."""
         clock, stamp = self._source.below(feed, self._context.m2m_start).stamp, position.stamp
-        if feed.table in self._source.without_zone:
+        if feed.table in self._source.layout.without_zone:
             return stamp[:_WALL] > clock[:_WALL]
-        return horizon.parse(stamp) > horizon.parse(clock)
+        return parse(stamp) > parse(clock)
 
-    def _beginning(self, held: Mapping[str, Cursor | None]) -> Cursor:
-        """Return a cursor that forgets positions, but not what a dead task may have left behind.
-
-        A cursor that is missing may have been open.
-        """
-        known = [cursor for cursor in held.values() if cursor]
-        unclean = any(cursor is None or cursor.open for cursor in held.values())
-        fences = [cursor.trusted_from for cursor in known] + [self._context.version] * unclean
-        return Cursor(
-            index=self._context.uuid,
-            database=self._context.database,
-            version=max([self._context.version - 1, *(cursor.version for cursor in known)]),
-            trusted_from=max(fences, default=0),
+    def _beginning(self, cursors: Mapping[str, Cursor | None]) -> Cursor:
+        """Return a cursor that forgets positions, but not what a dead task may have left behind."""
+        reserved = at_the_beginning(self._context.version, cursors)
+        return Cursor(index=self._context.uuid, database=self._context.database).moved(
+            **reserved._asdict()
         )
 
-    def _start_over(self, beginning: Cursor, *, film_cursor_counts: bool) -> None:
+    def _start_over(self, beginning: Cursor, *, root_cursor_counts: bool) -> None:
         """Write the cursors before everything is loaded.
 
-        A start that skips what changed is good only with films that are loaded from the beginning,
-        also when ``init`` dies between two cursors. So a film cursor that counts goes first; one
-        that is missing or void goes last: until then the starts are written again.
+        A start that skips what changed is good only with documents that are loaded from the
+        beginning, and a task may die between any two of the writes. So a root cursor that counts
+        is put back first, and one that does not is written last: until then the next run starts
+        over again.
         """
-        linked = (GENRE, PERSON)
-        for stream in (FILM_WORK, *linked) if film_cursor_counts else (*linked, FILM_WORK):
+        linked = [stream for stream in self._streams if stream is not self._root]
+        for stream in (self._root, *linked) if root_cursor_counts else (*linked, self._root):
             self._save(stream, self._start(stream, beginning))
 
     def _start(self, stream: Stream, beginning: Cursor) -> Cursor:
-        """Return where a stream starts when all films are loaded.
+        """Return where a stream starts when everything is loaded.
 
-        What genres and persons were before the M2M start is contained in the films as they are
-        loaded, so their streams start at their last settled rows.
+        What linked rows were before the M2M start is contained in the documents as they are
+        loaded, so linked rows, and links, start at their last stable rows.
         """
-        if stream.links is None:
+        rows = None if stream is self._root else self._last(stream.rows)
+        links = self._last(stream.links) if stream.links else None
+        if stream is self._root and links is None:
             return beginning
-        rows, links = self._last(stream.rows), self._last(stream.links)
         return beginning.moved(
             rows=rows and RowPosition.at(rows),
             links=links and LinkPosition.at(links),
-            horizon=self._context.horizon,
+            horizon=None if stream is self._root else self._context.horizon,
         )
 
     def _save(self, stream: Stream, cursor: Cursor) -> None:
-        self._source.now()  # raises when the session is lost, and with it the lock
-        self._cursors.save(stream.name, cursor)
+        self._source.server.now()  # raises when the session is lost, and with it the lock
+        self._store.save(stream.name, cursor)
 
     def _last(self, feed: Feed) -> Position | None:
         return self._source.last(feed, self._source.below(feed, self._context.horizon))

@@ -3,147 +3,116 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass, field
+from typing import Self
 
 from pydantic import ValidationError
 
 from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.documents import problems
-from movies_etl.definitions.movies import STREAMS, Movie
-from movies_etl.errors import ConfigurationError, MoviesEtlError
+from movies_etl.definitions.documents import IndexedDocument
+from movies_etl.errors import ConfigurationError, MoviesEtlError, problems
 from movies_etl.es.bulk import Item, Sender
-from movies_etl.es.dead_letters import DeadLetters, Letter, kept
-from movies_etl.es.index import ABSENT, Index, Stored
+from movies_etl.es.dead_letters import Letter, kept
+from movies_etl.es.index import ABSENT, Stored
 from movies_etl.es.throttle import Throttle
-from movies_etl.postgres.source import Document, Source
+from movies_etl.postgres.source import Assembled
 from movies_etl.settings import Settings
-from movies_etl.state.cursors import RESERVED_MICROSECONDS, Cursor, CursorStore
-from movies_etl.state.run_context import RunContext
+from movies_etl.state.cursors import Cursor, all_cursors
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.loader import Loader
-from movies_etl.sync.settlement import Counters, Settlement
-
-MAX_READINGS_AHEAD = 1000
-"""Batches for which a cursor is good while versions are ahead of the clock."""
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a task works with.
-
-    :param source: the catalogue.
-    :param index: the run's concrete index.
-    :param letters: where refused documents go.
-    :param cursors: where cursors are kept.
-    :param executor: whose threads send the bulk requests.
-    :param counters: what is done; an attempt after another goes on counting.
-    :param lock_wait: seconds to wait for another writer to end.
-    """
-
-    source: Source
-    index: Index
-    letters: DeadLetters
-    cursors: CursorStore
-    executor: Executor
-    counters: Counters = field(default_factory=Counters)
-    lock_wait: float = 60.0
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.settlement import Settlement
+from movies_etl.sync.versions import Versions
 
 
 class StreamRun:
-    """One stream in one run: what is on its way, and how far its cursor may go."""
+    """One stream in one run: what is on its way, and how far its cursor may go.
+
+    :param settlement: settles what is sent.
+    :param loader: sends; its marks are cursors.
+    """
 
     def __init__(
-        self, stream: Stream, context: RunContext, resources: Resources, settings: Settings
+        self,
+        stream: Stream,
+        cursor: Cursor,
+        resources: Resources,
+        settlement: Settlement,
+        loader: Loader[Cursor],
     ) -> None:
-        held = {stream.name: resources.cursors.load(stream.name) for stream in STREAMS}
         self._stream = stream
-        self._context = context
+        self.cursor = cursor
         self._resources = resources
-        self.cursor = self._checked(held[stream.name])
-        known = [cursor for cursor in held.values() if cursor]
-        # Whatever the clock says, a later reading has a greater version than all that was sent.
-        self._version = max([context.version - 1, *(cursor.version for cursor in known)])
-        self._trusted_from = self._trusted_from_version(known)
-        self._sent = self._version
-        self._open = False
-        self._reserved_to = 0
+        self._versions = settlement.versions
+        self._settlement = settlement
+        self._loader = loader
         self._counters = resources.counters
-        self._settlement = Settlement(
-            resources.counters,
-            resources.source,
-            resources.index,
-            resources.letters,
-            ahead=int(settings.horizon_margin * 1e6),
-        )
+        self._model = resources.definition.document
+
+    @classmethod
+    def begun(cls, stream: Stream, resources: Resources, settings: Settings) -> Self:
+        """Begin where the stream's cursor stands; the writer's lock is held.
+
+        :raises ConfigurationError: the cursor is not that of this run's index.
+        """
+        definition, context = resources.definition, resources.context
+        cursors = all_cursors(resources.cursors, definition.streams)
+        cursor = cursors[stream.name]
+        if cursor is None or cursor.index != context.uuid:
+            raise ConfigurationError(
+                f"The cursor of {stream.name} was removed or changed since this run began. "
+                "Trigger a new run: its init puts the cursors in order."
+            )
+        known = [one for one in cursors.values() if one]
+        if any(one.open for one in known):
+            clock = resources.source.server.clock()
+            versions = Versions.after_unclean_end(context.version, known, clock)
+        else:
+            versions = Versions.after_clean_end(context.version, known)
+        ahead = int(settings.horizon_margin * 1e6)
         throttle = Throttle(settings.bulk_bytes, settings.senders)
-        self._loader: Loader[Cursor] = Loader(
+        loader: Loader[Cursor] = Loader(
             Sender(resources.index, settings.patience, throttle),
             resources.executor,
             throttle=throttle,
-            in_flight=settings.senders + 2,  # two wait: a large page is long in coming
+            # Two bodies wait, so that the senders have work while the next page is read.
+            in_flight=settings.senders + 2,
         )
-
-    def _checked(self, cursor: Cursor | None) -> Cursor:
-        if cursor is None or cursor.index != self._context.uuid:
-            raise ConfigurationError(
-                f"The cursor of {self._stream.name} was removed or changed since this run began. "
-                "Trigger a new run: its init puts the cursors in order."
-            )
-        return cursor
-
-    def _trusted_from_version(self, cursors: list[Cursor]) -> int:
-        """Return the version below which a document is sent again rather than believed.
-
-        A task that died may have left a request that arrives only now. It would change a document
-        after we found it unchanged; documents that were written since cannot be changed by it.
-        """
-        if any(cursor.open for cursor in cursors):
-            self._version = max(self._version, self._resources.source.version())
-            return self._version + 1
-        return max(cursor.trusted_from for cursor in cursors)
+        settlement = Settlement.opened(resources, versions, ahead=ahead)
+        return cls(stream, cursor, resources, settlement, loader)
 
     @property
-    def films_with_letter(self) -> AbstractSet[str]:
-        """The films whose last document was refused."""
-        return self._settlement.films_with_letter
+    def ids_with_letter(self) -> AbstractSet[str]:
+        """The documents that were refused when they were last read."""
+        return self._settlement.ids_with_letter
 
     def load(self, batch: Batch) -> bool:
         """Build, validate, compare and queue the documents of a batch; settle what has arrived.
 
         :returns: whether the cursor moved.
         """
-        films = batch.films
-        stored = (
-            self._resources.index.stored(films)
-            if batch.skip_unchanged or batch.unless_read_since
-            else {}
-        )
-        if batch.unless_read_since:
-            films = [
-                film
-                for film in films
-                if not self._is_read_since(batch.unless_read_since, film, stored)
-            ]
-        moved = bool(films) and self._build(films, stored, skip_unchanged=batch.skip_unchanged)
-        self._counters.read += len(batch.films)
-        self._counters.unchanged += len(batch.films) - len(films)
-        self._counters.pages += bool(batch.films)
+        ids = batch.ids
+        is_compared = batch.skip_unchanged or batch.unless_read_since
+        stored = self._resources.index.stored(ids) if is_compared else {}
+        if since := batch.unless_read_since:
+            ids = [one for one in ids if not self._is_read_since(since, one, stored)]
+        moved = bool(ids) and self._build(ids, stored, skip_unchanged=batch.skip_unchanged)
+        self._counters.read += len(batch.ids)
+        self._counters.unchanged += len(batch.ids) - len(ids)
+        self._counters.pages += bool(batch.ids)
         if batch.reached:
             self._loader.mark(batch.reached)
         return self._save_settled() or moved
 
-    def _build(self, films: list[str], stored: dict[str, Stored], *, skip_unchanged: bool) -> bool:
-        """Queue the documents of films piece by piece; say if the cursor moved meanwhile.
+    def _build(self, ids: list[str], stored: dict[str, Stored], *, skip_unchanged: bool) -> bool:
+        """Queue the documents of these ids piece by piece; say if the cursor moved meanwhile.
 
-        What is compared was asked of the index before, and is good only as long as nothing that
-        was pending then is settled.
+        ``stored`` was fetched before this call. It is valid only until a document pending at that
+        time is settled, so outcomes are not taken between pieces while comparing.
         """
         moved = False
-        version, pieces = self._resources.source.documents(films)
-        self._version = max(self._version + 1, version)
-        self._settlement.reading = self._version
+        clock, pieces = self._resources.source.documents(ids)
+        self._versions.next_reading(clock)
         with closing(pieces):
             for documents in pieces:
                 if skip_unchanged:
@@ -153,60 +122,59 @@ class StreamRun:
                     moved |= self._save_settled()
         return moved
 
-    def _is_read_since(self, version: int, film: str, stored: dict[str, Stored]) -> bool:
-        return self._loader.is_pending(film) or stored.get(film, ABSENT).version >= version
+    def _is_read_since(self, version: int, id_: str, stored: dict[str, Stored]) -> bool:
+        return self._loader.is_pending(id_) or stored.get(id_, ABSENT).version >= version
 
-    def _without_refused(self, documents: list[Document]) -> list[Document]:
-        """Leave out documents whose very text was refused before: nobody mended them since."""
+    def _without_refused(self, documents: list[Assembled]) -> list[Assembled]:
+        """Leave out documents whose very text was refused before: nobody fixed them since."""
         refused = self._settlement.refused_before(
-            [one.film for one in documents], self._trusted_from
+            [one.id for one in documents], self._versions.trusted_from
         )
         left = [
             one
             for one in documents
-            if kept(one.text) != refused.get(one.film) or self._loader.is_pending(one.film)
+            if kept(one.text) != refused.get(one.id) or self._loader.is_pending(one.id)
         ]
         self._counters.unchanged += len(documents) - len(left)
         return left
 
-    def _queue(self, documents: list[Document], stored: dict[str, Stored]) -> None:
+    def _queue(self, documents: list[Assembled], stored: dict[str, Stored]) -> None:
+        version = self._versions.reading
         refused = []
         unchanged = []
         changed = []
-        for document in documents:
+        for id_, text in documents:
             try:
-                movie = Movie.model_validate_json(document.text)
+                document = self._model.model_validate_json(text)
             except ValidationError as error:
-                reason = problems(error)
-                refused.append(Letter(document.film, "validation", reason, document.text.decode()))
+                reason = problems(error, with_values=True)
+                refused.append(Letter(id_, "validation", reason, text.decode()))
                 continue
-            if stored and self._is_there(movie, stored):
-                unchanged.append(movie.id)
+            if stored and self._is_there(document, stored):
+                unchanged.append(document.id)
             else:
-                changed.append(Item(movie.id, self._version, document.text))
+                changed.append(Item(document.id, version, text))
         self._counters.unchanged += len(unchanged)
-        resolved = not self._settlement.films_with_letter.isdisjoint(unchanged)
-        if self._open or changed or refused or resolved:  # letters have this version, too
+        resolved = not self._settlement.ids_with_letter.isdisjoint(unchanged)
+        if self._versions.is_open or changed or refused or resolved:  # letters have a version, too
             self._note_sending()
         for item in changed:
             self._loader.add(item)
-        self._settlement.park(refused, self._version)
-        self._settlement.resolve(unchanged, self._version)
+        self._settlement.park(refused, version)
+        self._settlement.resolve(unchanged, version)
 
-    def _is_there(self, movie: Movie, stored: dict[str, Stored]) -> bool:
+    def _is_there(self, document: IndexedDocument, stored: dict[str, Stored]) -> bool:
         """Whether the index has this very text, and nothing is on its way to change it."""
-        there = stored.get(movie.id, ABSENT)
+        there = stored.get(document.id, ABSENT)
         return (
-            there.checksum == movie.checksum
-            and there.version >= self._trusted_from
-            and not self._loader.is_pending(movie.id)
+            there.checksum == document.checksum
+            and self._versions.is_trusted(there.version)
+            and not self._loader.is_pending(document.id)
         )
 
     def _note_sending(self) -> None:
         """Note before a version is sent that this task may end uncleanly, having sent it."""
-        self._sent = self._version
-        if self._version > self._reserved_to:
-            self._open = True
+        if self._versions.about_to_send():
             self._save(self.cursor)
 
     def _save_settled(self) -> bool:
@@ -222,7 +190,7 @@ class StreamRun:
         reached = self._settled(everything=True)
         if self._counters.indexed:
             self._resources.index.refresh()
-        self._open = False
+        self._versions.close()
         self._save(reached or self.cursor)
 
     def _settled(self, *, everything: bool = False) -> Cursor | None:
@@ -235,16 +203,8 @@ class StreamRun:
             raise
 
     def _save(self, cursor: Cursor) -> None:
-        # Whoever has lost its session has lost the lock: another task may be ahead by now.
-        clock = self._resources.source.version()
-        if self._open:
-            # Versions that are ahead of the clock go on one by one until it has caught up.
-            self._reserved_to = max(
-                clock + RESERVED_MICROSECONDS, self._version + MAX_READINGS_AHEAD
-            )
-        sent = self._reserved_to if self._open else self._sent
+        # A task that has lost its session has lost the lock: another task may be ahead by now.
+        clock = self._resources.source.server.clock()
+        reserved = self._versions.reserve(clock)
         self.cursor = cursor
-        self._resources.cursors.save(
-            self._stream.name,
-            cursor.moved(version=sent, open=self._open, trusted_from=self._trusted_from),
-        )
+        self._resources.cursors.save(self._stream.name, cursor.moved(**reserved._asdict()))

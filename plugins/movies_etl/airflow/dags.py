@@ -1,0 +1,111 @@
+"""The DAGs of a declared index."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from movies_etl.airflow.tasks import init_task, sync_task
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.settings import Settings, load_settings
+
+ONLY_WHAT_MAY_PASS = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=[
+                "movies_etl.errors.ConfigurationError",
+                "movies_etl.errors.RefusedDocumentsError",
+            ],
+            action=RetryAction.FAIL,
+            reason="somebody has to fix something first",
+        )
+    ]
+)
+NEVER = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception="movies_etl.errors.MoviesEtlError",
+            action=RetryAction.FAIL,
+            reason="the servers were waited for; the next run tries again",
+        )
+    ]
+)
+
+
+def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
+    """Return the DAG that keeps one index equal to the catalogue.
+
+    Its tasks are ``init`` and one per stream, one after the other.
+
+    :param doc_md: what the DAG's page shows.
+    """
+    settings = load_settings()
+    with DAG(
+        dag_id=definition.sync_dag,
+        doc_md=doc_md,
+        schedule=settings.schedule,
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        allowed_run_types=["scheduled", "manual"],  # type: ignore[list-item]  # documented so
+        tags=[definition.name, "elasticsearch", "postgresql"],
+        default_args={
+            "owner": "movies-etl",
+            "retries": 2,
+            "retry_delay": timedelta(seconds=10),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(seconds=60),
+            "retry_policy": ONLY_WHAT_MAY_PASS,
+            "max_active_tis_per_dag": 1,
+        },
+        params=_params(definition, settings),
+    ) as dag:
+        context = init_task(definition, NEVER)()
+        before = context
+        for stream in definition.streams:
+            loaded = sync_task(definition, stream)(context)
+            before >> loaded
+            before = loaded
+    return dag
+
+
+def _params(definition: IndexDefinition, settings: Settings) -> dict[str, Param]:
+    """Return the trigger form."""
+    noun, nouns = definition.noun, definition.nouns
+    return {
+        "page_size": Param(
+            settings.page_size,
+            type="integer",
+            minimum=1,
+            maximum=10_000,
+            title="Page size",
+            description=f"Rows per page of changes and {nouns} per page of documents. Pages of a "
+            "first load or a reload grow beyond it.",
+        ),
+        "reload": Param(
+            "none",
+            type="string",
+            enum=["none", "all", *(stream.name for stream in definition.streams)],
+            title="Load again",
+            description="Forget the cursor of this stream (or of all) and load it from the "
+            "beginning.",
+        ),
+        "ids": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string", "minLength": 1},
+            title=f"{nouns.capitalize()} to load again",
+            description=f"Ids of {nouns}, one per line. They are sent even if the index already "
+            "has the same document.",
+        ),
+        "replay": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string", "minLength": 1},
+            title="Dead letters to try again",
+            description=f"Each line is the id of a {noun} whose refused document is to be tried "
+            "again, or `all`.",
+        ),
+    }

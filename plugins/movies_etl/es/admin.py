@@ -1,0 +1,142 @@
+"""The index behind the alias: described, found, created, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
+from movies_etl.es.client import translated_errors
+from movies_etl.es.index import Index
+from movies_etl.retries import retrying
+
+_TWO_WRITE_INDEXES = "illegal_state_exception"
+"""What Elasticsearch says of an alias that would have two indexes to write to."""
+
+
+def described(definition: IndexDefinition, include_dir: Path) -> dict[str, Any]:
+    """Read the settings and the mapping of an index.
+
+    ``settings.json`` holds the settings of every index whose own file has none.
+    """
+    folder = include_dir / "elasticsearch"
+    own: dict[str, Any] = json.loads((folder / f"{definition.name}.json").read_text("utf-8"))
+    if "settings" not in own:
+        own["settings"] = json.loads((folder / "settings.json").read_text("utf-8"))
+    return own
+
+
+def live(client: Elasticsearch, definition: IndexDefinition, patience: float = 0.0) -> Index | None:
+    """Return the index behind the alias; None when there is neither alias nor index.
+
+    :param patience: seconds that a lost or overloaded Elasticsearch is waited for; the index has
+        it too.
+    :raises ConfigurationError: the alias has several indexes, or its name is taken by an index.
+    """
+    alias = definition.alias
+    names = retrying(patience)(_behind, client, alias)
+    if not names:
+        return None
+    if names == [alias]:
+        raise ConfigurationError(
+            f"{alias} is an index, not an alias (connection movies_elasticsearch). Delete it, or "
+            f"copy it to another name: the program makes {alias} an alias of an index of its own."
+        )
+    if len(names) > 1:
+        raise ConfigurationError(
+            f"Alias {alias} points to {', '.join(names)} (connection movies_elasticsearch). "
+            "Remove it from all but one."
+        )
+    return Index(client, definition, names[0], patience)
+
+
+def _behind(client: Elasticsearch, alias: str) -> list[str]:
+    with translated_errors():
+        return sorted(client.indices.get(index=alias, ignore_unavailable=True))
+
+
+def forbid_automatic_creation(client: Elasticsearch, definition: IndexDefinition) -> None:
+    """Keep a late request from bringing back a deleted index with a guessed mapping."""
+    with translated_errors():
+        if client.indices.exists_index_template(name=definition.alias):
+            return
+        client.indices.put_index_template(
+            name=definition.alias,
+            index_patterns=[f"{definition.alias}*"],
+            priority=500,
+            allow_auto_create=False,
+            meta={"description": "Movies ETL creates its indexes itself"},
+        )
+
+
+def create(
+    client: Elasticsearch, definition: IndexDefinition, name: str, described: Mapping[str, Any]
+) -> Index:
+    """Create an index and its alias in one request, so that neither is there without the other.
+
+    It is the alias's write index, of which Elasticsearch allows one: of two requests, one of which
+    may be late, only the first is carried out.
+
+    :param name: ``<alias>-%Y%m%d%H%M%S``.
+    :param described: settings and mappings.
+    :raises IndexUnavailableError: another index has come behind the alias since it was looked for.
+    """
+    try:
+        with translated_errors():
+            client.indices.create(
+                index=name,
+                settings=described["settings"],
+                mappings=described["mappings"],
+                aliases={definition.alias: {"is_write_index": True}},
+                wait_for_active_shards=1,
+            )
+    except MoviesEtlError as error:
+        refusal = error.__cause__
+        if isinstance(refusal, elasticsearch.ApiError) and refusal.error == _TWO_WRITE_INDEXES:
+            raise IndexUnavailableError(
+                f"Alias {definition.alias} has an index already, made while {name} was to be made. "
+                "The next attempt takes it."
+            ) from refusal
+        raise
+    return Index(client, definition, name)
+
+
+def check_mapping(index: Index, described: Mapping[str, Any]) -> None:
+    """Refuse an index whose fields are not this program's.
+
+    Further fields and parameters do no harm.
+
+    :raises ConfigurationError: names the first field, sub-field or parameter that is missing or
+        another.
+    """
+    with translated_errors():
+        answer = index.client.indices.get_mapping(index=index.name)
+    found = answer[index.name]["mappings"].get("properties", {})
+    for difference in _differences(described["mappings"]["properties"], found):
+        raise ConfigurationError(
+            f"Index {index.name} behind alias {index.definition.alias} was not made by this "
+            f"version of the program: {difference} is needed. Take the alias away from "
+            "it: the next run creates an index and loads everything."
+        )
+
+
+def _differences(
+    wanted: Mapping[str, Any], found: Mapping[str, Any], parent: str = ""
+) -> Iterator[str]:
+    for name, parameters in wanted.items():
+        field, has = f"{parent}{name}", found.get(name)
+        if has is None:
+            yield f"field {field} is missing, {parameters['type']}"
+            continue
+        for parameter, value in parameters.items():
+            if parameter in {"properties", "fields"}:
+                yield from _differences(value, has.get(parameter, {}), f"{field}.")
+            elif has.get(parameter) != value:
+                said = "is" if parameter == "type" else f"has {parameter}"
+                yield f"field {field} {said} {has.get(parameter)}, {value}"

@@ -1,0 +1,123 @@
+"""The client: its errors translated, its requests repeated, the server's version checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.retries import retrying
+
+OVERLOADED = frozenset({429, 502, 503, 504})
+"""HTTP statuses that say: later."""
+
+SERVER_ERROR = 500
+"""The HTTP status from which on Elasticsearch, not the request, is at fault."""
+
+NEWER_IS_THERE = 409
+"""The HTTP status of an item for which the index has a newer version."""
+
+NO_INDEX = frozenset({"index_not_found_exception", "index_closed_exception"})
+"""What Elasticsearch says of an item when its index is deleted or closed."""
+
+ArgumentsT = ParamSpec("ArgumentsT")
+AnswerT = TypeVar("AnswerT")
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the client's errors into this program's, with the connection and the next step."""
+    try:
+        yield
+    except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException) as error:
+        raise ConfigurationError(
+            f"Elasticsearch refused the login of connection movies_elasticsearch: {error}. Fix "
+            "its login and password or api_key, or the role's rights on movies*."
+        ) from error
+    except elasticsearch.UnsupportedProductError as error:
+        raise ConfigurationError(
+            f"The server of connection movies_elasticsearch is not Elasticsearch: {error} Fix "
+            "its host and port."
+        ) from error
+    except elasticsearch.SSLError as error:
+        raise ConfigurationError(
+            f"TLS to connection movies_elasticsearch failed: {error}. Fix its schema (http or "
+            "https) or its extras ca_certs, ssl_assert_fingerprint, verify_certs."
+        ) from error
+    except elasticsearch.ApiError as error:
+        if error.meta.status in OVERLOADED or error.meta.status >= SERVER_ERROR:
+            raise IndexUnavailableError(
+                f"Elasticsearch (connection movies_elasticsearch) is overloaded or fails: {error}."
+            ) from error
+        raise ConfigurationError(
+            f"Elasticsearch (connection movies_elasticsearch) refused a request: {error}."
+        ) from error
+    except elasticsearch.TransportError as error:
+        raise IndexUnavailableError(
+            f"Elasticsearch (connection movies_elasticsearch) cannot be reached: {error}. Check "
+            "that it runs and that the connection's host, port and schema are right."
+        ) from error
+
+
+class Patient(Protocol):
+    """Waits for a lost or overloaded Elasticsearch.
+
+    ``patience`` is for how many seconds new attempts are started.
+    """
+
+    @property
+    def patience(self) -> float:
+        """Seconds."""
+
+
+PatientT = TypeVar("PatientT", bound=Patient)
+
+
+def patient(
+    method: Callable[Concatenate[PatientT, ArgumentsT], AnswerT],
+) -> Callable[Concatenate[PatientT, ArgumentsT], AnswerT]:
+    """Repeat a method while Elasticsearch is lost or overloaded, and translate its errors."""
+
+    @wraps(method)
+    def repeated(
+        self: PatientT, /, *arguments: ArgumentsT.args, **named: ArgumentsT.kwargs
+    ) -> AnswerT:
+        def attempt() -> AnswerT:
+            with translated_errors():
+                return method(self, *arguments, **named)
+
+        return retrying(self.patience)(attempt)
+
+    return repeated
+
+
+def check_server(client: Elasticsearch) -> None:
+    """Refuse a server of another major version than the client's.
+
+    :raises ConfigurationError: another major version, or not Elasticsearch.
+    """
+    ours = elasticsearch.__version__[0]
+    try:
+        with translated_errors():
+            found = str(client.info()["version"]["number"])
+    except ConfigurationError as error:
+        refusal = error.__cause__
+        if isinstance(refusal, (elasticsearch.BadRequestError, elasticsearch.NotFoundError)):
+            raise ConfigurationError(
+                "The server of connection movies_elasticsearch is not Elasticsearch, or of another "
+                f"major version; this program speaks to version {ours}. It said: {refusal}. Fix "
+                "its host and port, or point the connection to such a server."
+            ) from refusal
+        raise
+    major = int(found.split(".", maxsplit=1)[0])
+    if major != ours:
+        raise ConfigurationError(
+            f"The server of connection movies_elasticsearch is Elasticsearch {found}; this "
+            f"program speaks to version {ours}. Point the connection to such a server, or install "
+            f"the client of the server's major version (elasticsearch>={major},<{major + 1})."
+        )

@@ -1,0 +1,100 @@
+"""The server behind the catalogue: which one it is, its clock, what is open, the writer's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import psycopg
+
+from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.postgres.horizon import Activity, Epoch, Holder, Prepared
+from movies_etl.postgres.lock import LockHolder
+from movies_etl.postgres.queries import Queries
+from movies_etl.state.cursors import Database
+
+
+class Identity(NamedTuple):
+    """Which server and database this is.
+
+    :param version: PostgreSQL's version as a number, for example 180006.
+    """
+
+    version: int
+    database: Database
+
+
+class Server:
+    """What the program asks of PostgreSQL beside the catalogue; see :class:`Queries` for errors.
+
+    :param ignored_roles: roles whose transactions never write and hold no horizon.
+    """
+
+    def __init__(self, queries: Queries, ignored_roles: Sequence[str] = ()) -> None:
+        self.queries = queries
+        self._ignored_roles = list(ignored_roles)
+
+    def identity(self) -> Identity:
+        """Return which server and database this is.
+
+        :raises SourceUnavailableError: it is a standby's, for now or for good.
+        """
+        ((name, version, in_recovery),) = self.queries.rows("identity.sql")
+        if in_recovery:
+            raise SourceUnavailableError(
+                "Connection movies_postgres leads to a standby: nothing there tells which "
+                "transactions are still open, nor keeps a second writer away. Point it to the "
+                "primary, or wait for its promotion."
+            )
+        try:
+            ((system_identifier, timeline),) = self.queries.rows("cluster.sql")
+        except ConfigurationError as error:
+            if not isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+                raise
+            system_identifier = timeline = None
+        database = Database(name=name, system_identifier=system_identifier, timeline=timeline)
+        return Identity(int(version), database)
+
+    def now(self) -> str:
+        """Read the clock; ISO 8601, UTC."""
+        ((now,),) = self.queries.rows("now.sql")
+        return str(now)
+
+    def clock(self) -> int:
+        """Read the clock in microseconds: the version of what is read after it."""
+        ((clock,),) = self.queries.rows("clock.sql")
+        return int(clock)
+
+    def activity(self) -> Activity:
+        """Look at what is open in the database; see ``include/sql/activity.sql``."""
+        ((now, oldest, hidden, *holder),) = self.queries.rows(
+            "activity.sql", ignored_roles=self._ignored_roles
+        )
+        return Activity(now, oldest, hidden, Holder(*holder) if holder[0] else None)
+
+    def prepared_transactions(self) -> list[Prepared]:
+        """Return the prepared transactions, the oldest first."""
+        return [Prepared(*row) for row in self.queries.rows("prepared.sql")]
+
+    def virtual_transactions(self) -> Epoch:
+        """Return the open transactions by names that every role may see."""
+        ((now, transactions),) = self.queries.rows(
+            "virtual_transactions.sql", ignored_roles=self._ignored_roles
+        )
+        return Epoch(now=now, transactions=tuple(transactions))
+
+    def lock(self, key: int) -> bool:
+        """Take the writer's lock for the rest of the session, if it is free."""
+        ((taken,),) = self.queries.rows("lock.sql", key=key)
+        return bool(taken)
+
+    def lock_holder(self, key: int) -> LockHolder | None:
+        """Return the session that holds the writer's lock, None when it is free."""
+        for row in self.queries.rows("lock_holder.sql", key=key):
+            return LockHolder(*row)
+        return None
+
+    def indexes(self) -> list[tuple[str, list[str]]]:
+        """Return table and columns of each usable index of the catalogue's schema."""
+        rows = self.queries.rows("indexes.sql", schema=self.queries.schema)
+        return [(table, columns) for table, columns in rows]

@@ -1,0 +1,261 @@
+"""The program's queries over the model of PostgreSQL: what answers each of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.postgres.queries import Names, Queries
+from movies_etl.postgres.schema import Columns, Layout
+from movies_etl.postgres.server import Server
+from movies_etl.postgres.source import Source
+from movies_etl.settings import Settings
+
+from tests.simulation.documents import document
+from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Postgres, Row
+from tests.simulation.world import utc
+
+FIELDS = {
+    "id": "id",
+    "film_work_id": "film",
+    "genre_id": "other",
+    "person_id": "other",
+}
+"""What the model calls the columns whose names a query is given; a stamp is ``stamp``."""
+
+
+class SimulatedQueries(Queries):
+    """One session's queries, each answered by the method that is named after its file.
+
+    :param name: of the session.
+    :param privileged: whether the role sees when others' transactions began.
+    """
+
+    def __init__(self, postgres: Postgres, name: str, *, privileged: bool = True) -> None:
+        super().__init__(None, Path(), "content")  # type: ignore[arg-type]
+        self.postgres = postgres
+        self.name = name
+        self.privileged = privileged
+        self.lost = False
+
+    def lose(self) -> None:
+        """End the session; its advisory locks are free."""
+        self.lost = True
+        locks = self.postgres.locks
+        for key in [key for key, holder in locks.items() if holder is self]:
+            del locks[key]
+
+    def rows(
+        self, file: str, names: Names | None = None, **parameters: object
+    ) -> list[tuple[Any, ...]]:
+        self._move(f"{file} {names['table']}" if names else file)
+        return self._answer(file, **(names or {}), **parameters)
+
+    def count(self, file: str, names: Names, **parameters: object) -> int:
+        return len(self.rows(file, names, **parameters))
+
+    def pieces(
+        self, file: str, size: int, **parameters: object
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
+        rows = self.rows(file, **parameters)
+        for start in range(0, len(rows), size):
+            if start:
+                self._move("next piece")
+            yield rows[start : start + size]
+
+    def _answer(self, file: str, **values: object) -> list[tuple[Any, ...]]:
+        answer: Callable[..., list[tuple[Any, ...]]] = getattr(self, _method(file))
+        return answer(**values)
+
+    def _move(self, action: str) -> None:
+        self.postgres.world.step(action)
+        if self.lost:
+            raise SourceUnavailableError(f"the session of {self.name} was lost at {action}")
+
+    def _moment(self) -> str:
+        return utc(self.postgres.world.database_clock) + "+00:00"
+
+    # -- the server ------------------------------------------------------------------------------
+
+    def _clock(self) -> list[tuple[Any, ...]]:
+        return [(self.postgres.world.database_clock,)]
+
+    def _now(self) -> list[tuple[Any, ...]]:
+        return [(self._moment(),)]
+
+    def _activity(self, ignored_roles: Sequence[str]) -> list[tuple[Any, ...]]:
+        del ignored_roles
+        read = self._moment()
+        self._move("activity.sql, its clock read, before it looks at the sessions")
+        others = self.postgres.open
+        if not self.privileged:
+            return [(read, read, len(others), None, None, None, None)]
+        if not others:
+            return [(read, read, 0, None, None, None, None)]
+        oldest = min(others, key=lambda one: one.start)
+        since = utc(oldest.start) + "+00:00"
+        return [(read, min(read, since), 0, 4711, "site", oldest.name, since)]
+
+    def _prepared(self) -> list[tuple[Any, ...]]:
+        waiting = sorted((one.prepared_at or 0, one.name) for one in self.postgres.prepared)
+        return [(name, utc(at) + "+00:00", "site") for at, name in waiting]
+
+    def _virtual_transactions(self, ignored_roles: Sequence[str]) -> list[tuple[Any, ...]]:
+        del ignored_roles
+        read = self._moment()
+        self._move("virtual_transactions.sql, its clock read, before it looks at the locks")
+        return [(read, [one.name for one in self.postgres.open])]
+
+    def _lock(self, key: int) -> list[tuple[Any, ...]]:
+        return [(self.postgres.locks.setdefault(key, self) is self,)]
+
+    def _lock_holder(self, key: int) -> list[tuple[Any, ...]]:
+        holder = self.postgres.locks.get(key)
+        return [(1, "etl", holder.name, None, None)] if holder else []
+
+    def _identity(self) -> list[tuple[Any, ...]]:
+        return [("movies", 18_00_06, False)]
+
+    def _cluster(self) -> list[tuple[Any, ...]]:
+        if self.privileged:
+            return [(self.postgres.system_identifier, 1)]
+        raise ConfigurationError("refused") from psycopg.errors.InsufficientPrivilege()
+
+    def _indexes(self, schema: str) -> list[tuple[Any, ...]]:
+        del schema
+        return [(table, list(columns)) for table, columns in MOVIES.read_by]
+
+    # -- the catalogue ---------------------------------------------------------------------------
+
+    def _root_count(self, table: str) -> list[tuple[Any, ...]]:
+        return [(len(self.postgres.tables[table]),)]
+
+    def _root_existing(self, table: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        return [(key,) for key in ids if key in self.postgres.tables[table]]
+
+    def _feed_page(
+        self,
+        *,
+        table: str,
+        stamp: str,
+        root: str | None,
+        after_stamp: str,
+        after_id: str,
+        upto_stamp: str,
+        upto_id: str,
+        page_size: int | None,
+    ) -> list[tuple[Any, ...]]:
+        del stamp
+        after, upto = (after_stamp[:26], after_id), (upto_stamp[:26], upto_id)
+        found = [
+            row
+            for row in self.postgres.tables[table].values()
+            if row.stamp is not None and after < (row.stamp, row.id) <= upto
+        ]
+        found.sort(key=_place)
+        return [_shown(row, root) for row in found[:page_size]]
+
+    def _feed_ids(self, **values: Any) -> list[tuple[Any, ...]]:
+        rows = self._feed_page(**values)
+        return [([key for key, *_ in rows], rows[-1][1])] if rows else [(None, None)]
+
+    def _feed_undated(
+        self, *, table: str, stamp: str, root: str | None, after_id: str | None, page_size: int
+    ) -> list[tuple[Any, ...]]:
+        del stamp
+        found = [
+            row
+            for row in self.postgres.tables[table].values()
+            if (row.stamp is None or row.stamp in (INFINITY, MINUS_INFINITY))
+            and (after_id is None or row.id > after_id)
+        ]
+        found.sort(key=lambda row: row.id)
+        return [_shown(row, root) for row in found[:page_size]]
+
+    def _feed_last(
+        self, *, table: str, stamp: str, root: str | None, upto_stamp: str, upto_id: str
+    ) -> list[tuple[Any, ...]]:
+        del stamp, root
+        upto = (upto_stamp[:26], upto_id)
+        places = [
+            (row.stamp, row.id)
+            for row in self.postgres.tables[table].values()
+            if row.stamp not in (None, MINUS_INFINITY) and (row.stamp, row.id) <= upto
+        ]
+        if not places:
+            return []
+        at, key = max(places)
+        return [(key, at)]
+
+    def _feed_fan_out(
+        self,
+        *,
+        table: str,
+        link: str,
+        key: str,
+        root: str,
+        ids: Sequence[str],
+        after_root: str | None,
+        page_size: int,
+    ) -> list[tuple[Any, ...]]:
+        wanted = self.postgres.tables[table].keys() & set(ids)
+        roots = {
+            getattr(row, FIELDS[root])
+            for row in self.postgres.tables[link].values()
+            if getattr(row, FIELDS[key]) in wanted
+        }
+        after = sorted(one for one in roots if after_root is None or one > after_root)
+        return [(one,) for one in after[:page_size]]
+
+    def _movies_documents(self, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        films = self.postgres.tables["film_work"]
+        genres, persons = self.names()
+        return [
+            (film, document(self.postgres, films[film], genres, persons))
+            for film in ids
+            if film in films
+        ]
+
+    def names(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the names of genres and of persons that documents are built with."""
+        genres, persons = (
+            {row.id: row.name for row in self.postgres.tables[table].values()}
+            for table in ("genre", "person")
+        )
+        return genres, persons
+
+
+def source_over(queries: SimulatedQueries) -> Source:
+    """Return the program's own source and server over a session of the model."""
+    return Source(queries, Server(queries), MOVIES, _layout(queries.postgres.zone))
+
+
+@cache
+def _layout(zone: str | None) -> Layout:
+    """Return what the program learns of the model's columns; ids are uuids."""
+    stamp = f"timestamp {'with' if zone is None else 'without'} time zone"
+    rows = (
+        (table, column, stamp if column in ("modified", "created") else "uuid", True)
+        for table, columns in MOVIES.required.items()
+        for column in columns
+    )
+    return Columns(rows, MOVIES, Settings(timestamp_zone=zone or "UTC")).layout
+
+
+@cache
+def _method(file: str) -> str:
+    return "_" + file.removesuffix(".sql").replace("/", "_")
+
+
+def _place(row: Row) -> tuple[str | None, str]:
+    return row.stamp, row.id
+
+
+def _shown(row: Row, root: str | None) -> tuple[Any, ...]:
+    stamp = None if row.stamp in (INFINITY, MINUS_INFINITY) else row.stamp
+    return (row.id, stamp, row.xmin, root and getattr(row, FIELDS[root]))

@@ -1,0 +1,57 @@
+"""The real servers of the tests, for as long as somebody uses them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from local.elasticsearch import Elasticsearch
+from local.postgres import Postgres
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = "content_template"
+"""A database that has schema content and its indexes, and no rows."""
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_postgres(data: Path) -> Iterator[Postgres]:
+    """Run a PostgreSQL that has the template database."""
+    options = {"fsync": "off", "full_page_writes": "off"}  # no test pulls the plug
+    server = Postgres(data, port=free_port(), options=options)
+    server.start()
+    try:
+        server.dropdb(TEMPLATE)
+        server.createdb(TEMPLATE)
+        with psycopg.connect(server.dsn(TEMPLATE), autocommit=True) as connection:
+            for file in (
+                ROOT / "local" / "schema.sql",
+                *sorted((ROOT / "include/sql/setup").glob("*.sql")),
+            ):
+                for statement in file.read_text().split(";"):
+                    if statement.strip():
+                        connection.execute(statement)
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def running_elasticsearch(data: Path) -> Iterator[Elasticsearch]:
+    """Run a node of Elasticsearch 8.19."""
+    node = Elasticsearch(data, port=free_port(), heap="768m")
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()

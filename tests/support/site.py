@@ -1,0 +1,192 @@
+"""A film site for tests: a catalogue that is written to, and the program run over it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import scan
+from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.postgres.horizon import Epoch, Known
+from movies_etl.postgres.queries import Names, Queries
+from movies_etl.postgres.server import Server
+from movies_etl.postgres.source import Source
+from movies_etl.settings import Settings
+from movies_etl.state.cursors import Cursor
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.counters import Counters
+from movies_etl.sync.counts import Comparison
+from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.run import RunParams, sync
+from movies_etl.sync.starting_points import Reload
+
+from tests.support.catalogue import Catalogue
+
+
+@dataclass
+class MemoryCursors:
+    """Cursors kept as text, as Variables keep them."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    saves: list[tuple[str, Cursor]] = field(default_factory=list)
+
+    def load(self, stream: str) -> Cursor | None:
+        text = self.texts.get(stream)
+        return None if text is None else Cursor.from_json(text, where=f"test.{stream}")
+
+    def save(self, stream: str, cursor: Cursor) -> None:
+        self.texts[stream] = cursor.to_json()
+        self.saves.append((stream, cursor))
+
+
+@dataclass
+class MemoryHorizons:
+    """What the last measurement left."""
+
+    known: Known = field(default_factory=Known)
+
+    def load(self) -> Known:
+        return self.known
+
+    def save(self, horizon: str, epochs: tuple[Epoch, ...]) -> None:
+        self.known = Known(horizon, epochs)
+
+
+class MemoryDifference:
+    """The last comparison of counts."""
+
+    def __init__(self) -> None:
+        self.kept: Comparison | None = None
+
+    @property
+    def last(self) -> int | None:
+        return self.kept and self.kept.difference
+
+    def load(self) -> Comparison | None:
+        return self.kept
+
+    def save(self, comparison: Comparison) -> None:
+        self.kept = comparison
+
+
+class WatchedQueries(Queries):
+    """Queries that are counted by file and table, for tests of what is not read again."""
+
+    def __init__(self, queries: Queries, counted: Counter[str]) -> None:
+        super().__init__(queries.connection, queries._folder, queries.schema)
+        self._counted = counted
+
+    def rows(
+        self, file: str, names: Names | None = None, **parameters: object
+    ) -> list[tuple[Any, ...]]:
+        table = (names or {}).get("table")
+        self._counted[f"{file} {table}" if table else file] += 1
+        return super().rows(file, names, **parameters)
+
+    def pieces(
+        self, file: str, size: int, **parameters: object
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
+        self._counted[file] += 1
+        return super().pieces(file, size, **parameters)
+
+
+class Site(Catalogue):
+    """Writes to the catalogue as a site does, and runs the sync as the DAG does."""
+
+    def __init__(
+        self, dsn: str, connection: psycopg.Connection[Any], client: Elasticsearch
+    ) -> None:
+        super().__init__(dsn, connection)
+        self.client = client
+        self.cursors = MemoryCursors()
+        self.horizons = MemoryHorizons()
+        self.settings = Settings(horizon_margin=0, patience=10)
+        self.queries: Counter[str] = Counter()
+
+    def configure(self, **changes: object) -> None:
+        """Change settings of the program."""
+        self.settings = Settings(**(self.settings.model_dump() | changes))
+
+    def reconnect(self) -> None:
+        """Give the program a session that begins with the database's present defaults."""
+        self._reader.close()
+        self._reader = psycopg.connect(self.dsn, autocommit=True)
+
+    # -- the program -----------------------------------------------------------------------------
+
+    def source(self, zone: str | None = None) -> Source:
+        settings = self.settings.model_copy(
+            update={"timestamp_zone": zone or self.settings.timestamp_zone}
+        )
+        source = Source.opened(self._reader, MOVIES, settings)
+        queries = WatchedQueries(source.queries, self.queries)
+        server = Server(queries, settings.horizon_ignore)
+        return Source(queries, server, MOVIES, source.layout)
+
+    def open(self, reload: Reload = "none") -> RunContext:
+        return prepare_run(
+            self.source(), self.client, State(self.cursors, self.horizons), self.settings, reload
+        )
+
+    def sync(self, stream: Stream, context: RunContext, asked: RunParams | None = None) -> Counters:
+        with ThreadPoolExecutor(self.settings.senders) as executor:
+            resources = Resources(
+                source=self.source(),
+                client=self.client,
+                context=context,
+                cursors=self.cursors,
+                executor=executor,
+                patience=self.settings.patience,
+            )
+            return sync(stream, resources, self.settings, asked)
+
+    def run(self, reload: Reload = "none", asked: RunParams | None = None) -> dict[str, Counters]:
+        """Do what one run of the DAG does; return each task's counters."""
+        context = self.open(reload)
+        return {
+            stream.name: self.sync(stream, context, asked if stream.name == "film_work" else None)
+            for stream in MOVIES.streams
+        }
+
+    # -- what is, and what should be -------------------------------------------------------------
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """Return what a search of the alias sees, by film, without the checksums."""
+        self.client.indices.refresh(index="movies")
+        found = {}
+        for hit in scan(self.client, index="movies", size=1000):
+            assert hit["_id"] == hit["_source"]["id"]
+            assert isinstance(hit["_source"].pop("checksum"), int)
+            found[hit["_id"]] = hit["_source"]
+        return found
+
+    def assert_equal(self) -> None:
+        """Assert that the index equals the database, document by document."""
+        found, wanted = self.documents(), self.expected()
+        assert found.keys() == wanted.keys()
+        for film, document in wanted.items():
+            assert found[film] == document, json.dumps(found[film], ensure_ascii=False)
+
+    def versions(self) -> dict[str, int]:
+        """Return the external version of every document."""
+        self.client.indices.refresh(index="movies")
+        answer = self.client.search(index="movies", version=True, source=False, size=10_000)
+        return {hit["_id"]: hit["_version"] for hit in answer["hits"]["hits"]}
+
+    def letters(self) -> dict[str, dict[str, Any]]:
+        """Return the dead letters by film."""
+        answer = self.client.search(index="movies-dead-letters", size=1000)
+        return {hit["_source"]["film"]: hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+def sent(counters: Mapping[str, Counters]) -> int:
+    """Return how many documents a run sent and Elasticsearch took."""
+    return sum(counter.indexed for counter in counters.values())

@@ -1,0 +1,63 @@
+"""The tasks of ``movies_sync`` as Airflow calls them, without Airflow's database."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from movies_etl.airflow import tasks as airflow_tasks
+from movies_etl.airflow.dags import NEVER
+from movies_etl.airflow.tasks import init_task, sync_task
+from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.movies import MOVIES
+
+from tests.support.site import MemoryDifference, Site
+
+
+class Tasks:
+    """The four tasks over a test's servers, with state that a test can look at.
+
+    :param site: whose cursors and horizon are kept.
+    :param ports: of PostgreSQL and of Elasticsearch, or of what stands before them.
+    """
+
+    def __init__(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, ports: tuple[int, int], **settings: str
+    ) -> None:
+        self._monkeypatch = monkeypatch
+        self.difference = MemoryDifference()
+        monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda _: site.cursors)
+        monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda _: site.horizons)
+        monkeypatch.setattr(airflow_tasks, "VariableDifferenceStore", lambda _: self.difference)
+        monkeypatch.setattr(airflow_tasks, "_spare_the_collector", lambda: None)
+        self.connect("movies_postgres", "postgres", ports[0], login="postgres", schema="movies")
+        self.connect(
+            "movies_elasticsearch", "elasticsearch", ports[1], extra={"request_timeout": 2}
+        )
+        self.configure(**{"horizon_margin": "0", "patience": "20"} | settings)
+
+    def connect(self, name: str, kind: str, port: int, **fields: object) -> None:
+        """Give an Airflow connection."""
+        text = json.dumps({"conn_type": kind, "host": "127.0.0.1", "port": port, **fields})
+        self._monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", text)
+
+    def configure(self, **settings: str) -> None:
+        """Give settings of the program."""
+        for name, value in settings.items():
+            self._monkeypatch.setenv(f"MOVIES_ETL_{name.upper()}", value)
+
+    def init(self, **params: object) -> dict[str, Any]:
+        """Do what the first task does; return the context."""
+        context: dict[str, Any] = init_task(MOVIES, NEVER).function(params, "test")
+        return context
+
+    def sync(self, stream: Stream, context: dict[str, Any], **params: object) -> dict[str, Any]:
+        """Do what the task of a stream does; return its result."""
+        result: dict[str, Any] = sync_task(MOVIES, stream).function(context, params, "test")
+        return result
+
+    def run(self, **params: object) -> dict[str, dict[str, Any]]:
+        """Do what a run of the DAG does; return the tasks' results."""
+        context = self.init(**params)
+        return {stream.name: self.sync(stream, context, **params) for stream in MOVIES.streams}
