@@ -22,8 +22,8 @@ install: .venv/installed  ## create .venv from the locked, hashed requirements
 	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements-dev.txt local/uv.txt
 	@touch $@
 
-run: install  ## PostgreSQL, Elasticsearch and Airflow for real, with 17,472 films (ONCE=1: stop after the first run)
-	@$(BIN)/python -m local run $(if $(ONCE),--once)
+run: install  ## PostgreSQL, Elasticsearch and Airflow for real, with 17,472 films (FILMS=1000000: generated ones; ONCE=1: stop after the first run)
+	@$(BIN)/python -m local run $(if $(FILMS),--films $(FILMS)) $(if $(ONCE),--once)
 
 down: install  ## stop what `make run` or `python -m local up` left running
 	@$(BIN)/python -m local down

@@ -128,6 +128,16 @@ class AirflowApi:
             raise
         return dict(value) if isinstance(value, dict) else {}
 
+    def variables(self, prefix: str) -> dict[str, str]:
+        """Return the Variables whose keys begin so, with their texts."""
+        pattern = urllib.parse.quote(f"{prefix}%", safe="")
+        found = self._call("GET", f"variables?variable_key_pattern={pattern}&limit=100")
+        return {
+            variable["key"]: variable["value"]
+            for variable in found["variables"]
+            if variable["key"].startswith(prefix)  # in a pattern, _ is any character
+        }
+
     def errors(self, run_id: str, task: Task) -> list[str]:
         """Return the error messages in the log of a task's latest try."""
         return [text for line in self._log(run_id, task) if (text := _error(line))]

@@ -16,19 +16,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import sql
 
 from local.files import CHECKOUT
 from local.films import films, key, stamps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from local.films import Film
+
+    Progress = Callable[[str, int, int], None]
+    """Told what is counted, how many of it are done, and how many there are."""
 
 SCHEMA = Path(__file__).parent / "schema.sql"
 SETUP = CHECKOUT / "include" / "sql" / "setup"
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+class CatalogueError(RuntimeError):
+    """There are films where there must be none."""
 
 
 def prepare(dsn: str) -> int:
@@ -39,15 +47,37 @@ def prepare(dsn: str) -> int:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(SCHEMA.read_text().encode())
         with connection.transaction():
-            # One loader at a time: a second one waits here and then finds the films.
-            connection.execute("LOCK TABLE content.film_work IN SHARE ROW EXCLUSIVE MODE")
-            found = connection.execute("SELECT FROM content.film_work LIMIT 1").fetchone()
-            loaded = 0 if found is not None else load(connection, films())
-        for file in sorted(SETUP.glob("*.sql")):
-            for statement in statements(file.read_text()):
-                connection.execute(statement.encode())
+            loaded = 0 if has_films(connection) else load(connection, films())
+        make_indexes(connection)
         connection.execute("ANALYZE")
     return loaded
+
+
+def has_films(connection: psycopg.Connection[Any]) -> bool:
+    """Whether there are films; until the transaction ends nobody else adds any.
+
+    One loader at a time: a second one waits here and then finds the films.
+    """
+    connection.execute("LOCK TABLE content.film_work IN SHARE ROW EXCLUSIVE MODE")
+    return connection.execute("SELECT FROM content.film_work LIMIT 1").fetchone() is not None
+
+
+def make_indexes(connection: psycopg.Connection[Any], progress: Progress = lambda *_: None) -> None:
+    """Make the indexes that the sync wants, and anew those of which a part was made.
+
+    The connection must be in autocommit mode.
+    """
+    unfinished = connection.execute(
+        "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+        " WHERE relnamespace = 'content'::regnamespace AND NOT indisvalid"
+    ).fetchall()
+    for (name,) in unfinished:
+        connection.execute(sql.SQL("DROP INDEX content.{}").format(sql.Identifier(name)))
+    wanted = [one for file in sorted(SETUP.glob("*.sql")) for one in statements(file.read_text())]
+    for number, statement in enumerate(wanted):
+        progress("indexes made", number, len(wanted))
+        connection.execute(statement.encode())
+    progress("indexes made", len(wanted), len(wanted))
 
 
 def load(connection: psycopg.Connection[Any], catalogue: Sequence[Film]) -> int:

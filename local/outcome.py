@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local.rest import RestError, UnreachableError
+from local.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +53,8 @@ class Outcome:
             parts.append(f"{self.refused:,} refused and kept as dead letters")
         if self.difference:
             more = "more" if self.difference < 0 else "fewer"
-            films = "film" if abs(self.difference) == 1 else "films"
-            parts.append(f"the index has {abs(self.difference):,} {films} {more} than the database")
+            films = counted(abs(self.difference), "film")
+            parts.append(f"the index has {films} {more} than the database")
         return "; ".join(parts) or "nothing to send"
 
 

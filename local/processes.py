@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import psutil  # type: ignore[import-untyped]
 
@@ -98,6 +98,21 @@ def end_signals() -> list[signal.Signals]:
     """
     hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
     return [signal.SIGTERM, *hang_up]
+
+
+def interrupt_by_signals() -> None:
+    """Let each signal that asks this process to end raise KeyboardInterrupt.
+
+    SIGINT too: shells ignore it in background.
+    """
+    for number in (signal.SIGINT, *end_signals()):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _: object) -> NoReturn:
+    if number == signal.SIGHUP:
+        signal.signal(number, signal.SIG_IGN)  # shells send it once more; that is no haste
+    raise KeyboardInterrupt
 
 
 def terminate(group: int) -> None:

@@ -27,11 +27,17 @@ class RunError(RuntimeError):
 
 
 def first_run(
-    api: AirflowApi, check: Callable[[], None], report: Callable[[str], None], since: datetime
+    api: AirflowApi,
+    check: Callable[[], None],
+    report: Callable[[str], None],
+    since: datetime,
+    loaded: Callable[[], int] = lambda: 0,
 ) -> Run:
     """Wait until a run has ended after the moment `since`, telling how far it is; return it.
 
     :param check: called again and again; raises when a part has died.
+    :param loaded: called again and again; returns how many films are loaded. As long as the number
+        changes the run may take its time.
 
     Raises RunError when the run failed, with the tasks' error messages.
     """
@@ -48,7 +54,7 @@ def first_run(
                 report(f"{DAG}: {task.name} {task.state}{_after(task, ask, api, run)}")
         if run.finished:
             break
-        ask.wait()
+        ask.wait(loaded())
         run = next(known for known in ask(api.runs) if known.run_id == run.run_id)
     if run.state == "failed":
         raise RunError(why(api, run))
@@ -64,6 +70,7 @@ class _Patient:
     def __init__(self, check: Callable[[], None]) -> None:
         self._check = check
         self._deadline = time.monotonic() + _PATIENCE
+        self._loaded = 0
 
     def __call__(self, question: Callable[[], Answer]) -> Answer:
         while True:
@@ -72,10 +79,13 @@ class _Patient:
             except UnreachableError:
                 self.wait()
 
-    def wait(self) -> None:
+    def wait(self, loaded: int = 0) -> None:
         self._check()
+        if loaded > self._loaded:
+            self._loaded = loaded
+            self._deadline = time.monotonic() + _PATIENCE
         if time.monotonic() > self._deadline:
-            msg = f"{DAG} did not finish within {_PATIENCE:.0f} s; see Airflow's web UI"
+            msg = f"{DAG} did nothing for {_PATIENCE:.0f} s; see Airflow's web UI"
             raise RunError(msg)
         pause(0.5)
 

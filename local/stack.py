@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from local import catalogue
 from local.airflow import PARTS, Airflow
 from local.airflow_api import AirflowApi
 from local.airflow_cleaning import KEPT, CleaningError, clean_when_due
 from local.airflow_settings import AirflowSettings
+from local.catalogue import CatalogueError, prepare
 from local.elasticsearch import Elasticsearch
 from local.files import CHECKOUT
+from local.generator import generate
 from local.postgres import Postgres
 from local.processes import wait_until
 from local.state import DEFAULT_PORTS, State
@@ -27,6 +28,8 @@ from local.state import DEFAULT_PORTS, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from local.catalogue import Progress
 
 DATABASE = "movies"
 READER = "movies_etl"
@@ -43,10 +46,22 @@ class Stack:
 
     :param report: told what has been reached, one short line each.
     :param checkout: folder of the project.
+    :param progress: told how far the generation of a catalogue is.
     """
 
-    def __init__(self, report: Callable[[str], None], checkout: Path = CHECKOUT) -> None:
+    has_catalogue = (
+        "there is a catalogue already: leave out --films to use it, or remove it with `make clean`"
+    )
+
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        checkout: Path = CHECKOUT,
+        *,
+        progress: Progress = lambda *_: None,
+    ) -> None:
         self._report = report
+        self._progress = progress
         self._checkout = checkout
         self.folder = checkout / ".local"
         self._state_file = self.folder / "stack.json"
@@ -139,11 +154,15 @@ class Stack:
         known = self.state.alive("run") if self.state.kept == "run" else None
         return None if known is None or known.pid == os.getpid() else known.pid
 
-    def start(self) -> None:
+    def start(self, films: int | None = None) -> None:
         """Start what does not run, load the catalogue once, and return when the parts are started.
 
-        Airflow then still needs some seconds until it works. Raises the parts' own errors, and
-        PortError.
+        Airflow then still needs some seconds until it works.
+
+        :param films: generate a catalogue of so many films in place of the sample.
+
+        Raises the parts' own errors, PortError, and CatalogueError when films are to be generated
+        and there are some.
         """
         with self._alone():
             if not self.airflow.running:
@@ -153,9 +172,9 @@ class Stack:
             try:
                 index = pool.submit(self._start_elasticsearch)
                 fresh = self._start_postgres()
-                films = pool.submit(self._load)
+                catalogue = pool.submit(self._load, films)
                 api = pool.submit(self._start_api, fresh=fresh)
-                for job in (films, api, index):
+                for job in (catalogue, api, index):
                     job.result()
                 self.airflow.start(*PARTS)
             except BaseException:
@@ -233,13 +252,20 @@ class Stack:
         self.postgres.createdb(DATABASE)
         return self.postgres.createdb("airflow", owner="airflow")
 
-    def _load(self) -> None:
-        loaded = catalogue.prepare(self.dsn)
+    def _load(self, films: int | None) -> None:
+        loaded = self._generate(films) if films else prepare(self.dsn)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             for grant in READER_GRANTS:
                 connection.execute(grant.encode())
         if loaded:
             self._report(f"{loaded:,} films loaded into PostgreSQL")
+
+    def _generate(self, films: int) -> int:
+        try:
+            generate(self.dsn, films, self._progress)
+        except CatalogueError:
+            raise CatalogueError(self.has_catalogue) from None
+        return films
 
     def _start_api(self, *, fresh: bool) -> None:
         """Start Airflow's API and dag-processor, and wait until the API answers."""

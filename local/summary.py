@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from local.airflow_settings import USER
+from local.films import key
 from local.outcome import Outcome, warnings
 from local.rest import RestError, UnreachableError
 from local.search import ALIAS, LETTERS, count, search
+from local.words import counted
 
 if TYPE_CHECKING:
     from local.airflow_api import AirflowApi, Run
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWCASE = ("kubrick science fiction", "слёзы Москвы")
 """Words of the sample's films: no title has all of the first ones, and the others are inflected."""
+_OF_THE_SAMPLE = "SELECT FROM content.film_work WHERE id = %s"
 
 
 def films_in_database(dsn: str) -> int:
@@ -36,10 +39,20 @@ def summary(stack: Stack, run: Run) -> tuple[str, bool]:
         *dead_letters(stack),
         *result(stack.api(), run),
     ]
-    for words in SHOWCASE:
+    for words in _showcase(stack.dsn):
         lines += ["", *found(stack, words, size=3)]
     lines += ["", *addresses(stack)]
     return "\n".join(lines), films == documents
+
+
+def _showcase(dsn: str) -> tuple[str, ...]:
+    """Return words that find something: in a generated catalogue the newest film's title."""
+    newest = "SELECT title FROM content.film_work ORDER BY modified DESC, id LIMIT 1"
+    with psycopg.connect(dsn) as connection:
+        if connection.execute(_OF_THE_SAMPLE, (key("film", "Q103474"),)).fetchone():
+            return SHOWCASE
+        row = connection.execute(newest).fetchone()
+    return () if row is None else row
 
 
 def dead_letters(stack: Stack) -> list[str]:
@@ -62,7 +75,7 @@ def result(api: AirflowApi, run: Run) -> list[str]:
 def found(stack: Stack, words: str, *, size: int) -> list[str]:
     """Return the lines of a search: how many, and the best films."""
     total, hits = search(stack.elasticsearch.url, words, size=size, dsn=stack.dsn)
-    lines = [f'search "{words}": {total:,} film{"" if total == 1 else "s"}']
+    lines = [f'search "{words}": {counted(total, "film")}']
     return lines + [f"{rank:>4}. {hit}" for rank, hit in enumerate(hits, 1)]
 
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from movies_etl.sync import batches
 
-from benchmarks.catalogue import generate
+from local.generator import generate
 from tests.support.site import Site
 
 FILMS = 2_000

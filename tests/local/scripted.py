@@ -30,6 +30,7 @@ class Scripted(AirflowApi):
         self.broken: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
         self.warned: dict[str, list[str]] = {}
+        self.texts: dict[str, str] = {}
         self.silent = False
         self.state = "success"
 
@@ -70,3 +71,6 @@ class Scripted(AirflowApi):
 
     def warnings(self, _: str, task: Task) -> list[str]:
         return self.warned.get(task.name, [])
+
+    def variables(self, prefix: str) -> dict[str, str]:
+        return {key: text for key, text in self.texts.items() if key.startswith(prefix)}

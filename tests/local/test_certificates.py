@@ -21,7 +21,7 @@ from jgo.maven import MavenContext
 
 from local import certificates
 from local import elasticsearch_jars as jars
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 JAR = "org/example/thing/1.0/thing-1.0.jar"
 

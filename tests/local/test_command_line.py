@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from local import __main__ as command_line
+from local import commands
+from local import run as running
 from local.stack import Stack
 from tests.support.signals import restored
 
 __all__ = ["restored"]
 
-COMMANDS = {"run", "up", "down", "status", "search", "edit", "psql", "airflow", "env", "clean"}
+COMMANDS = {
+    *("run", "up", "down", "status", "search", "edit", "simulate", "watch"),
+    *("psql", "airflow", "env", "clean"),
+}
 
 
 @pytest.fixture
 def _nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands work on a checkout where nothing has been started."""
-    monkeypatch.setattr(command_line, "Stack", lambda report: Stack(report, tmp_path))
+    for module in (commands, running):
+        monkeypatch.setattr(
+            module, "Stack", lambda report, **options: Stack(report, tmp_path, **options)
+        )
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,7 +42,10 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("_nothing_runs")
-@pytest.mark.parametrize("command", [["search", "tears"], ["edit"], ["psql"], ["airflow", "info"]])
+@pytest.mark.parametrize(
+    "command",
+    [["search", "tears"], ["edit"], ["simulate"], ["watch"], ["psql"], ["airflow", "info"]],
+)
 def test_a_command_that_needs_the_stack_says_how_to_start_it(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,6 +53,33 @@ def test_a_command_that_needs_the_stack_says_how_to_start_it(
     told = capsys.readouterr().err
     assert told.startswith("error: the local stack is down: `make run`")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["up", "--films", "0"], ["run", "--films", "many"], ["watch", "--every", "0"]),
+        *(["simulate", "--rate", "-1"], ["simulate", "--rate", "inf"], ["simulate", "--rate", "x"]),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(command)
+    assert ended.value.code == 2
+    assert command[1] in capsys.readouterr().err
+
+
+def test_films_are_not_generated_into_a_catalogue_that_is_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = Scripted(signal.SIGINT)
+    stack.up = True
+    monkeypatch.setattr(running, "Stack", lambda *_, **__: stack)
+    assert command_line.main(["up", "--films", "5"]) == 1
+    assert not stack.started
+    assert "remove it with `make clean`" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_nothing_runs")
@@ -82,11 +120,25 @@ def test_env_can_be_read_by_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.startswith("export AIRFLOW_CONN_MOVIES_POSTGRES='{") for line in lines)
 
 
+class Closed(io.StringIO):
+    """A terminal that has been closed."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, _: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    def flush(self) -> None:
+        raise OSError(5, "Input/output error")
+
+
 class Scripted:
     """A stack that nothing is started for: its start is cut by a signal."""
 
     up = False
     state = SimpleNamespace(kept="up")
+    has_catalogue = Stack.has_catalogue
 
     def __init__(self, number: signal.Signals) -> None:
         self.number = number
@@ -99,7 +151,7 @@ class Scripted:
     def keep(self, _: str) -> None:
         pass
 
-    def start(self) -> None:
+    def start(self, _: int | None) -> None:
         signal.raise_signal(self.number)
         self.started = True
         raise KeyboardInterrupt
@@ -116,7 +168,7 @@ def test_run_stops_everything_when_it_is_to_end(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack = Scripted(number)
-    monkeypatch.setattr(command_line, "Stack", lambda _: stack)
+    monkeypatch.setattr(running, "Stack", lambda *_, **__: stack)
     assert command_line.main(["run"]) == 130
     assert not stack.started
     assert stack.stopped == [20]
@@ -126,12 +178,9 @@ def test_run_stops_everything_when_it_is_to_end(
 def test_run_stops_everything_although_the_terminal_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def closed(*_: Any) -> None:
-        raise OSError(5, "Input/output error")
-
     stack = Scripted(signal.SIGHUP)
-    monkeypatch.setattr(command_line, "Stack", lambda _: stack)
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=closed, flush=closed))
+    monkeypatch.setattr(running, "Stack", lambda *_, **__: stack)
+    monkeypatch.setattr(sys, "stdout", Closed())
     assert command_line.main(["run"]) == 130
     assert stack.stopped == [20]
 
@@ -142,6 +191,6 @@ def test_run_goes_on_under_nohup_when_the_terminal_is_closed(
 ) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stack = Scripted(signal.SIGHUP)
-    monkeypatch.setattr(command_line, "Stack", lambda _: stack)
+    monkeypatch.setattr(running, "Stack", lambda *_, **__: stack)
     command_line.main(["run"])
     assert stack.started

@@ -1,0 +1,158 @@
+"""Starting and stopping everything: the commands run, up, down and clean."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from local.catalogue import CatalogueError
+from local.outcome import lines
+from local.processes import end_signals, interrupt_by_signals
+from local.report import Report
+from local.rest import RestError, UnreachableError
+from local.runs import finished_runs, first_run
+from local.search import count
+from local.stack import Stack
+from local.summary import addresses, films_in_database, summary
+
+if TYPE_CHECKING:
+    import argparse
+
+    from local.airflow_api import AirflowApi, Run
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start everything, wait for the first run, tell of it, and follow the later ones."""
+    report = Report()
+    stack = Stack(report, progress=report.progress)
+    interrupt_by_signals()
+    others = stack.runner() is not None or (stack.up and stack.state.kept == "up")
+    code = 1
+    try:
+        if others:
+            report("already up" + (f", by process {stack.runner()}" if stack.runner() else ""))
+        else:
+            stack.keep("run")
+        code = _run(stack, report, arguments)
+    except KeyboardInterrupt:
+        code = 130
+    finally:
+        if others:
+            report("left running: `python -m local down` stops it")
+        else:
+            _stop(stack, report)
+    return code
+
+
+def _run(stack: Stack, report: Report, arguments: argparse.Namespace) -> int:
+    first = _started(stack, report, arguments.films)
+    text, equal = summary(stack, first)
+    print(text, flush=True)
+    if arguments.once:
+        return 0 if equal else 1
+    print("stop           Ctrl-C\n", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        _follow(stack, stack.api(), first)
+    return 0
+
+
+def _started(stack: Stack, report: Report, films: int | None) -> Run:
+    """Start what does not run; return the first run that has ended since."""
+    since = datetime.now(UTC)
+    with report.bars():
+        if not stack.up:
+            stack.start(films)
+        elif films:
+            raise CatalogueError(stack.has_catalogue)
+        loading = _Loading(stack, report)
+        first = first_run(stack.api(), stack.airflow.check, report, since, loading.look)
+        loading.end()
+    return first
+
+
+class _Loading:
+    """Shows how many films of a long first load can be found."""
+
+    _WHAT = "films in Elasticsearch"
+
+    def __init__(self, stack: Stack, report: Report) -> None:
+        self._url = stack.elasticsearch.url
+        self._report = report
+        self._films = films_in_database(stack.dsn)
+        self._found = 0
+
+    def look(self) -> int:
+        """Return how many there are."""
+        with contextlib.suppress(UnreachableError, RestError):  # busy
+            self._found = count(self._url)
+        self._report.progress(self._WHAT, min(self._found, self._films), self._films)
+        return self._found
+
+    def end(self) -> None:
+        """Take the bar away, also where some films were refused."""
+        self._report.progress(self._WHAT, self._films, self._films)
+
+
+def _follow(stack: Stack, api: AirflowApi, first: Run) -> None:
+    """Print a line for each run that ends, and for each part that is lost, until interrupted."""
+    lost: set[str] = set()
+    before: list[str] = []
+    for ended in finished_runs(api, first):
+        if ended is not None:
+            told = lines(api, ended)
+            print("\n".join(line for line in told if line not in before), flush=True)
+            before = told  # a warning that stays is told once
+        stack.refresh()
+        stack.forget()
+        for part, runs in stack.parts.items():
+            if not runs and part not in lost:
+                print(f"{part} is gone: `python -m local up` starts it again", flush=True)
+        lost = {part for part, runs in stack.parts.items() if not runs}
+
+
+def _stop(stack: Stack, report: Report) -> None:
+    """Stop everything; a second Ctrl-C kills instead of waiting."""
+    report("stopping")
+    try:
+        stack.stop()
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, *end_signals()):
+            signal.signal(number, signal.SIG_IGN)
+        report("hurrying")
+        stack.stop(patience=0)
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Start everything and return when the DAG has run once."""
+    report = Report()
+    stack = Stack(report, progress=report.progress)
+    if stack.up and not arguments.films:
+        report("already up")
+    else:
+        if not stack.up and stack.runner() is None:
+            stack.keep("up")
+        _started(stack, report, arguments.films)
+    print("\n".join(addresses(stack)))
+    return 0
+
+
+def down(_: argparse.Namespace) -> int:
+    """Stop everything."""
+    stack = Stack(Report())
+    stack.end_runner()
+    stack.stop()
+    return 0
+
+
+def clean(_: argparse.Namespace) -> int:
+    """Stop everything and remove its data; say what stays."""
+    report = Report()
+    stack = Stack(report)
+    stack.end_runner()
+    stack.remove()
+    kept = sorted(path.name for path in stack.folder.iterdir() if path.is_dir())
+    if kept:
+        report(f"left in .local: {', '.join(kept)}")
+    return 0
