@@ -50,7 +50,3 @@ def test_a_seed_is_played_again_with_its_trace(capsys: pytest.CaptureFixture[str
     assert "seed 0 diverges" in first
     replay(0, rule="10")
     assert capsys.readouterr().out == first
-
-
-def test_every_rule_of_the_design_has_a_break() -> None:
-    assert {name.partition("-")[0] for name in BREAKS} == {str(rule) for rule in range(1, 14)}

@@ -138,6 +138,7 @@ class Scripted:
 
     up = False
     state = SimpleNamespace(kept="up")
+    has_catalogue = Stack.has_catalogue
 
     def __init__(self, number: signal.Signals) -> None:
         self.number = number

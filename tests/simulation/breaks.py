@@ -1,4 +1,4 @@
-"""Proof of the proof: each switches the protection of one rule of the design off, from outside.
+"""Proof of the proof: each switches the protection of one rule off, from outside.
 
 A break is a context manager; the program has no such switch. A rule that no history can break is
 either not needed or not tested, so each must be found within ``LIMIT`` histories.

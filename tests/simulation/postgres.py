@@ -5,7 +5,7 @@ it wrote, so that nobody else writes them; savepoints have ids of their own (``x
 rolled back; PREPARE takes a transaction out of the list of sessions and into another list. Each
 query of the program sees what is committed at its moment: one statement, one snapshot.
 
-**The assumption about stamps** (the design's, section 1b of the proof): a row's stamp is not older
+**The assumption about stamps** (see docs/adr/0003): a row's stamp is not older
 than its transaction's start by more than the margin. Here ``start`` is taken up to a part of the
 margin before the transaction shows in the list of sessions, and a stamp may be older than the start
 by the rest. The site stamps by a clock of its own, which never goes back; the database's may be set

@@ -14,7 +14,7 @@ Break = Callable[[], AbstractContextManager[object]]
 
 
 class Switches(dict[str, Break]):
-    """Breaks by the rule of the design whose protection they switch off."""
+    """Breaks by the rule (docs/rules.md) whose protection they switch off."""
 
     def rule(self, name: str) -> Callable[[Break], Break]:
         """Keep the decorated break as that of a rule."""
