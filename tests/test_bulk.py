@@ -30,7 +30,8 @@ def send(index: Index, *items: Item) -> Outcome:
 
 
 def found(index: Index, film: str) -> dict[str, Any]:
-    return index.client.get(index=index.name, id=film)["_source"]
+    source: dict[str, Any] = index.client.get(index=index.name, id=film)["_source"]
+    return source
 
 
 # -- a sender and the real Elasticsearch ----------------------------------------------------------
@@ -247,8 +248,10 @@ def test_a_lone_document_on_which_elasticsearch_always_fails_is_refused(faulty: 
 def test_a_document_that_waits_for_a_busy_server_is_not_refused_with_one_that_fails(
     faulty: Faulty,
 ) -> None:
+    failing: Callable[[bytes], tuple[int, Any]] = fails_on("bad", "boom")  # type: ignore[assignment]
+
     def answer(body: bytes) -> tuple[int, Any]:
-        status, failed = fails_on("bad", "boom")(body)
+        status, failed = failing(body)
         busy = {"status": 429, "error": {"type": "es_rejected", "reason": "busy"}}
         items = [one if "error" in one["index"] else {"index": busy} for one in failed["items"]]
         return status, {"items": items}
@@ -355,7 +358,7 @@ def test_a_request_that_is_refused_for_good_fails_at_once(
 
 def test_an_answer_that_was_lost_does_no_harm(faulty: Faulty, waits: Time) -> None:
     def lost(body: bytes) -> None:
-        direct.bulk(index=index.name, operations=body)
+        direct.bulk(index=index.name, operations=body)  # type: ignore[arg-type]  # bytes pass
         raise elastic_transport.ConnectionError("reset")
 
     index, _faults = faulty(lost)

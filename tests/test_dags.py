@@ -58,7 +58,7 @@ def test_each_dag_has_an_owner_tags_retries_and_a_page_of_documentation(
         assert found.doc_md
         for task in found.tasks:
             assert task.owner == "movies-etl"
-            assert task.retries >= 1
+            assert (task.retries or 0) >= 1
             assert task.retry_delay > timedelta(0)
 
 
@@ -96,7 +96,7 @@ def test_dags_are_read_without_database_connection_setting_or_path(tmp_path: Pat
 
 
 def test_films_come_first_then_genres_then_persons(dag: DAG) -> None:
-    assert [task.task_id for task in dag.topological_sort()] == TASKS
+    assert [task.task_id for task in dag.topological_sort()] == TASKS  # type: ignore[no-untyped-call]
     for before, after in zip(TASKS, SYNCS, strict=False):
         assert after in dag.get_task(before).downstream_task_ids
     for task, reached in (("film_work", {"genre"}), ("genre", {"person"}), ("person", set())):
@@ -104,7 +104,7 @@ def test_films_come_first_then_genres_then_persons(dag: DAG) -> None:
 
 
 def test_a_task_runs_only_when_all_before_it_succeeded(dag: DAG) -> None:
-    assert {task.trigger_rule.value for task in dag.tasks} == {"all_success"}
+    assert {getattr(task.trigger_rule, "value", None) for task in dag.tasks} == {"all_success"}
 
 
 def test_each_task_gets_the_runs_window(dag: DAG) -> None:
@@ -116,16 +116,19 @@ def test_there_is_one_writer(dag: DAG) -> None:
     assert dag.max_active_runs == 1
     assert dag.catchup is False
     assert {task.max_active_tis_per_dag for task in dag.tasks} == {1}
-    assert {kind.value for kind in dag.allowed_run_types or ()} == {"scheduled", "manual"}
+    assert {getattr(kind, "value", None) for kind in dag.allowed_run_types or ()} == {
+        "scheduled",
+        "manual",
+    }
 
 
 def test_it_is_scheduled_every_minute(dag: DAG) -> None:
-    assert dag.schedule == "* * * * *"
+    assert str(dag.schedule) == "* * * * *"
 
 
 def test_the_schedule_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOVIES_ETL_SCHEDULE", "*/7 3 * * *")
-    assert bag().dags["movies_sync"].schedule == "*/7 3 * * *"
+    assert str(bag().dags["movies_sync"].schedule) == "*/7 3 * * *"
 
 
 def test_a_wrong_setting_is_named_on_the_page_of_import_errors(

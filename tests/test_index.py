@@ -359,6 +359,11 @@ def test_a_person_with_an_unknown_field_is_refused(index: Index) -> None:
 # -- errors ---------------------------------------------------------------------------------------
 
 
+def unsupported() -> elasticsearch.UnsupportedProductError:
+    answered = api_error(200, elasticsearch.ApiError).meta
+    return elasticsearch.UnsupportedProductError("no", answered, None)
+
+
 def api_error(status: int, kind: type[elasticsearch.ApiError]) -> elasticsearch.ApiError:
     meta = elastic_transport.ApiResponseMeta(
         status=status,
@@ -380,7 +385,13 @@ def api_error(status: int, kind: type[elasticsearch.ApiError]) -> elasticsearch.
         (api_error(429, elasticsearch.ApiError), IndexUnavailableError, "overloaded"),
         (api_error(503, elasticsearch.ApiError), IndexUnavailableError, "overloaded"),
         (api_error(500, elasticsearch.ApiError), IndexUnavailableError, "fails"),
-        (elasticsearch.UnsupportedProductError("no", None, None), ConfigurationError, "is not"),
+        (
+            elasticsearch.UnsupportedProductError(
+                "no", api_error(200, elasticsearch.ApiError).meta, None
+            ),
+            ConfigurationError,
+            "is not",
+        ),
         (elasticsearch.SSLError("expired"), ConfigurationError, "ca_certs"),
         (elasticsearch.ConnectionError("refused"), IndexUnavailableError, "host, port"),
         (elasticsearch.ConnectionTimeout("slow"), IndexUnavailableError, "cannot be reached"),

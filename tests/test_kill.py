@@ -75,8 +75,12 @@ def kill_when_it_moved(
     child = worker.start()
     for _ in range(dice.randint(1, 4)):
         before = cursors.load(stream)
+
+        def has_moved_on(before: Cursor | None = before) -> bool:
+            return child.poll() is not None or cursors.load(stream) != before
+
         wait_until(
-            lambda before=before: child.poll() is not None or cursors.load(stream) != before,
+            has_moved_on,
             seconds=SOON,
             what="the cursor moves",
         )
@@ -95,7 +99,8 @@ def test_a_load_that_is_killed_again_and_again_goes_on_where_it_was(
     site.fill(films)
     worker.configure(page_size=films // 100)
     dice = random.Random(films)  # noqa: S311
-    kills, below = 0, []
+    kills = 0
+    below: list[str] = []
     while kill_when_it_moved(worker, cursors, "film_work", dice):
         kills += 1
         cursor = cursors.load("film_work")
@@ -167,7 +172,7 @@ def test_a_worker_that_wakes_up_after_it_was_let_go_moves_nothing_back(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s",
         NAME,
     )
-    site.cursors = cursors
+    site.cursors = cursors  # type: ignore[assignment]  # kept as files
     site.execute("UPDATE content.film_work SET title = title || '!', modified = now()")
     site.run()
     site.assert_equal()

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es.bulk import Item, Outcome
 from movies_etl.es.throttle import Throttle
-from movies_etl.sync.loader import Loader
+from movies_etl.sync.loader import Loader, Send
 
 from tests.support.samples import films
 
@@ -59,7 +59,7 @@ def all_indexed(items: Sequence[Item]) -> Outcome:
 
 def loader_of(
     held: Held,
-    send: Callable[[Sequence[Item]], Outcome] = all_indexed,
+    send: Send = all_indexed,
     *,
     body_bytes: int = 1000,
     in_flight: int = 2,
@@ -72,7 +72,8 @@ def of_size(film: str, size: int) -> Item:
 
 
 def test_a_mark_comes_back_when_everything_before_it_is_settled() -> None:
-    held, settled = Held(), []
+    held = Held()
+    settled: list[Outcome] = []
     loader = loader_of(held)
     loader.add(of_size("a", 2000))
     loader.mark(1)

@@ -66,7 +66,7 @@ def test_who_waits_gets_the_lock_when_it_is_let_go(
         pauses.append(seconds)
         first.queries.connection.close()
 
-    monkeypatch.setattr(lock.time, "sleep", pause)
+    monkeypatch.setattr("movies_etl.postgres.lock.time.sleep", pause)
     lock.take(second, "uuid", wait=60)
     assert pauses
     assert set(pauses) == {lock.LOCK_POLL_SECONDS}

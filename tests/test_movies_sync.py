@@ -72,7 +72,7 @@ class MoviesSync:
         """Return value and description of the program's Variables."""
         with create_session() as session:
             found = session.scalars(select(Variable).where(Variable.key.startswith("movies_etl")))
-            return {one.key: (one.val, one.description) for one in found}
+            return {one.key: (one.val, one.description or "") for one in found}
 
     def forget(self) -> None:
         """Delete the program's Variables."""

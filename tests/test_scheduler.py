@@ -74,7 +74,12 @@ class Scheduled:
             return [run for run in runs if run.run_id.startswith(prefix) and run.finished]
 
         ended: list[Run] = []
-        self._wait(lambda: bool(ended.extend(found()) or ended), f"run {prefix} ends")
+
+        def has_ended() -> bool:
+            ended.extend(found())
+            return bool(ended)
+
+        self._wait(has_ended, f"run {prefix} ends")
         return ended[0]
 
     def indexed(self, run: Run) -> list[int]:

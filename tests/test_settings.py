@@ -100,4 +100,4 @@ def test_an_unknown_zone_is_told_how_zones_are_written(monkeypatch: pytest.Monke
 
 def test_settings_do_not_change_during_a_run() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        load_settings().page_size = 5
+        load_settings().page_size = 5  # type: ignore[misc]  # that is the test

@@ -108,7 +108,11 @@ class Both:
         pair.model.writes.append((table, row))
         if isinstance(row, Link):
             other = table.partition("_")[0]
-            columns = {"film_work_id": row.film, f"{other}_id": row.other, "created": row.stamp}
+            columns: dict[str, object] = {
+                "film_work_id": row.film,
+                f"{other}_id": row.other,
+                "created": row.stamp,
+            }
             columns |= {"role": row.role} if other == "person" else {}
         else:
             columns = {NAME[table]: row[3], "modified": row.stamp}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,7 +67,7 @@ def test_the_last_line_counts_both_kinds(
     code: int,
 ) -> None:
     line = str(Tally(histories=70, steps=900, kills=20, divergences=divergences))
-    real = soak.Counter(histories=3, steps=93, kills=4, divergences=divergences)
+    real = Counter(histories=3, steps=93, kills=4, divergences=divergences)
     monkeypatch.setattr(soak, "play_on_real_servers", lambda _until: real)
     monkeypatch.setattr(soak, "SIMULATION", (sys.executable, "-c", f"print({line!r})"))
     assert soak.main() == code
@@ -80,7 +81,7 @@ def test_the_last_line_counts_both_kinds(
 def test_a_simulation_that_breaks_off_is_a_divergence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(soak, "play_on_real_servers", lambda _until: soak.Counter())
+    monkeypatch.setattr(soak, "play_on_real_servers", lambda _until: Counter())
     monkeypatch.setattr(soak, "SIMULATION", ("false",))
     assert soak.main() == 1
     assert capsys.readouterr().out.endswith(" 1 divergences\n")

@@ -68,7 +68,7 @@ def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Cata
         found = connection.execute(
             "SELECT name, setting::int FROM pg_settings WHERE name LIKE 'tcp_%'"
         ).fetchall()
-    seconds = dict(found)
+    seconds: dict[str, int] = dict(found)
     silent = seconds["tcp_keepalives_idle"] + (
         seconds["tcp_keepalives_interval"] * seconds["tcp_keepalives_count"]
     )

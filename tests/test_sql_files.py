@@ -29,24 +29,26 @@ EXAMPLES = {
     "upto_id": NIL,
     "upto_stamp": "infinity",
 }
-FEEDS = {
+Names = dict[str, dict[str, str | None]]
+
+FEEDS: Names = {
     f"{definition.name} {feed.table}": {"table": feed.table, "stamp": feed.stamp, "root": feed.root}
     for definition in declared().values()
     for stream in definition.streams
     for feed in stream.feeds
 }
-FAN_OUTS = {
+FAN_OUTS: Names = {
     f"{definition.name} {stream.name}": {"table": stream.rows.table, **vars(stream.fan_out)}
     for definition in declared().values()
     for stream in definition.streams
     if stream.fan_out
 }
-ROOTS = {
+ROOTS: Names = {
     definition.name: {"table": definition.root.rows.table} for definition in declared().values()
 }
 
 
-def named(path: Path) -> dict[str, dict[str, str | None]]:
+def named(path: Path) -> Names:
     """Return the names that a query is filled in with, by what they are for."""
     if path.stem == "fan_out":
         return FAN_OUTS

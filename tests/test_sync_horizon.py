@@ -50,7 +50,7 @@ def test_a_first_load_beside_a_prepared_transaction_loses_nothing(
 def test_an_abandoned_prepared_transaction_is_warned_about_and_holds_nothing(
     small: Site, prepared: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(horizon, "ABANDONED_AFTER", horizon.timedelta(0))
+    monkeypatch.setattr(horizon, "ABANDONED_AFTER", timedelta(0))
     before = small.source().server.now()
     context = small.open()
     assert context.horizon > before

@@ -72,18 +72,18 @@ class Catalogue:
             list(row.values()),
         )
 
-    def add_film(self, title: str = "A film", **columns: object) -> str:
+    def add_film(self, title: str | None = "A film", **columns: object) -> str:
         film = str(columns.pop("id", uuid4()))
         row = {"id": film, "title": title, "type": "movie", "modified": LONG_AGO} | columns
         self._insert("film_work", row)
         return film
 
-    def add_person(self, name: str = "Somebody", **columns: object) -> str:
+    def add_person(self, name: str | None = "Somebody", **columns: object) -> str:
         person = str(columns.pop("id", uuid4()))
         self._insert("person", {"id": person, "full_name": name, "modified": LONG_AGO} | columns)
         return person
 
-    def add_genre(self, name: str = "Drama", **columns: object) -> str:
+    def add_genre(self, name: str | None = "Drama", **columns: object) -> str:
         genre = str(columns.pop("id", uuid4()))
         self._insert("genre", {"id": genre, "name": name, "modified": LONG_AGO} | columns)
         return genre

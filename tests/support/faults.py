@@ -42,7 +42,12 @@ class Faults:
 
         class Node(Urllib3HttpNode):
             def perform_request(
-                self, method: str, target: str, body: bytes | None = None, **options: Any
+                self,
+                method: str,
+                target: str,
+                body: bytes | None = None,
+                *options: Any,
+                **named: Any,
             ) -> Any:
                 faults.requests.append((f"{method} {target}", body or b""))
                 fault = faults.left.pop(0) if faults.left else faults.forever
@@ -51,7 +56,7 @@ class Faults:
                 if isinstance(fault, Exception):
                     raise fault
                 if fault is None:
-                    return super().perform_request(method, target, body, **options)
+                    return super().perform_request(method, target, body, *options, **named)
                 return answer_of(self.config, *fault)
 
         return Elasticsearch(url, node_class=Node, request_timeout=10, max_retries=0)

@@ -68,7 +68,7 @@ class MemoryDifference:
 
     @property
     def last(self) -> int | None:
-        return self.kept and self.kept.difference
+        return None if self.kept is None else self.kept.difference
 
     def load(self) -> Comparison | None:
         return self.kept

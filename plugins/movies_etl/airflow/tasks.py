@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from airflow.sdk import task
 from airflow.sdk.definitions.retry_policy import RetryPolicy
@@ -30,6 +30,11 @@ from movies_etl.sync.counters import Counters
 from movies_etl.sync.prepare import State, prepare_run
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import RunParams, run_stream
+
+if TYPE_CHECKING:
+    from airflow.sdk.bases.decorator import Task
+
+    TaskOf: TypeAlias = Task[..., dict[str, Any]]
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +67,7 @@ def _servers(
         client.close()
 
 
-def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> Callable[..., Any]:
+def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
     """Return the task that puts an index and its cursors in order and decides the run's context."""
 
     @task(task_id="init", retry_policy=retry_policy)
@@ -86,7 +91,7 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> Callabl
     return init
 
 
-def sync_task(definition: IndexDefinition, stream: Stream) -> Callable[..., Any]:
+def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
     """Return the task that syncs one stream of an index, named after the stream."""
 
     @task(task_id=stream.name)

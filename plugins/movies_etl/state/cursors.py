@@ -15,8 +15,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from movies_etl.definitions.definition import Stream
 from movies_etl.errors import ConfigurationError, problems
 
-_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
 
 def _of_the_calendar(stamp: str) -> str:
     """Refuse a day or an hour that there is not; PostgreSQL's years go beyond Python's."""
@@ -45,7 +43,7 @@ WITHOUT_A_CURSOR = (
 class Position(BaseModel):
     """A row's place in its feed: its stamp, then its id."""
 
-    model_config = _MODEL
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     stamp: Stamp
     id: str
@@ -75,7 +73,7 @@ class Database(BaseModel):
     :param timeline: the cluster's: it rises when a server is promoted or restored.
     """
 
-    model_config = _MODEL
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     name: str
     system_identifier: str | None = None
@@ -102,7 +100,6 @@ class FanOutProgress(BaseModel):
         later one was read after these rows had changed.
     """
 
-    # In full: mypy's plugin follows no name, and this model is made with its fields' own names.
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     start: RowPosition | None = Field(alias="from")
@@ -114,7 +111,7 @@ class FanOutProgress(BaseModel):
 class SentRow(BaseModel):
     """A row above the horizon whose documents were loaded; equal xmin, same row version."""
 
-    model_config = _MODEL
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     id: str
     xmin: str
@@ -139,7 +136,7 @@ class Cursor(BaseModel):
         matches (0: every document is trusted). The JSON name is ``fence``.
     """
 
-    model_config = _MODEL
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     index: str
     database: Database
