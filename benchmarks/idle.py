@@ -8,7 +8,7 @@ from benchmarks.figures import Figure, Part
 from benchmarks.load import first_load
 from benchmarks.runs import BenchmarkError
 from benchmarks.servers import Servers
-from local.stack import READER
+from local.reader import READER
 
 OPTIONS = {
     "shared_preload_libraries": "'pg_stat_statements'",

@@ -25,7 +25,7 @@ from local.elasticsearch import Elasticsearch
 from local.files import CHECKOUT
 from local.postgres import DEFAULTS, Postgres
 from local.processes import free_port, wait_until
-from local.stack import DATABASE, READER, READER_GRANTS
+from local.reader import DATABASE, READER, connections, let_read
 from local.state import State
 
 if TYPE_CHECKING:
@@ -98,20 +98,9 @@ class Servers:
             port=free_port(28180),
             database=f"postgresql+psycopg2://airflow@127.0.0.1:{self._metadata.port}/airflow",
             checkout=CHECKOUT,
-            connections={
-                "movies_postgres": {
-                    "conn_type": "postgres",
-                    "host": "127.0.0.1",
-                    "port": self.catalogue.port,
-                    "login": READER,
-                    "schema": DATABASE,
-                },
-                "movies_elasticsearch": {
-                    "conn_type": "elasticsearch",
-                    "host": "127.0.0.1",
-                    "port": self.elasticsearch.port,
-                },
-            },
+            connections=connections(
+                postgres=self.catalogue.port, elasticsearch=self.elasticsearch.port
+            ),
         )
         self._airflow = Airflow(self.settings, self._state)
 
@@ -158,9 +147,8 @@ class Servers:
         self.catalogue.createuser(READER)
         self.catalogue.dropdb(DATABASE)
         self.catalogue.createdb(DATABASE, template=template(self.catalogue, films))
+        let_read(self.dsn)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for grant in READER_GRANTS:
-                connection.execute(grant.encode())
             connection.execute("CHECKPOINT")
 
     def run(self, *, edit: Edit | None = None, unprotected: bool = False) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from local.elasticsearch_build import BuildError
 from local.elasticsearch_jars import JarsError
 from local.postgres import PostgresError
 from local.postgres_place import AWAY, PlaceError
+from local.reader import DATABASE
 from local.rest import RestError, UnreachableError
 from local.runs import RunError
 from local.search import ALIAS
-from local.stack import DATABASE
 from local.state import PortError
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from local.rest import RestError, UnreachableError
 from local.runs import finished_runs, first_run
 from local.search import count
 from local.stack import Stack
+from local.starting import HAS_CATALOGUE
 from local.summary import addresses, films_in_database, summary
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _started(stack: Stack, report: Report, films: int | None) -> Run:
         if not stack.up:
             stack.start(films)
         elif films:
-            raise CatalogueError(stack.has_catalogue)
+            raise CatalogueError(HAS_CATALOGUE)
         loading = _Loading(stack, report)
         first = first_run(stack.api(), stack.airflow.check, report, since, loading.look)
         loading.end()

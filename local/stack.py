@@ -6,23 +6,19 @@ import fcntl
 import os
 import shutil
 import signal
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from local.airflow import PARTS, Airflow
+from local.airflow import Airflow
 from local.airflow_api import AirflowApi
 from local.airflow_cleaning import KEPT, CleaningError, clean_when_due
 from local.airflow_settings import AirflowSettings
-from local.catalogue import CatalogueError, prepare
 from local.elasticsearch import Elasticsearch
 from local.files import CHECKOUT
-from local.generator import generate
 from local.postgres import Postgres
 from local.processes import wait_until
+from local.reader import DATABASE, connections
+from local.starting import Starting
 from local.state import DEFAULT_PORTS, State
 
 if TYPE_CHECKING:
@@ -30,15 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local.catalogue import Progress
-
-DATABASE = "movies"
-READER = "movies_etl"
-READER_GRANTS = (
-    f"GRANT pg_read_all_stats TO {READER}",
-    f"GRANT USAGE ON SCHEMA content TO {READER}",
-    f"GRANT SELECT ON ALL TABLES IN SCHEMA content TO {READER}",
-    f"ALTER DEFAULT PRIVILEGES IN SCHEMA content GRANT SELECT ON TABLES TO {READER}",
-)
 
 
 class Stack:
@@ -48,10 +35,6 @@ class Stack:
     :param checkout: folder of the project.
     :param progress: told how far the generation of a catalogue is.
     """
-
-    has_catalogue = (
-        "there is a catalogue already: leave out --films to use it, or remove it with `make clean`"
-    )
 
     def __init__(
         self,
@@ -65,7 +48,6 @@ class Stack:
         self._checkout = checkout
         self.folder = checkout / ".local"
         self._state_file = self.folder / "stack.json"
-        self._cancelled = threading.Event()
         self.state = State.read(self._state_file)
         self._connect()
 
@@ -93,21 +75,9 @@ class Stack:
             port=ports["airflow"],
             database=f"postgresql+psycopg2://airflow@127.0.0.1:{ports['postgres']}/airflow",
             checkout=self._checkout,
-            connections={
-                "movies_postgres": {
-                    "conn_type": "postgres",
-                    "host": "127.0.0.1",
-                    "port": ports["postgres"],
-                    "login": READER,
-                    "schema": DATABASE,
-                },
-                "movies_elasticsearch": {
-                    "conn_type": "elasticsearch",
-                    "host": "127.0.0.1",
-                    "port": ports["elasticsearch"],
-                    "schema": "http",
-                },
-            },
+            connections=connections(
+                postgres=ports["postgres"], elasticsearch=ports["elasticsearch"]
+            ),
         )
         self.airflow = Airflow(self.settings, self.state)
 
@@ -142,12 +112,16 @@ class Stack:
         except CleaningError as error:
             self._report(str(error))
 
+    def remember(self) -> None:
+        """Write down ports and processes, for other commands."""
+        self.state.write(self._state_file)
+
     def keep(self, how: str) -> None:
         """Remember who keeps the stack up: "run", this process until its end, or "up"."""
         self.state.kept = how
         if how == "run":
             self.state.note("run", os.getpid())
-        self.state.write(self._state_file)
+        self.remember()
 
     def runner(self) -> int | None:
         """Return the process that will stop the stack at its end, None when there is none."""
@@ -168,24 +142,12 @@ class Stack:
             if not self.airflow.running:
                 self.airflow.stop(patience=0)  # what a crash left of it
             self._choose_ports()
-            pool = ThreadPoolExecutor(3)
             try:
-                index = pool.submit(self._start_elasticsearch)
-                fresh = self._start_postgres()
-                catalogue = pool.submit(self._load, films)
-                api = pool.submit(self._start_api, fresh=fresh)
-                for job in (catalogue, api, index):
-                    job.result()
-                self.airflow.start(*PARTS)
+                Starting(self, self._report, self._progress, films).run()
             except BaseException:
-                self._cancelled.set()
-                self.elasticsearch.cancel()
-                self.postgres.stop("fast")  # ends what the threads are doing there
-                pool.shutdown()
                 self._stop(patience=0)
                 raise
-            pool.shutdown()
-            self.state.write(self._state_file)
+            self.remember()
 
     def stop(self, *, patience: float = 20) -> None:
         """Stop everything, Airflow first; harmless when nothing runs.
@@ -221,7 +183,7 @@ class Stack:
         self.elasticsearch.stop(seconds=30 if patience else 0)
         self.postgres.stop("fast" if patience else "immediate")
         self.state.processes.clear()
-        self.state.write(self._state_file)
+        self.remember()
         if running:
             self._report(f"stopped {', '.join(reversed(running))}")
 
@@ -234,60 +196,8 @@ class Stack:
         for part, running in runs.items():
             if not running or part not in self.state.ports:
                 self.state.choose_port(part)
-        self.state.write(self._state_file)
+        self.remember()
         self._connect()
-
-    def _start_elasticsearch(self) -> None:
-        if not self.elasticsearch.running:
-            self.elasticsearch.start()
-            self._report(f"Elasticsearch is up: {self.elasticsearch.url}")
-
-    def _start_postgres(self) -> bool:
-        """Start PostgreSQL; return whether Airflow's database has just been created."""
-        if not self.postgres.running:
-            self.postgres.start()
-            self._report(f"PostgreSQL is up: 127.0.0.1:{self.postgres.port}")
-        for role in ("airflow", READER):
-            self.postgres.createuser(role)
-        self.postgres.createdb(DATABASE)
-        return self.postgres.createdb("airflow", owner="airflow")
-
-    def _load(self, films: int | None) -> None:
-        loaded = self._generate(films) if films else prepare(self.dsn)
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for grant in READER_GRANTS:
-                connection.execute(grant.encode())
-        if loaded:
-            self._report(f"{loaded:,} films loaded into PostgreSQL")
-
-    def _generate(self, films: int) -> int:
-        try:
-            generate(self.dsn, films, self._progress)
-        except CatalogueError:
-            raise CatalogueError(self.has_catalogue) from None
-        return films
-
-    def _start_api(self, *, fresh: bool) -> None:
-        """Start Airflow's API and dag-processor, and wait until the API answers."""
-        self.airflow.migrate(fresh=fresh)
-        self.forget()
-        self._go_on()
-        self.airflow.start("dag-processor", "api-server")
-        self.state.write(self._state_file)
-
-        def answers() -> bool:
-            self._go_on()
-            self.airflow.check()
-            return self.api().answers()
-
-        wait_until(answers, seconds=180, what="Airflow's API answers")
-        self._report(f"Airflow's web UI is up: {self.settings.url}")
-
-    def _go_on(self) -> None:
-        """Raise InterruptedError when another thread has failed or was interrupted."""
-        if self._cancelled.is_set():
-            msg = "the start was cancelled"
-            raise InterruptedError(msg)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

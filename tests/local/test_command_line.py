@@ -138,7 +138,6 @@ class Scripted:
 
     up = False
     state = SimpleNamespace(kept="up")
-    has_catalogue = Stack.has_catalogue
 
     def __init__(self, number: signal.Signals) -> None:
         self.number = number
