@@ -92,7 +92,7 @@ class Observer:
         last = next((run for run in runs if run.finished), None)
         outcome = self._outcome_of(last)
         cursors = self.cursors()
-        with psycopg.connect(self.dsn, connect_timeout=2) as connection:
+        with psycopg.connect(self.dsn, autocommit=True, connect_timeout=2) as connection:
             streams = tuple(
                 _stream(connection, name, cursors.get(name), outcome) for name in STREAMS
             )
