@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
+from movies_etl import __version__
 
 
 class MoviesEtlPlugin(AirflowPlugin):
-    """Names the program in Admin -> Plugins; hooks and tasks are imported from the package."""
+    """Names the program and its version in Admin -> Plugins.
 
-    name = "movies_etl"
+    Hooks and tasks are imported from the package.
+    """
+
+    name = f"movies_etl {__version__}"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from airflow.sdk.definitions import retry_policy  # came with Airflow 3.3
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import ParamValidationError
 from movies_etl import errors
@@ -62,17 +63,21 @@ def test_each_dag_has_an_owner_tags_retries_and_a_page_of_documentation(
             assert task.retry_delay > timedelta(0)
 
 
-def test_dags_are_read_without_database_connection_setting_or_path(tmp_path: Path) -> None:
-    home = tmp_path / "airflow"
+def read_elsewhere(folder: Path, before: str = "") -> tuple[dict[str, str], list[str]]:
+    """Return import errors and DAGs as a fresh process reads them in a bare environment.
+
+    :param before: what the process does first.
+    """
     env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
     env |= {
-        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_HOME": str(folder / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/nowhere/airflow.db",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/nowhere/airflow.db",
     }
     program = (
         "import json, airflow, sys\n"
+        f"{before}\n"
         "from airflow.dag_processing.dagbag import DagBag\n"
         "bag = DagBag(dag_folder=sys.argv[1])\n"
         "print(json.dumps([bag.import_errors, sorted(bag.dags)]))\n"
@@ -80,16 +85,44 @@ def test_dags_are_read_without_database_connection_setting_or_path(tmp_path: Pat
     answer = subprocess.run(
         [sys.executable, "-c", program, DAGS],
         env=env,
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
     import_errors, names = json.loads(answer.stdout.splitlines()[-1])
+    return import_errors, names
+
+
+def test_dags_are_read_without_database_connection_setting_or_path(tmp_path: Path) -> None:
+    import_errors, names = read_elsewhere(tmp_path)
     assert import_errors == {}
     assert "movies_sync" in names
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (
+            f"airflow.__version__ = '3.2.1'; sys.modules['{retry_policy.__name__}'] = None",
+            "Movies ETL needs Airflow 3.3 or later, this is 3.2.1.",
+        ),
+        (
+            "import platform; platform.python_version = lambda: '3.10.14'",
+            "Movies ETL needs Python 3.11 or later, this is 3.10.14.",
+        ),
+    ],
+)
+def test_an_airflow_or_python_that_is_too_old_is_told_so(
+    tmp_path: Path, before: str, said: str
+) -> None:
+    import_errors, names = read_elsewhere(tmp_path, before)
+    assert names == []
+    assert len(import_errors) == len([*Path(DAGS).glob("*.py")])
+    for error in import_errors.values():
+        assert error.rstrip().endswith(said)
 
 
 # -- movies_sync ----------------------------------------------------------------------------------

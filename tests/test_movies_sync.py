@@ -15,6 +15,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.models.variable import Variable
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.utils.session import create_session
+from movies_etl import __version__
 from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres import lock
@@ -124,6 +125,7 @@ def test_the_first_run_loads_everything_and_leaves_its_cursors(
     variables = movies_sync.variables()
     assert variables.keys() >= {*CURSORS, "movies_etl.horizon"}
     context = after_first_run.results["init"]
+    assert context["program"] == __version__
     for name in CURSORS:
         value, description = variables[name]
         cursor = json.loads(value)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import ast
 import importlib.machinery
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from airflow._shared.module_loading import find_path_from_directory
 from airflow._shared.plugins_manager.plugins_manager import _load_plugins_from_plugin_directory
+from movies_etl import __version__
 
 from tests.conftest import ROOT
 
@@ -23,7 +26,7 @@ PLUGINS = ROOT / "plugins"
 MODULES = sorted(PLUGINS.rglob("*.py"))
 PROGRAM = sorted((PLUGINS / "movies_etl").rglob("*.py"))
 
-FOUNDATION = {"errors", "settings", "retries"}
+FOUNDATION = {"__version__", "errors", "settings", "retries"}
 MAY_USE = {
     "": set(),
     "errors": set(),
@@ -83,7 +86,16 @@ def test_no_plugin_is_in_a_file_that_is_not_scanned() -> None:
 def test_the_plugin_loads_without_errors() -> None:
     plugins, import_errors = _load_plugins_from_plugin_directory(str(PLUGINS))
     assert import_errors == {}
-    assert [plugin.name for plugin in plugins] == ["movies_etl"]
+    assert [plugin.name for plugin in plugins] == [f"movies_etl {__version__}"]
+
+
+def test_the_version_is_that_of_the_project_and_the_changelog_tells_of_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == __version__
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    latest = re.search(r"^(?:## |This will be )(\d+\.\d+\.\d+)", changelog, re.MULTILINE)
+    assert latest
+    assert latest[1] == __version__
 
 
 @pytest.mark.parametrize("path", scanned(), ids=lambda path: path.stem)
@@ -102,7 +114,7 @@ def test_a_neighbours_plugin_in_the_same_folder_is_still_found(tmp_path: Path) -
     )
     plugins, import_errors = _load_plugins_from_plugin_directory(str(shared))
     assert import_errors == {}
-    assert {plugin.name for plugin in plugins} == {"company", "movies_etl"}
+    assert {plugin.name for plugin in plugins} == {"company", f"movies_etl {__version__}"}
 
 
 @pytest.mark.parametrize("path", PROGRAM, ids=dotted)

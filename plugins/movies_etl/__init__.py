@@ -6,3 +6,5 @@ only ``airflow`` imports Airflow:
 ``errors``, ``settings``, ``retries``; ``definitions`` (what is synced); ``state`` (what is
 remembered); ``postgres``, ``es``; ``sync`` (the loop); ``airflow``.
 """
+
+__version__ = "0.2.0"

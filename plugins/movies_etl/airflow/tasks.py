@@ -84,7 +84,11 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
 
         context = retrying(FIRST_CONTACT_SECONDS)(prepared)
         log.info(
-            "M2M start %s, horizon %s, index %s", context.m2m_start, context.horizon, context.index
+            "Movies ETL %s: M2M start %s, horizon %s, index %s",
+            context.program,
+            context.m2m_start,
+            context.horizon,
+            context.index,
         )
         return context.model_dump(mode="json")
 

@@ -21,6 +21,7 @@ class RunContext(BaseModel):
     :param held_by: what keeps the horizon more than a minute behind; None when nothing does.
     :param version: the lowest version that this run may send: the database's clock, or one more
         than the highest version ever sent if the clock is behind it.
+    :param program: the version of this program; empty of a run that began before this was noted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,3 +33,4 @@ class RunContext(BaseModel):
     horizon: Stamp
     held_by: str | None = None
     version: int
+    program: str = ""

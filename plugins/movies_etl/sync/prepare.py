@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from elasticsearch import Elasticsearch
 
+from movies_etl import __version__
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
 from movies_etl.es import admin
@@ -94,6 +95,7 @@ def prepare_run(
         horizon=measured.horizon,
         held_by=_lateness(measured),
         version=version,
+        program=__version__,
     )
     lost = set_back or _emptied(root, source, index)
     StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
