@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch as Client
 from hypothesis import settings
+from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.es import admin
 from movies_etl.es.index import Index
@@ -60,10 +61,16 @@ def elasticsearch_node() -> Iterator[Elasticsearch]:
 def client(elasticsearch_node: Elasticsearch) -> Iterator[Client]:
     """A client of a node without indexes or templates."""
     with Client(elasticsearch_node.url, request_timeout=30) as client:
-        for index in client.indices.get(index="movies*", expand_wildcards="all"):
+        for index in client.indices.get(index="*,-.*", expand_wildcards="all"):
             client.indices.delete(index=index)
-        client.options(ignore_status=404).indices.delete_index_template(name="movies")
+        client.indices.delete_index_template(name="*")
         yield client
+
+
+@pytest.fixture
+def definition() -> IndexDefinition:
+    """The index that ``site`` syncs; ``each_index`` runs a test over all of them."""
+    return MOVIES
 
 
 @pytest.fixture
@@ -104,10 +111,10 @@ def catalogue(database: str) -> Iterator[Catalogue]:
 
 
 @pytest.fixture
-def site(database: str, client: Client) -> Iterator[Site]:
+def site(database: str, client: Client, definition: IndexDefinition) -> Iterator[Site]:
     """A film site with an empty catalogue, no index, and no cursors."""
     with psycopg.connect(database, autocommit=True) as connection:
-        site = Site(database, connection, client)
+        site = Site(database, connection, client, definition)
         yield site
         site.close()
 

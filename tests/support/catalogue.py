@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
 from psycopg import sql
+
+from tests.support import expected
 
 NIL = "00000000-0000-0000-0000-000000000000"
 """The lowest uuid."""
@@ -148,43 +149,5 @@ class Catalogue:
             self.connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
 
     def expected(self) -> dict[str, dict[str, Any]]:
-        """Build every document in Python, table by table: nothing is shared with the program."""
-        people: dict[UUID, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
-        for film, role, person, name in self.connection.execute(
-            "SELECT l.film_work_id, l.role::text, p.id::text, p.full_name"
-            " FROM content.person_film_work l, content.person p"
-            " WHERE l.person_id = p.id AND p.full_name IS NOT NULL"
-        ):
-            people[film][role].add((name, person))
-        genres: dict[UUID, set[str]] = defaultdict(set)
-        for film, name in self.connection.execute(
-            "SELECT l.film_work_id, g.name"
-            " FROM content.genre_film_work l, content.genre g"
-            " WHERE l.genre_id = g.id AND g.name IS NOT NULL"
-        ):
-            genres[film].add(name)
-        documents = {}
-        for film, title, description, rating in self.connection.execute(
-            "SELECT id, title, description, rating FROM content.film_work"
-        ):
-            document: dict[str, Any] = {
-                "id": str(film),
-                "imdb_rating": None if rating is None else float(rating),
-                "genres": _in_byte_order(genres[film]),
-                "title": title,
-                "description": description,
-            }
-            for role in ("director", "actor", "writer"):
-                listed = _in_byte_order(people[film][role])
-                document[f"{role}s_names"] = [name for name, _ in listed]
-                document[f"{role}s"] = [{"id": key, "name": name} for name, key in listed]
-            documents[str(film)] = document
-        return documents
-
-
-def _in_byte_order(values: set[Any]) -> list[Any]:
-    def key(value: Any) -> Any:
-        resources = value if isinstance(value, tuple) else (value,)
-        return [part.encode() for part in resources]
-
-    return sorted(values, key=key)
+        """Build every film's document in Python; see :mod:`tests.support.expected`."""
+        return expected.movies(self.connection)

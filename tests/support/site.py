@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
-from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.postgres.queries import Names, Queries
@@ -29,6 +29,10 @@ from movies_etl.sync.run import RunParams, sync
 from movies_etl.sync.starting_points import Reload
 
 from tests.support.catalogue import Catalogue
+from tests.support.expected import EXPECTED
+
+TEXTS = {"film_work": "title", "genre": "name", "person": "full_name"}
+"""The column of each table that documents show."""
 
 
 @dataclass
@@ -99,13 +103,25 @@ class WatchedQueries(Queries):
 
 
 class Site(Catalogue):
-    """Writes to the catalogue as a site does, and runs the sync as the DAG does."""
+    """Writes to the catalogue as a site does, and runs the sync of one index as its DAG does.
+
+    :param definition: the index.
+
+    ``table`` is the table of its root rows, ``text`` the column that its documents show.
+    """
 
     def __init__(
-        self, dsn: str, connection: psycopg.Connection[Any], client: Elasticsearch
+        self,
+        dsn: str,
+        connection: psycopg.Connection[Any],
+        client: Elasticsearch,
+        definition: IndexDefinition = MOVIES,
     ) -> None:
         super().__init__(dsn, connection)
         self.client = client
+        self.definition = definition
+        self.table = definition.root.rows.table
+        self.text = TEXTS[self.table]
         self.cursors = MemoryCursors()
         self.horizons = MemoryHorizons()
         self.settings = Settings(horizon_margin=0, patience=10)
@@ -120,16 +136,33 @@ class Site(Catalogue):
         self._reader.close()
         self._reader = psycopg.connect(self.dsn, autocommit=True)
 
+    def add_root(self, text: str = "A root row", **columns: object) -> str:
+        """Add a root row, and so a document; return its id."""
+        return {"film_work": self.add_film, "genre": self.add_genre, "person": self.add_person}[
+            self.table
+        ](text, **columns)
+
+    def change(self, text: str, where: str = "true") -> None:
+        """Give root rows another text, and stamp them.
+
+        :param where: which ones; ``text`` stands for the column of the text.
+        """
+        where = where.replace("text", self.text)
+        self.execute(
+            f"UPDATE content.{self.table} SET {self.text} = %s, modified = now() WHERE {where}",
+            text,
+        )
+
     # -- the program -----------------------------------------------------------------------------
 
     def source(self, zone: str | None = None) -> Source:
         settings = self.settings.model_copy(
             update={"timestamp_zone": zone or self.settings.timestamp_zone}
         )
-        source = Source.opened(self._reader, MOVIES, settings)
+        source = Source.opened(self._reader, self.definition, settings)
         queries = WatchedQueries(source.queries, self.queries)
         server = Server(queries, settings.horizon_ignore)
-        return Source(queries, server, MOVIES, source.layout)
+        return Source(queries, server, self.definition, source.layout)
 
     def open(self, reload: Reload = "none") -> RunContext:
         return prepare_run(
@@ -152,17 +185,24 @@ class Site(Catalogue):
         """Do what one run of the DAG does; return each task's counters."""
         context = self.open(reload)
         return {
-            stream.name: self.sync(stream, context, asked if stream.name == "film_work" else None)
-            for stream in MOVIES.streams
+            stream.name: self.sync(
+                stream, context, asked if stream is self.definition.root else None
+            )
+            for stream in self.definition.streams
         }
 
     # -- what is, and what should be -------------------------------------------------------------
 
+    def expected(self) -> dict[str, dict[str, Any]]:
+        """Build every document of the index in Python."""
+        return EXPECTED[self.definition.name](self.connection)
+
     def documents(self) -> dict[str, dict[str, Any]]:
-        """Return what a search of the alias sees, by film, without the checksums."""
-        self.client.indices.refresh(index="movies")
+        """Return what a search of the alias sees, by id, without the checksums."""
+        alias = self.definition.alias
+        self.client.indices.refresh(index=alias)
         found = {}
-        for hit in scan(self.client, index="movies", size=1000):
+        for hit in scan(self.client, index=alias, size=1000):
             assert hit["_id"] == hit["_source"]["id"]
             assert isinstance(hit["_source"].pop("checksum"), int)
             found[hit["_id"]] = hit["_source"]
@@ -172,19 +212,21 @@ class Site(Catalogue):
         """Assert that the index equals the database, document by document."""
         found, wanted = self.documents(), self.expected()
         assert found.keys() == wanted.keys()
-        for film, document in wanted.items():
-            assert found[film] == document, json.dumps(found[film], ensure_ascii=False)
+        for id_, document in wanted.items():
+            assert found[id_] == document, json.dumps(found[id_], ensure_ascii=False)
 
     def versions(self) -> dict[str, int]:
         """Return the external version of every document."""
-        self.client.indices.refresh(index="movies")
-        answer = self.client.search(index="movies", version=True, source=False, size=10_000)
+        alias = self.definition.alias
+        self.client.indices.refresh(index=alias)
+        answer = self.client.search(index=alias, version=True, source=False, size=10_000)
         return {hit["_id"]: hit["_version"] for hit in answer["hits"]["hits"]}
 
     def letters(self) -> dict[str, dict[str, Any]]:
-        """Return the dead letters by film."""
-        answer = self.client.search(index="movies-dead-letters", size=1000)
-        return {hit["_source"]["film"]: hit["_source"] for hit in answer["hits"]["hits"]}
+        """Return the dead letters by the document's id."""
+        answer = self.client.search(index=self.definition.dead_letters, size=1000)
+        noun = self.definition.noun
+        return {hit["_source"][noun]: hit["_source"] for hit in answer["hits"]["hits"]}
 
 
 def sent(counters: Mapping[str, Counters]) -> int:

@@ -1,0 +1,111 @@
+"""What each index should hold, built in Python, table by table.
+
+Nothing here is shared with the program: neither its SQL nor its models.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+Connection = psycopg.Connection[Any]
+Documents = dict[str, dict[str, Any]]
+
+ROLES = ("director", "actor", "writer")
+
+
+def movies(connection: Connection) -> Documents:
+    """Build every film's document."""
+    people: dict[UUID, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
+    for film, role, person, name in connection.execute(
+        "SELECT l.film_work_id, l.role::text, p.id::text, p.full_name"
+        " FROM content.person_film_work l, content.person p"
+        " WHERE l.person_id = p.id AND p.full_name IS NOT NULL"
+    ):
+        people[film][role].add((name, person))
+    genres: dict[UUID, set[str]] = defaultdict(set)
+    for film, name in connection.execute(
+        "SELECT l.film_work_id, g.name"
+        " FROM content.genre_film_work l, content.genre g"
+        " WHERE l.genre_id = g.id AND g.name IS NOT NULL"
+    ):
+        genres[film].add(name)
+    documents = {}
+    for film, title, description, rating in connection.execute(
+        "SELECT id, title, description, rating FROM content.film_work"
+    ):
+        document: dict[str, Any] = {
+            "id": str(film),
+            "imdb_rating": None if rating is None else float(rating),
+            "genres": _in_byte_order(genres[film]),
+            "title": title,
+            "description": description,
+        }
+        for role in ROLES:
+            listed = _in_byte_order(people[film][role])
+            document[f"{role}s_names"] = [name for name, _ in listed]
+            document[f"{role}s"] = [{"id": key, "name": name} for name, key in listed]
+        documents[str(film)] = document
+    return documents
+
+
+def genres(connection: Connection) -> Documents:
+    """Build every genre's document."""
+    return {
+        str(genre): {"id": str(genre), "name": name, "description": description}
+        for genre, name, description in connection.execute(
+            "SELECT id, name, description FROM content.genre"
+        )
+    }
+
+
+def persons(connection: Connection) -> Documents:
+    """Build every person's document, films by title and id."""
+    films = {
+        film: (title, None if rating is None else float(rating))
+        for film, title, rating in connection.execute(
+            "SELECT id, title, rating FROM content.film_work WHERE title IS NOT NULL"
+        )
+    }
+    roles: dict[UUID, dict[UUID, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for person, film, role in connection.execute(
+        "SELECT person_id, film_work_id, role::text FROM content.person_film_work"
+    ):
+        if role in ROLES and film in films:
+            roles[person][film].add(role)
+    documents = {}
+    for person, name in connection.execute("SELECT id, full_name FROM content.person"):
+        ordered = sorted(roles[person], key=lambda film: (films[film][0].encode(), film))
+        documents[str(person)] = {
+            "id": str(person),
+            "full_name": name,
+            "films": [
+                {
+                    "id": str(film),
+                    "title": films[film][0],
+                    "imdb_rating": films[film][1],
+                    "roles": sorted(roles[person][film]),
+                }
+                for film in ordered
+            ],
+        }
+    return documents
+
+
+EXPECTED: dict[str, Callable[[Connection], Documents]] = {
+    "movies": movies,
+    "genres": genres,
+    "persons": persons,
+}
+
+
+def _in_byte_order(values: set[Any]) -> list[Any]:
+    def key(value: Any) -> Any:
+        parts = value if isinstance(value, tuple) else (value,)
+        return [part.encode() for part in parts]
+
+    return sorted(values, key=key)
