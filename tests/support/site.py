@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,9 +138,12 @@ class Site(Catalogue):
 
     def add_root(self, text: str = "A root row", **columns: object) -> str:
         """Add a root row, and so a document; return its id."""
-        return {"film_work": self.add_film, "genre": self.add_genre, "person": self.add_person}[
-            self.table
-        ](text, **columns)
+        add: dict[str, Callable[..., str]] = {
+            "film_work": self.add_film,
+            "genre": self.add_genre,
+            "person": self.add_person,
+        }
+        return add[self.table](text, **columns)
 
     def change(self, text: str, where: str = "true") -> None:
         """Give root rows another text, and stamp them.
