@@ -10,16 +10,26 @@ from typing import Any
 import psycopg
 import pytest
 from movies_etl.definitions.definition import Feed, Stream
-from movies_etl.definitions.movies import FILM_WORK, GENRE
+from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
+from movies_etl.definitions.persons import PERSONS
 from movies_etl.es.bulk import Item, Outcome, Sender
 from movies_etl.es.index import Index, Stored
 from movies_etl.postgres.source import IdPage, Row, Source
 from movies_etl.state.cursors import Position
 from movies_etl.sync import batches, stream_run
 
+from tests.support.catalogue import LONG_AGO
+from tests.support.indices import each_index, over
 from tests.support.site import Site, sent
 
 TIES = 20
+
+over_linked = pytest.mark.parametrize(
+    ("definition", "stream", "column"),
+    [(MOVIES, "genre", "name"), (MOVIES, "person", "full_name"), (PERSONS, "film_work", "title")],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+"""Run a test over each stream whose rows lead to documents by a fan-out."""
 
 
 @pytest.fixture
@@ -33,14 +43,15 @@ def ties(site: Site) -> Site:
     return site
 
 
-def test_films_of_one_stamp_are_loaded_over_several_pages(ties: Site) -> None:
-    counters = ties.run()
+@each_index
+def test_root_rows_of_one_stamp_are_loaded_over_several_pages(ties: Site) -> None:
+    first, *_ = ties.run().values()
     ties.assert_equal()
-    assert counters["film_work"].pages == 3  # of 3, 6 and 11: all are sent, so pages grow
-    ties.execute("UPDATE content.film_work SET title = title || '!', modified = now()")
-    counters = ties.run()
+    assert first.pages == 3  # of 3, 6 and 11: all are sent, so pages grow
+    ties.change("Changed")
+    first, *_ = ties.run().values()
     ties.assert_equal()
-    assert (counters["film_work"].indexed, counters["film_work"].pages) == (TIES, 7)
+    assert (first.indexed, first.pages) == (TIES, 7)
     assert sent(ties.run()) == 0
 
 
@@ -131,8 +142,8 @@ def test_a_name_that_is_as_before_while_films_with_the_change_are_on_their_way(
     ties.assert_equal()
 
 
-@pytest.mark.parametrize(("stream", "column"), [("genre", "name"), ("person", "full_name")])
-def test_genres_and_persons_of_one_stamp_lead_to_all_films(
+@over_linked
+def test_linked_rows_of_one_stamp_lead_to_all_documents(
     ties: Site, stream: str, column: str
 ) -> None:
     ties.run()
@@ -157,11 +168,24 @@ def test_links_of_one_stamp_lead_to_all_films(ties: Site, stream: str) -> None:
     assert sent(ties.run()) == 0
 
 
+@over(PERSONS)
+def test_links_of_one_stamp_lead_to_all_persons(ties: Site) -> None:
+    stream, film = "person", ties.add_film("Added")
+    ties.run()
+    for person in ties.expected():
+        ties.cast(film, person, created="2024-05-05 05:05:05+00")
+    counters = ties.run()
+    ties.assert_equal()
+    assert counters[stream].indexed == sent(counters) == TIES
+    assert sent(ties.run()) == 0
+
+
+@each_index
 def test_a_row_of_the_same_stamp_as_the_cursor_is_found_by_its_id(site: Site) -> None:
     stamp = "2024-01-01 00:00:00.000001+00"
-    site.add_film("First", id="10000000-0000-4000-8000-000000000000", modified=stamp)
+    site.add_root("First", id="10000000-0000-4000-8000-000000000000", modified=stamp)
     site.run()
-    site.add_film("Second", id="20000000-0000-4000-8000-000000000000", modified=stamp)
+    site.add_root("Second", id="20000000-0000-4000-8000-000000000000", modified=stamp)
     assert sent(site.run()) == 1
     site.assert_equal()
 
@@ -177,44 +201,50 @@ ODD = (
 )
 
 
-def test_films_of_odd_stamps_arrive_and_are_not_sent_again(loaded: Site) -> None:
+@each_index
+def test_root_rows_of_odd_stamps_arrive_and_are_not_sent_again(loaded: Site) -> None:
     for number, modified in enumerate(ODD):
-        loaded.add_film(f"Odd {number}", modified=modified)
+        loaded.add_root(f"Odd {number}", modified=modified)
     assert sent(loaded.run()) == len(ODD)
     loaded.assert_equal()
     versions = loaded.versions()
-    counters = loaded.run()
-    assert (counters["film_work"].unchanged, sent(counters)) == (len(ODD), 0)
+    first, *others = loaded.run().values()
+    assert (first.unchanged, first.indexed) == (len(ODD), 0)
+    assert sum(counter.indexed for counter in others) == 0
     assert loaded.versions() == versions
 
 
-def test_films_of_odd_stamps_are_part_of_the_first_load(site: Site) -> None:
+@each_index
+def test_root_rows_of_odd_stamps_are_part_of_the_first_load(site: Site) -> None:
     for number, modified in enumerate(ODD):
-        site.add_film(f"Odd {number}", modified=modified)
+        site.add_root(f"Odd {number}", modified=modified)
     site.run()
     site.assert_equal()
     assert sent(site.run()) == 0
 
 
-def test_a_change_of_a_film_of_odd_stamp_is_seen_without_a_new_stamp(site: Site) -> None:
+@each_index
+def test_a_change_of_a_row_of_odd_stamp_is_seen_without_a_new_stamp(site: Site) -> None:
     site.configure(page_size=3)
     for number, modified in enumerate(ODD):
-        site.add_film(f"Odd {number}", modified=modified)
+        site.add_root(f"Odd {number}", modified=modified)
     site.run()
-    site.execute("UPDATE content.film_work SET description = 'changed'")
+    site.execute(f"UPDATE content.{site.table} SET {site.text} = 'changed'")
     assert sent(site.run()) == len(ODD)
     site.assert_equal()
 
 
-@pytest.mark.parametrize(("stream", "column"), [("genre", "name"), ("person", "full_name")])
-def test_genres_and_persons_of_odd_stamps_are_followed_but_not_fanned_out_every_run(
+@over_linked
+def test_linked_rows_of_odd_stamps_are_followed_but_not_fanned_out_every_run(
     site: Site, stream: str, column: str
 ) -> None:
     site.configure(page_size=3)
     for number, modified in enumerate(ODD):
-        film = site.add_film(f"Film {number}")
-        site.label(film, site.add_genre(f"Genre {number}", modified=modified))
-        site.cast(film, site.add_person(f"Person {number}", modified=modified))
+        stamps = dict.fromkeys(("film_work", "genre", "person"), modified)
+        stamps[site.table] = LONG_AGO
+        film = site.add_film(f"Film {number}", modified=stamps["film_work"])
+        site.label(film, site.add_genre(f"Genre {number}", modified=stamps["genre"]))
+        site.cast(film, site.add_person(f"Person {number}", modified=stamps["person"]))
     site.run()
     site.run()
     site.execute(f"UPDATE content.{stream} SET {column} = {column} || '!'")
@@ -242,6 +272,38 @@ def test_links_of_odd_stamps_are_followed_and_their_films_not_sent_again(loaded:
     counters = loaded.run()
     assert (counters["genre"].unchanged, counters["person"].unchanged) == (len(ODD), len(ODD))
     assert sent(counters) == 0
+
+
+@over(PERSONS)
+def test_a_root_s_links_of_odd_stamps_are_followed_and_not_sent_again(loaded: Site) -> None:
+    loaded.configure(page_size=2)
+    film = loaded.add_film("Linked")
+    for number, created in enumerate(ODD):
+        person = loaded.add_person(f"Person {number}", modified="1990-01-01")  # behind the cursor
+        loaded.cast(film, person, created=created)
+    assert loaded.run()["person"].indexed == len(ODD)
+    loaded.assert_equal()
+    counters = loaded.run()
+    assert (counters["person"].unchanged, sent(counters)) == (len(ODD), 0)
+
+
+@pytest.mark.parametrize("created", [None, "2022-01-01", "2099-01-01"])
+@over(MOVIES, PERSONS)
+def test_a_link_to_nothing_leads_nowhere(loaded: Site, created: str | None) -> None:
+    for column in ("person_id", "film_work_id"):
+        loaded.execute(f"ALTER TABLE content.person_film_work ALTER COLUMN {column} DROP NOT NULL")
+    loaded.execute(
+        "INSERT INTO content.person_film_work (id, role, created)"
+        " VALUES (gen_random_uuid(), 'actor', %s)",
+        created,
+    )
+    loaded.queries.clear()
+    assert sent(loaded.run()) == 0
+    assert sum(number for file, number in loaded.queries.items() if "fan_out" in file) == 0
+    loaded.assert_equal()
+    cursor = loaded.cursors.load("person")
+    assert cursor is not None
+    assert cursor.tail == ()
 
 
 def test_any_number_of_undated_films_is_part_of_the_first_load(
@@ -303,38 +365,65 @@ def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
     loaded.assert_equal()
 
 
+@each_index
 def test_rows_above_the_horizon_are_sent_and_the_cursor_stays_below(loaded: Site) -> None:
-    before = loaded.cursors.load("film_work")
+    root = loaded.definition.root.name
+    before = loaded.cursors.load(root)
     loaded.configure(horizon_margin=3600)
-    film = loaded.add_film("Fresh", modified="now()")
+    fresh = loaded.add_root("Fresh", modified="now()")
     assert sent(loaded.run()) == 1
     loaded.assert_equal()
-    after = loaded.cursors.load("film_work")
+    after = loaded.cursors.load(root)
     assert before is not None
     assert after is not None
     assert after.rows == before.rows
     counters = loaded.run()
-    assert (counters["film_work"].read, sent(counters)) == (1, 0)
+    assert (counters[root].read, sent(counters)) == (1, 0)
     loaded.configure(horizon_margin=0)
     assert sent(loaded.run()) == 0
-    settled = loaded.cursors.load("film_work")
-    assert settled is not None
-    assert settled.rows is not None
-    assert settled.rows.id == film
+    stable = loaded.cursors.load(root)
+    assert stable is not None
+    assert stable.rows is not None
+    assert stable.rows.id == fresh
 
 
+@each_index
 def test_a_transaction_that_commits_late_is_not_lost_and_delays_nobody(loaded: Site) -> None:
+    late = {"film_work": "title, type", "genre": "name", "person": "full_name"}[loaded.table]
+    values = ", ".join(["'Late'"] * len(late.split()))
     with psycopg.connect(loaded.dsn) as other:
         other.execute(
-            "INSERT INTO content.film_work (id, title, type, modified)"
-            " VALUES (gen_random_uuid(), 'Late', 'movie', now())"
+            f"INSERT INTO content.{loaded.table} (id, {late}, modified)"
+            f" VALUES (gen_random_uuid(), {values}, now())"
         )
-        loaded.add_film("Later", modified="now()")
+        loaded.add_root("Later", modified="now()")
         assert sent(loaded.run()) == 1
         loaded.assert_equal()
         other.commit()
     assert sent(loaded.run()) == 1
     loaded.assert_equal()
+
+
+@over(PERSONS)
+def test_a_retitled_film_and_a_new_link_that_are_committed_late_reach_their_persons(
+    loaded: Site,
+) -> None:
+    film, person = loaded.add_film("Quiet"), loaded.add_person("Shy", modified="1990-01-01")
+    with psycopg.connect(loaded.dsn) as other:
+        other.execute("UPDATE content.film_work SET title = 'Late', rating = 3, modified = now()")
+        other.execute(
+            "INSERT INTO content.person_film_work (id, film_work_id, person_id, role, created)"
+            " VALUES (gen_random_uuid(), %s, %s, 'actor', now())",
+            (film, person),
+        )
+        loaded.add_person("Later", modified="now()")
+        assert sent(loaded.run()) == 1
+        other.commit()
+    counters = loaded.run()
+    loaded.assert_equal()
+    assert counters["person"].indexed == 1
+    assert counters["film_work"].indexed == 3
+    assert sent(loaded.run()) == 0
 
 
 def test_a_tail_longer_than_a_page_is_sent_whole(loaded: Site) -> None:
@@ -350,7 +439,27 @@ def test_a_tail_longer_than_a_page_is_sent_whole(loaded: Site) -> None:
     assert sent(loaded.run()) == 0
 
 
-@pytest.mark.parametrize("stream", [FILM_WORK, GENRE])
+@over(PERSONS)
+def test_a_tail_of_films_and_links_longer_than_a_page_is_sent_whole(loaded: Site) -> None:
+    loaded.configure(horizon_margin=3600, page_size=3)
+    stamp = loaded.execute("SELECT now()").fetchone()
+    assert stamp is not None
+    film = loaded.add_film("Fresh", modified=stamp[0])
+    for number in range(10):
+        person = loaded.add_person(f"Person {number}", modified="1990-01-01")
+        loaded.cast(film, person, created=stamp[0])
+    counters = loaded.run()
+    loaded.assert_equal()
+    assert (counters["person"].indexed, counters["film_work"].unchanged) == (10, 10)
+    counters = loaded.run()
+    assert (counters["person"].unchanged, sent(counters)) == (10, 0)
+
+
+@pytest.mark.parametrize(
+    ("definition", "stream"),
+    [(MOVIES, FILM_WORK), (MOVIES, GENRE), (PERSONS, PERSONS.streams[1])],
+    ids=lambda value: value.name,
+)
 def test_a_tail_ends_though_somebody_goes_on_writing(ties: Site, stream: Stream) -> None:
     ties.run()
     ties.execute(f"UPDATE content.{stream.name} SET modified = now()")
@@ -379,23 +488,27 @@ def test_a_cursor_remembers_so_many_rows_above_the_horizon(
     assert len(cursor.tail) == 5
 
 
-def test_a_genre_fanned_out_above_the_horizon_is_not_fanned_out_again_below_it(
-    loaded: Site,
+@pytest.mark.parametrize(
+    ("definition", "stream", "column", "text", "indexed"),
+    [(MOVIES, "genre", "name", "Drama", 3), (PERSONS, "film_work", "title", "Film 1", 2)],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_a_row_fanned_out_above_the_horizon_is_not_fanned_out_again_below_it(
+    loaded: Site, stream: str, column: str, text: str, indexed: int
 ) -> None:
+    change = f"UPDATE content.{stream} SET {column} = %s, modified = now() WHERE {column} = %s"
     loaded.configure(horizon_margin=3600)
-    loaded.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
-    assert loaded.run()["genre"].indexed == 3
+    loaded.execute(change, "Noir", text)
+    assert loaded.run()[stream].indexed == indexed
     loaded.assert_equal()
     loaded.configure(horizon_margin=0)
     loaded.queries.clear()
-    assert loaded.run()["genre"].read == 0
-    assert loaded.queries["feed/fan_out.sql genre"] == 0
-    cursor = loaded.cursors.load("genre")
+    assert loaded.run()[stream].read == 0
+    assert loaded.queries[f"feed/fan_out.sql {stream}"] == 0
+    cursor = loaded.cursors.load(stream)
     assert cursor is not None
     assert cursor.tail == ()
     assert cursor.rows is not None
-    loaded.execute(
-        "UPDATE content.genre SET name = 'Film noir', modified = now() WHERE name = 'Noir'"
-    )
-    assert loaded.run()["genre"].indexed == 3
+    loaded.execute(change, "Film noir", "Noir")
+    assert loaded.run()[stream].indexed == indexed
     loaded.assert_equal()

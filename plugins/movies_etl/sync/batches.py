@@ -161,7 +161,7 @@ class _Reader:
             first = rows[:MAX_UNDATED]
             for start in range(0, len(first), self._page_size):
                 page = first[start : start + self._page_size]
-                yield from self._above(page, skip_unchanged=self._skip_unchanged)
+                yield from self._above(feed, page, skip_unchanged=self._skip_unchanged)
             if len(rows) == len(first):
                 return
             if self._skip_unchanged:
@@ -191,15 +191,16 @@ class _Reader:
         while rows := self._source.changed(feed, after, None, self._page_size):
             if left is None and len(rows) == self._page_size:
                 left = self._source.count_changed(feed, after)
-            yield from self._above(rows, skip_unchanged=True)
+            yield from self._above(feed, rows, skip_unchanged=True)
             if left is None or (left := left - len(rows)) <= 0:
                 return
             after = self._source.position(feed, rows[-1])
 
-    def _above(self, rows: list[Row], *, skip_unchanged: bool) -> Iterator[Batch]:
+    def _above(self, feed: Feed, rows: list[Row], *, skip_unchanged: bool) -> Iterator[Batch]:
         """Load the documents of rows that move no cursor."""
-        if ids := _roots(rows):
-            yield Batch(ids, skip_unchanged=skip_unchanged)
+        if feed.root is not None:
+            if ids := _roots(rows):
+                yield Batch(ids, skip_unchanged=skip_unchanged)
             return
         fresh = [row for row in rows if (row.id, row.xmin) not in self._remembered]
         remembered = rows[: MAX_REMEMBERED - len(self.above)]
