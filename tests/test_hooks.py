@@ -582,6 +582,23 @@ def test_an_extra_that_libpq_does_not_know_is_refused(
     assert "Fix its extras" in message
 
 
+@pytest.mark.parametrize("name", ["autocommit", "cursor_factory", "context"])
+def test_an_extra_that_only_the_driver_knows_is_refused(
+    connections: Connections, address: dict[str, Any], name: str
+) -> None:
+    connections.postgres(**address, extra={name: "DictCursor"})
+    assert f'"{name}"' in refused(ConfigurationError)
+
+
+@pytest.mark.parametrize("kind", ["dictcursor", "DictCursor", "namedtuplecursor", "realdictcursor"])
+def test_rows_are_tuples_whatever_the_connection_says_for_others(
+    connections: Connections, address: dict[str, Any], kind: str
+) -> None:
+    connections.postgres(**address, extra={"cursor": kind, "sqlalchemy_scheme": "postgresql"})
+    with MoviesPostgresHook().connect() as connection:
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
 @pytest.mark.usefixtures("connections")
 def test_a_missing_postgres_connection_is_told_with_where_to_add_it() -> None:
     said = refused(ConfigurationError)

@@ -12,6 +12,8 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from elasticsearch import Elasticsearch
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import tuple_row
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from movies_etl.errors import (
@@ -52,8 +54,9 @@ class MoviesPostgresHook(PostgresHook):
     """The film catalogue, read by psycopg 3 over one connection in autocommit.
 
     Reads connection ``movies_postgres``: host, port, login, password, database (``schema``), and
-    any libpq parameter as an extra. Extras win over the defaults here: 5 s to connect, and TCP
-    settings that notice a lost server within a minute.
+    any libpq parameter as an extra; what libpq does not know is refused by name. Extras win over
+    the defaults here: 5 s to connect, and TCP settings that notice a lost server within a minute.
+    The extras that the provider reads for others, ``cursor`` among them, change nothing.
 
     :param postgres_conn_id: the Airflow connection.
     :param application: what ``pg_stat_activity`` shows.
@@ -103,9 +106,14 @@ class MoviesPostgresHook(PostgresHook):
                 "Admin -> Connections."
             ) from error
 
+    def _get_cursor_config(self, _raw_cursor: str) -> tuple[str, Any]:
+        """Ignore the extra ``cursor``: other users of the connection may want dictionaries."""
+        return "row_factory", tuple_row
+
     def _create_connection(self, conn_args: dict[str, Any]) -> Any:  # noqa: ANN401 - the provider's
-        arguments: dict[str, Any] = self._defaults | conn_args | {"autocommit": True}
-        return Session.connect(**arguments)
+        arguments: dict[str, Any] = self._defaults | conn_args
+        arguments.pop("row_factory", None)
+        return Session.connect(make_conninfo(**arguments), autocommit=True)
 
 
 def _is_permanent(said: str) -> bool:
