@@ -13,7 +13,8 @@ from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import FILM_WORK
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, WriterBusyError
 from movies_etl.postgres import lock, session
-from movies_etl.postgres.source import Assembled, Source
+from movies_etl.postgres.assembly import Assembled
+from movies_etl.postgres.source import Source
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres

@@ -421,9 +421,9 @@ def test_a_documents_version_is_read_before_its_snapshot(
 
     monkeypatch.setattr(source.server, "clock", read_clock_and_change_the_film)
     before = read_clock()
-    version, (((_film, text),),) = source.documents([film])
+    version, ((document,),) = source.documents([film])
     assert before < version < read_clock()
-    assert b'"title":"New"' in text
+    assert b'"title":"New"' in document.text
 
 
 def test_films_are_counted(catalogue: Catalogue) -> None:

@@ -12,7 +12,8 @@ from movies_etl.es.bulk import Item, Outcome, Sender
 from movies_etl.es.dead_letters import DeadLetters, Letter
 from movies_etl.es.index import Index
 from movies_etl.es.throttle import Throttle
-from movies_etl.postgres.source import Assembled, Source
+from movies_etl.postgres.assembly import Assembled
+from movies_etl.postgres.source import Source
 from movies_etl.sync import stream_run
 from movies_etl.sync.run import RunParams
 from movies_etl.sync.versions import RESERVED_MICROSECONDS

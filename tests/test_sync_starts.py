@@ -10,7 +10,8 @@ from elasticsearch.helpers import scan
 from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import ConfigurationError
-from movies_etl.postgres.source import Assembled, Source
+from movies_etl.postgres.assembly import Assembled
+from movies_etl.postgres.source import Source
 from movies_etl.state.cursors import Cursor
 
 from local.postgres import Postgres

@@ -1,5 +1,6 @@
--- Session settings of the program's connection: one time zone whatever the
--- server's, read only, no JIT (its compilation costs more than these queries),
+-- Session settings of the program's connection: texts in UTF-8 whatever the
+-- database's encoding (one without an encoding would send bytes), one time zone whatever
+-- the server's, read only, no JIT (its compilation costs more than these queries),
 -- plans made for the page at hand (a generic plan does not know LIMIT) that do not
 -- shun an index (at the default of 4 a page of 1,000 films reads a large table of
 -- persons from end to end: 146 against 49 us a film at half a million) and that are
@@ -9,6 +10,7 @@
 -- lock, within two minutes. Where work_mem is 4 MB, the default, it becomes 32 MB:
 -- half a million persons are then joined in memory (PostgreSQL 15 on), at 4 MB a page
 -- of 5,000 films costs twice as much there.
+SET client_encoding = 'UTF8';
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SET default_transaction_read_only = on;

@@ -37,9 +37,11 @@ class Letter(NamedTuple):
     """A refused document.
 
     :param id: the document's.
-    :param stage: ``validation`` (pydantic refused it) or ``indexing`` (Elasticsearch did).
+    :param stage: ``assembly`` (PostgreSQL could not read its rows), ``validation`` (pydantic
+        refused it) or ``indexing`` (Elasticsearch did).
     :param reason: why, in one line.
-    :param document: the document's text, of which `MAX_DOCUMENT_BYTES` bytes are kept.
+    :param document: the document's text, of which `MAX_DOCUMENT_BYTES` bytes are kept; empty where
+        there was none.
     """
 
     id: str

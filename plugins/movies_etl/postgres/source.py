@@ -10,6 +10,7 @@ import psycopg
 from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
 from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import timestamps
+from movies_etl.postgres.assembly import Assembled, assembled
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.schema import Columns, Layout
 from movies_etl.postgres.server import Server
@@ -46,16 +47,6 @@ class IdPage(NamedTuple):
 
     ids: list[str]
     last: Position
-
-
-class Assembled(NamedTuple):
-    """A document as PostgreSQL assembled it.
-
-    :param text: JSON in UTF-8, as it is sent.
-    """
-
-    id: str
-    text: bytes
 
 
 class Source:
@@ -195,19 +186,11 @@ class Source:
         """Build whole documents from the present state of these root rows, in one snapshot.
 
         :returns: their version, read before the snapshot, and the documents of those that exist,
-            in pieces, to be closed. The connection may be used between them.
+            in pieces, to be closed; see :func:`assembled`. The connection may be used between them.
         """
-        version = self.server.clock()
-        return version, self._assembled(ids)
-
-    def _assembled(self, ids: Sequence[str]) -> Generator[list[Assembled], None, None]:
         file = f"{self.definition.name}/documents.sql"
-        pieces = self.queries.pieces(file, FETCH_SIZE, ids=[*ids])
-        try:
-            for rows in pieces:
-                yield [*map(Assembled._make, rows)]
-        finally:
-            pieces.close()
+        version = self.server.clock()
+        return version, assembled(self.queries, file, FETCH_SIZE, ids)
 
     @property
     def _root(self) -> Names:

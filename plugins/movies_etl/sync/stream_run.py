@@ -15,7 +15,7 @@ from movies_etl.es.bulk import Item, Sender
 from movies_etl.es.dead_letters import Letter, kept
 from movies_etl.es.index import ABSENT, Stored
 from movies_etl.es.throttle import Throttle
-from movies_etl.postgres.source import Assembled
+from movies_etl.postgres.assembly import Assembled
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor, all_cursors
 from movies_etl.sync.batches import Batch
@@ -143,17 +143,14 @@ class StreamRun:
         refused = []
         unchanged = []
         changed = []
-        for id_, text in documents:
-            try:
-                document = self._model.model_validate_json(text)
-            except ValidationError as error:
-                reason = problems(error, with_values=True)
-                refused.append(Letter(id_, "validation", reason, text.decode()))
-                continue
-            if stored and self._is_there(document, stored):
+        for one in documents:
+            document = self._validated(one)
+            if isinstance(document, Letter):
+                refused.append(document)
+            elif stored and self._is_there(document, stored):
                 unchanged.append(document.id)
             else:
-                changed.append(Item(document.id, version, text))
+                changed.append(Item(document.id, version, one.text))
         self._counters.unchanged += len(unchanged)
         resolved = not self._settlement.ids_with_letter.isdisjoint(unchanged)
         if self._versions.is_open or changed or refused or resolved:  # letters have a version, too
@@ -162,6 +159,16 @@ class StreamRun:
             self._loader.add(item)
         self._settlement.park(refused, version)
         self._settlement.resolve(unchanged, version)
+
+    def _validated(self, one: Assembled) -> IndexedDocument | Letter:
+        """Return the document, or its letter when it must not be sent."""
+        if one.problem:
+            return Letter(one.id, "assembly", one.problem, "")
+        try:
+            return self._model.model_validate_json(one.text)
+        except ValidationError as error:
+            reason = problems(error, with_values=True)
+            return Letter(one.id, "validation", reason, one.text.decode())
 
     def _is_there(self, document: IndexedDocument, stored: dict[str, Stored]) -> bool:
         """Whether the index has this very text, and nothing is on its way to change it."""
