@@ -1,4 +1,4 @@
-"""Keep the Elasticsearch index `movies` equal to the PostgreSQL film catalogue.
+"""Keeps the Elasticsearch index `movies` equal to the PostgreSQL film catalogue.
 
 Deleted films and links are not followed yet; task `person` warns when the numbers of films stay
 apart.

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from airflow.sdk.definitions import retry_policy  # came with Airflow 3.3
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import ParamValidationError
 from movies_etl import errors
+from movies_etl.definitions.registry import declared
 
 from tests.conftest import ROOT
 
 DAGS = str(ROOT / "dags")
-TASKS = ["init", "film_work", "genre", "person"]
-SYNCS = TASKS[1:]
+SYNC_TASKS = {
+    "movies_sync": ["init", "film_work", "genre", "person"],
+    "genres_sync": ["init", "genre"],
+    "persons_sync": ["init", "person", "film_work"],
+}
+"""The tasks of each sync DAG in the order of a run; the first stream's rows are the documents."""
 
 
 def bag() -> DagBag:
@@ -37,9 +43,15 @@ def dags() -> dict[str, DAG]:
     return found.dags
 
 
-@pytest.fixture(scope="module")
-def dag(dags: dict[str, DAG]) -> DAG:
-    return dags["movies_sync"]
+@pytest.fixture(params=SYNC_TASKS)
+def dag(dags: dict[str, DAG], request: pytest.FixtureRequest) -> DAG:
+    """Each sync DAG in its turn."""
+    return dags[request.param]
+
+
+@pytest.fixture
+def streams(dag: DAG) -> list[str]:
+    return SYNC_TASKS[dag.dag_id][1:]
 
 
 # -- all of them ----------------------------------------------------------------------------------
@@ -57,6 +69,8 @@ def test_each_dag_has_an_owner_tags_retries_and_a_page_of_documentation(
     for found in dags.values():
         assert {found.dag_id.partition("_")[0], "elasticsearch"} <= found.tags
         assert found.doc_md
+        assert found.description
+        assert found.description == found.doc_md.splitlines()[0].replace("`", "")
         for task in found.tasks:
             assert task.owner == "movies-etl"
             assert (task.retries or 0) >= 1
@@ -125,23 +139,29 @@ def test_an_airflow_or_python_that_is_too_old_is_told_so(
         assert error.rstrip().endswith(said)
 
 
-# -- movies_sync ----------------------------------------------------------------------------------
+# -- the sync DAGs --------------------------------------------------------------------------------
 
 
-def test_films_come_first_then_genres_then_persons(dag: DAG) -> None:
-    assert [task.task_id for task in dag.topological_sort()] == TASKS  # type: ignore[no-untyped-call]
-    for before, after in zip(TASKS, SYNCS, strict=False):
+def test_every_declared_index_has_its_sync_dag() -> None:
+    assert {found.sync_dag for found in declared().values()} == set(SYNC_TASKS)
+
+
+def test_streams_come_one_after_the_other_the_documents_own_first(dag: DAG) -> None:
+    tasks = SYNC_TASKS[dag.dag_id]
+    assert [task.task_id for task in dag.topological_sort()] == tasks  # type: ignore[no-untyped-call]
+    for before, after in pairwise(tasks):
         assert after in dag.get_task(before).downstream_task_ids
-    for task, reached in (("film_work", {"genre"}), ("genre", {"person"}), ("person", set())):
-        assert dag.get_task(task).downstream_task_ids == reached
+        if before != "init":
+            assert dag.get_task(before).downstream_task_ids == {after}
+    assert dag.get_task(tasks[-1]).downstream_task_ids == set()
 
 
 def test_a_task_runs_only_when_all_before_it_succeeded(dag: DAG) -> None:
     assert {getattr(task.trigger_rule, "value", None) for task in dag.tasks} == {"all_success"}
 
 
-def test_each_task_gets_the_runs_window(dag: DAG) -> None:
-    for name in SYNCS:
+def test_each_task_gets_the_runs_window(dag: DAG, streams: list[str]) -> None:
+    for name in streams:
         assert "init" in dag.get_task(name).upstream_task_ids
 
 
@@ -149,32 +169,52 @@ def test_there_is_one_writer(dag: DAG) -> None:
     assert dag.max_active_runs == 1
     assert dag.catchup is False
     assert {task.max_active_tis_per_dag for task in dag.tasks} == {1}
-    assert {getattr(kind, "value", None) for kind in dag.allowed_run_types or ()} == {
-        "scheduled",
-        "manual",
-    }
+
+
+def test_it_runs_on_schedule_by_hand_and_by_another_dag_but_never_as_a_backfill(dag: DAG) -> None:
+    kinds = {getattr(kind, "value", None) for kind in dag.allowed_run_types or ()}
+    assert kinds == {"scheduled", "manual", "operator_triggered"}
 
 
 def test_it_is_scheduled_every_minute(dag: DAG) -> None:
     assert str(dag.schedule) == "* * * * *"
 
 
-def test_the_schedule_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOVIES_ETL_SCHEDULE", "*/7 3 * * *")
-    assert str(bag().dags["movies_sync"].schedule) == "*/7 3 * * *"
-
-
-def test_a_wrong_setting_is_named_on_the_page_of_import_errors(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("setting", "schedule"), [("*/7 3 * * *", "*/7 3 * * *"), ("", None), ("  ", None)]
+)
+def test_the_schedule_is_a_setting_and_an_empty_one_means_by_hand_only(
+    monkeypatch: pytest.MonkeyPatch, setting: str, schedule: str | None
 ) -> None:
-    monkeypatch.setenv("MOVIES_ETL_PAGE_SIZE", "many")
+    monkeypatch.setenv("MOVIES_ETL_SCHEDULE", setting)
+    found = bag()
+    assert found.import_errors == {}
+    for name in SYNC_TASKS:
+        assert str(found.dags[name].schedule) == str(schedule)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MOVIES_ETL_PAGE_SIZE", "many"),
+        ("MOVIES_ETL_SCHEDULE", "now and then"),
+        ("MOVIES_ETL_PAGESIZE", "10"),
+    ],
+)
+def test_a_wrong_setting_is_named_on_the_page_of_import_errors(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
     said = bag().import_errors.values()
     assert len(said) == len([*Path(DAGS).glob("*.py")])
-    assert all("MOVIES_ETL_PAGE_SIZE" in one for one in said)
+    for one in said:
+        assert "\nmovies_etl.errors.ConfigurationError: Fix the environment of Airflow: " in one
+        assert f"{name}: " in one or f"no setting is named {name};" in one
+        assert one.count("Traceback") == 1  # nothing that was raised before is of interest
 
 
-def test_retries_wait_longer_each_time(dag: DAG) -> None:
-    for name in SYNCS:
+def test_retries_wait_longer_each_time(dag: DAG, streams: list[str]) -> None:
+    for name in streams:
         task = dag.get_task(name)
         assert task.retries == 2
         assert task.retry_delay == timedelta(seconds=10)
@@ -182,7 +222,6 @@ def test_retries_wait_longer_each_time(dag: DAG) -> None:
         assert task.max_retry_delay == timedelta(seconds=60)
 
 
-@pytest.mark.parametrize("task", SYNCS)
 @pytest.mark.parametrize(
     ("error", "action"),
     [
@@ -195,11 +234,12 @@ def test_retries_wait_longer_each_time(dag: DAG) -> None:
         (MemoryError(), RetryAction.DEFAULT),
     ],
 )
-def test_what_somebody_has_to_mend_is_not_tried_again(
-    dag: DAG, task: str, error: Exception, action: RetryAction
+def test_what_somebody_has_to_fix_is_not_tried_again(
+    dag: DAG, streams: list[str], error: Exception, action: RetryAction
 ) -> None:
-    policy: Any = dag.get_task(task).retry_policy
-    assert policy.evaluate(error, 1, 2).action is action
+    for task in streams:
+        policy: Any = dag.get_task(task).retry_policy
+        assert policy.evaluate(error, 1, 2).action is action
 
 
 @pytest.mark.parametrize(
@@ -236,18 +276,34 @@ def test_the_forms_page_size_begins_with_the_setting(monkeypatch: pytest.MonkeyP
     assert with_params(bag().dags["movies_sync"])["page_size"] == 50
 
 
+def test_the_form_begins_with_what_people_come_for(dag: DAG) -> None:
+    assert [*dag.params] == ["reload", "ids", "replay", "page_size"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("page_size", 1),
         ("page_size", 10_000),
-        *[("reload", name) for name in ("none", "all", *SYNCS)],
+        ("reload", "none"),
+        ("reload", "all"),
         ("ids", ["tt1", "00000000-0000-0000-0000-000000000001"]),
         ("replay", ["all"]),
     ],
 )
 def test_the_form_takes(dag: DAG, name: str, value: object) -> None:
     assert with_params(dag, **{name: value})[name] == value
+
+
+def test_the_form_takes_each_stream_to_load_again_and_no_other(
+    dag: DAG, streams: list[str]
+) -> None:
+    for name in ("film_work", "genre", "person"):
+        if name in streams:
+            assert with_params(dag, reload=name)["reload"] == name
+        else:
+            with pytest.raises(ParamValidationError):
+                with_params(dag, reload=name)
 
 
 @pytest.mark.parametrize(
@@ -279,9 +335,9 @@ def test_every_param_is_explained_on_the_form(dag: DAG) -> None:
         assert param.description
 
 
-def test_the_documentation_names_what_an_operator_needs(dag: DAG) -> None:
+def test_the_documentation_names_what_an_operator_needs(dags: dict[str, DAG]) -> None:
     for word in (
         *("movies_postgres", "movies_elasticsearch", "movies_etl.cursor.", "MOVIES_ETL_"),
         *("reload", "movies-dead-letters", "Deleted films and links are not followed yet"),
     ):
-        assert word in (dag.doc_md or "")
+        assert word in (dags["movies_sync"].doc_md or "")

@@ -70,7 +70,7 @@ IDS = ('a"b\\c', " ", "line\nbreak", "/?#&=%2F..", "_all", "\u044b" * 256, "\U00
 
 REFUSED_IDS = {
     "": "id: String should have at least 1 character",
-    "\u044b" * 257: "id: Value error, an id has at most 512 bytes",
+    "\u044b" * 257: "id: an id has at most 512 bytes",
 }
 
 

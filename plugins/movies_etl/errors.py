@@ -56,10 +56,11 @@ def problems(
     said = []
     for problem in error.errors(include_url=False, include_input=with_values)[:3]:
         field = ".".join(str(part) for part in problem["loc"])
+        words = problem["msg"].removeprefix("Value error, ")
         given = ""
         if with_values:
             value = json.dumps(problem["input"], ensure_ascii=False, default=repr)
             given = f" (got {value[:80]})"
-        said.append(f"{name(field) if field else 'the value'}: {problem['msg']}{given}")
+        said.append(f"{name(field) if field else 'the value'}: {words}{given}")
     more = error.error_count() - len(said)
     return "; ".join(said) + (f"; and {more} more" if more > 0 else "")

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from croniter import croniter
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from movies_etl.errors import ConfigurationError, problems
+from movies_etl.errors import ConfigurationError, on_one_line, problems
 
 PREFIX = "MOVIES_ETL_"
+
+
+_WITHOUT_CRON = ("@continuous", "@once")
+"""Schedules of Airflow that are no cron expressions."""
+
+
+def _none_if_blank(text: object) -> object:
+    return None if isinstance(text, str) and not text.strip() else text
+
+
+def _comes_due(schedule: str | None) -> str | None:
+    """Refuse what is no cron expression, or one of a day that never comes."""
+    if schedule is not None and schedule not in _WITHOUT_CRON:
+        try:
+            croniter(schedule).get_next()
+        except ValueError as error:
+            reason = str(error).rstrip(".")
+            msg = f"{schedule!r} is no usable cron expression ({reason}); empty means by hand only"
+            raise ValueError(msg) from error
+    return schedule
 
 
 def _known_zone(name: str) -> str:
@@ -29,13 +51,17 @@ def _names(text: object) -> object:
     return text
 
 
+Schedule = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_comes_due)]
+"""When a DAG runs: a cron expression, or None: only when somebody triggers it."""
+
+
 class Settings(BaseSettings):
     """The settings and their defaults; each is an environment variable with the prefix."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, populate_by_name=True)
 
-    schedule: str = "* * * * *"
-    """When the sync DAGs run: a cron expression."""
+    schedule: Schedule = "* * * * *"
+    """When the sync DAGs run: a cron expression; empty: by hand only."""
 
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Changed rows per page, and documents per page; the pages of a first load grow."""
@@ -77,13 +103,38 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings.
 
-    :raises ConfigurationError: a variable has a value that is not valid; names it.
+    :raises ConfigurationError: a variable is not valid, or is no setting; names it.
     """
+    known = [variable(field) for field in Settings.model_fields]
+    if unknown := sorted(_given() - set(known)):
+        raise ConfigurationError(
+            f"Fix the environment of Airflow: no setting is named {', '.join(unknown)}; the "
+            f"settings are {', '.join(known)}."
+        )
     try:
         return Settings()
     except ValidationError as error:
         said = problems(error, name=variable)
-        raise ConfigurationError(f"Fix the environment of Airflow: {said}.") from error
+        raise ConfigurationError(f"Fix the environment of Airflow: {said}.") from None
+
+
+def _given() -> set[str]:
+    """Return the variables of the environment that should be settings; their case is ignored."""
+    return {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+
+
+def included(file: Path) -> str:
+    """Read a file of the folder with queries and mappings.
+
+    :raises ConfigurationError: it cannot be read; names the setting that says where it lies.
+    """
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{file.absolute()} cannot be read ({on_one_line(error)}). The folder include/, whole "
+            f"and readable, belongs beside plugins/, or where {variable('include_dir')} says."
+        ) from error
 
 
 def variable(field: str) -> str:

@@ -34,22 +34,27 @@ NEVER = ExceptionRetryPolicy(
 )
 
 
+RUN_TYPES = ["scheduled", "manual", "operator_triggered"]
+"""Not ``backfill``: a run loads what changed since the last one, whatever its date."""
+
+
 def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     """Return the DAG that keeps one index equal to the catalogue.
 
     Its tasks are ``init`` and one per stream, one after the other.
 
-    :param doc_md: what the DAG's page shows.
+    :param doc_md: what the DAG's page shows; its first line is the description in lists.
     """
     settings = load_settings()
     with DAG(
         dag_id=definition.sync_dag,
+        description=(doc_md or "").partition("\n")[0].replace("`", ""),
         doc_md=doc_md,
         schedule=settings.schedule,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
-        allowed_run_types=["scheduled", "manual"],  # type: ignore[list-item]  # documented so
+        allowed_run_types=RUN_TYPES,  # type: ignore[arg-type]  # documented so
         tags=[definition.name, "elasticsearch", "postgresql"],
         default_args={
             "owner": "movies-etl",
@@ -75,22 +80,13 @@ def _params(definition: IndexDefinition, settings: Settings) -> dict[str, Param]
     """Return the trigger form."""
     noun, nouns = definition.noun, definition.nouns
     return {
-        "page_size": Param(
-            settings.page_size,
-            type="integer",
-            minimum=1,
-            maximum=10_000,
-            title="Page size",
-            description=f"Rows per page of changes and {nouns} per page of documents. Pages of a "
-            "first load or a reload grow beyond it.",
-        ),
         "reload": Param(
             "none",
             type="string",
             enum=["none", "all", *(stream.name for stream in definition.streams)],
             title="Load again",
             description="Forget the cursor of this stream (or of all) and load it from the "
-            "beginning.",
+            f"beginning. Deleted {nouns} stay in the index.",
         ),
         "ids": Param(
             [],
@@ -107,5 +103,14 @@ def _params(definition: IndexDefinition, settings: Settings) -> dict[str, Param]
             title="Dead letters to try again",
             description=f"Each line is the id of a {noun} whose refused document is to be tried "
             "again, or `all`.",
+        ),
+        "page_size": Param(
+            settings.page_size,
+            type="integer",
+            minimum=1,
+            maximum=10_000,
+            title="Page size",
+            description=f"Rows per page of changes and {nouns} per page of documents. Pages of a "
+            "first load or a reload grow beyond it.",
         ),
     }

@@ -15,6 +15,7 @@ from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesE
 from movies_etl.es.client import translated_errors
 from movies_etl.es.index import Index
 from movies_etl.retries import retrying
+from movies_etl.settings import included
 
 _TWO_WRITE_INDEXES = "illegal_state_exception"
 """What Elasticsearch says of an alias that would have two indexes to write to."""
@@ -24,12 +25,22 @@ def described(definition: IndexDefinition, include_dir: Path) -> dict[str, Any]:
     """Read the settings and the mapping of an index.
 
     ``settings.json`` holds the settings of every index whose own file has none.
+
+    :raises ConfigurationError: a file is missing or is not JSON; names it.
     """
     folder = include_dir / "elasticsearch"
-    own: dict[str, Any] = json.loads((folder / f"{definition.name}.json").read_text("utf-8"))
+    own = _json(folder / f"{definition.name}.json")
     if "settings" not in own:
-        own["settings"] = json.loads((folder / "settings.json").read_text("utf-8"))
+        own["settings"] = _json(folder / "settings.json")
     return own
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(included(file))
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is not valid JSON: {error}. Fix it.") from error
+    return found
 
 
 def live(client: Elasticsearch, definition: IndexDefinition, patience: float = 0.0) -> Index | None:

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from movies_etl.errors import ConfigurationError, SourceUnavailableError, on_one_line
+from movies_etl.settings import included
 
 Names = Mapping[str, str | None]
 """What stands for ``{name}`` in a query: an identifier, or None for NULL."""
@@ -29,7 +30,7 @@ def _query(file: Path, names: tuple[tuple[str, str | None], ...]) -> bytes:
         name = known[match[1]]
         return "NULL" if name is None else sql.Identifier(name).as_string().replace("%", "%%")
 
-    return _NAME.sub(identifier, file.read_text(encoding="utf-8")).encode()
+    return _NAME.sub(identifier, included(file)).encode()
 
 
 def filled(file: Path, names: Names) -> bytes:
