@@ -15,11 +15,8 @@ import certifi
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from movies_etl.airflow.hooks import (
-    ElasticsearchExtras,
-    MoviesElasticsearchHook,
-    MoviesPostgresHook,
-)
+from movies_etl.airflow.elasticsearch_connection import ElasticsearchExtras
+from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.es.client import check_server
 
@@ -95,6 +92,15 @@ def problems() -> str:
         ({"host": "fe80::1:9201"}, ["http://[fe80::1:9201]:9200"]),
         ({"host": "::1", "port": 9201}, ["http://[::1]:9201"]),
         ({"host": "[::1]:9202"}, ["http://[::1]:9202"]),
+        ({"host": "es/elastic"}, ["http://es:9200/elastic"]),
+        ({"host": "es:9201/elastic/", "port": 443}, ["http://es:9201/elastic"]),
+        ({"host": "a/b/c,d", "schema": "https"}, ["https://a:9200/b/c", "https://d:9200"]),
+        ({"host": "::1/elastic"}, ["http://[::1]:9200/elastic"]),
+        ({"conn_type": "http"}, ["http://es:9200"]),
+        ({"conn_type": "https"}, ["https://es:9200"]),
+        ({"conn_type": "https", "schema": "https"}, ["https://es:9200"]),
+        ({"conn_type": "http", "schema": "https"}, ["https://es:9200"]),
+        ({"conn_type": "https", "schema": "elastic/"}, ["https://es:9200/elastic"]),
     ],
 )
 def test_hosts_ports_and_scheme_come_from_the_connection(
@@ -111,6 +117,50 @@ def test_a_connection_may_be_a_uri(connections: Connections) -> None:
     assert node.base_url == "https://es.example:9201"
     assert made()._request_timeout == 5
     assert made()._headers["authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("uri", "wanted"),
+    [
+        ("https://ann:{}@es.example:443", "https://es.example:443"),
+        ("https://ann:{}@es.example", "https://es.example:9200"),
+        ("https://ann:{}@es.example:443/elastic/", "https://es.example:443/elastic"),
+        ("https://ann:{}@es.example:443/a/b?request_timeout=5", "https://es.example:443/a/b"),
+        ("http://ann:{}@127.0.0.1:9200", "http://127.0.0.1:9200"),
+        ("http://ann:{}@es.example:9243/https", "https://es.example:9243"),  # as for other hooks
+    ],
+)
+def test_the_address_of_elasticsearch_itself_may_be_the_uri(
+    connections: Connections, uri: str, wanted: str
+) -> None:
+    connections.uri("movies_elasticsearch", uri.format(SECRET))
+    assert addresses() == [wanted]
+    assert made()._headers["authorization"].startswith("Basic ")
+    assert MoviesElasticsearchHook().in_clear_text == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, ["http://es:9200"]),
+        ({"conn_type": "http"}, ["http://es:9200"]),
+        ({"host": "localhost,b/c"}, ["http://b:9200/c"]),
+        ({"host": "10.0.0.1"}, ["http://10.0.0.1:9200"]),
+        ({"host": "127.0.0.1,127.1.2.3:1,localhost,::1,es.localhost"}, []),
+        ({"schema": "https"}, []),
+        ({"conn_type": "https"}, []),
+    ],
+)
+@pytest.mark.parametrize(
+    "secret", [{"login": "ann", "password": SECRET}, {"extra": {"api_key": SECRET}}]
+)
+def test_a_secret_that_the_network_can_read_is_told(
+    connections: Connections, fields: dict[str, Any], told: list[str], secret: dict[str, Any]
+) -> None:
+    connections.elasticsearch(**fields | secret)
+    assert MoviesElasticsearchHook().in_clear_text == told
+    connections.elasticsearch(**fields)
+    assert MoviesElasticsearchHook().in_clear_text == []
 
 
 def test_without_login_and_key_nothing_is_authorized(connections: Connections) -> None:
@@ -179,6 +229,12 @@ def test_a_file_that_is_not_there_is_named(
         ({"schema": "ftp"}, "schema is 'ftp'; it must be http or https"),
         ({"host": "http://es:9200"}, "must be a name without http:// or https://"),
         ({"host": "a,https://b"}, "host https://b must be a name"),
+        ({"host": f"a,ann:{SECRET}@b"}, "the host has a login in it"),
+        ({"schema": "elastic"}, "A path belongs to the host"),
+        ({"conn_type": "https", "schema": "http"}, "has type https and schema http"),
+        ({"conn_type": "postgres"}, "has type 'postgres'; it must be elasticsearch, http or https"),
+        ({"conn_type": "elastic"}, "has type 'elastic'"),
+        ({"conn_type": "HTTPS"}, "has type 'HTTPS'"),
     ],
 )
 def test_fields_that_are_not_valid_are_named(

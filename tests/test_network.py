@@ -241,5 +241,6 @@ def test_a_postgresql_that_does_not_let_in_is_told_and_the_next_run_mends_it(
     with pytest.raises(SourceUnavailableError, match=r"movies_postgres.*cannot be reached"):
         tasks.sync(FILM_WORK, context)
     postgres_proxy.heal()
+    tasks.configure(patience="20")
     tasks.run()
     site.assert_equal()

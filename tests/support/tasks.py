@@ -39,7 +39,7 @@ class Tasks:
 
     def connect(self, name: str, kind: str, port: int, **fields: object) -> None:
         """Give an Airflow connection."""
-        text = json.dumps({"conn_type": kind, "host": "127.0.0.1", "port": port, **fields})
+        text = json.dumps({"conn_type": kind, "host": "127.0.0.1", "port": port} | fields)
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", text)
 
     def configure(self, **settings: str) -> None:

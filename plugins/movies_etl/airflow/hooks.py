@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
@@ -14,21 +13,20 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from elasticsearch import Elasticsearch
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import tuple_row
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from movies_etl.errors import (
-    ConfigurationError,
-    SourceUnavailableError,
-    on_one_line,
-    problems,
-)
+from movies_etl.airflow.elasticsearch_connection import addresses, client_arguments, in_clear_text
+from movies_etl.errors import ConfigurationError, SourceUnavailableError, on_one_line
 from movies_etl.es.bulk import BulkSerializer
+from movies_etl.es.transport import (
+    LEFT_OUT_SECONDS,
+    CompatibleTransport,
+    GreetedNode,
+    NamedNode,
+)
 from movies_etl.postgres.session import Session
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
-
-DEFAULT_PORT = 9200
 
 _PERMANENT = re.compile(
     # of the login
@@ -122,39 +120,24 @@ def _is_permanent(said: str) -> bool:
     return all(_PERMANENT.search(attempt) for attempt in attempts)
 
 
-class ElasticsearchExtras(BaseModel):
-    """The extras that connection ``movies_elasticsearch`` may have.
-
-    :param api_key: instead of login and password: the encoded form that Elasticsearch returns.
-    :param ca_certs: a file with the certificates that the server's is signed by.
-    :param verify_certs: False accepts any certificate.
-    :param ssl_assert_fingerprint: SHA-256 of the server's certificate, instead of ``ca_certs``.
-    :param client_cert: file of a client certificate.
-    :param client_key: file of its key.
-    :param request_timeout: seconds that one request may take.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    api_key: str | None = None
-    ca_certs: str | None = None
-    verify_certs: bool | None = None
-    ssl_assert_fingerprint: str | None = None
-    client_cert: str | None = None
-    client_key: str | None = None
-    request_timeout: float = Field(default=60.0, gt=0)
-
-
 class MoviesElasticsearchHook(ElasticsearchPythonHook):
     """The provider's Elasticsearch client, made from an Airflow connection.
 
-    Reads connection ``movies_elasticsearch``: host (several separated by commas, each with a port
-    of its own if it has one), port (9200), schema (``http`` or ``https``; ``http`` when empty),
-    login and password or the extra ``api_key``, and the extras of :class:`ElasticsearchExtras`;
-    others are refused, so that a misspelt one is not ignored.
+    Reads connection ``movies_elasticsearch`` of type ``elasticsearch``, ``http`` or ``https``: host
+    (several separated by commas; each may have a port and a path of its own), port (9200), schema
+    (``http`` or ``https``; when empty the type says which, and ``elasticsearch`` means ``http``),
+    login and password or the extra ``api_key``, and the extras of
+    :class:`~movies_etl.airflow.elasticsearch_connection.ElasticsearchExtras`; others are refused,
+    so that a misspelt one is not ignored.
+
+    The client gives a request that could not be sent to another node, and repeats none that may
+    have arrived: ``retries`` says how a lost server is waited for. It remembers which nodes failed,
+    so a task keeps it for as long as it runs.
 
     :param elasticsearch_conn_id: the Airflow connection.
     :raises ConfigurationError: the connection is missing or not valid; names it and the field.
+
+    ``in_clear_text`` has the addresses to which the network sees a password or a key travel.
     """
 
     conn_name_attr = "elasticsearch_conn_id"
@@ -165,9 +148,18 @@ class MoviesElasticsearchHook(ElasticsearchPythonHook):
     def __init__(self, elasticsearch_conn_id: str = default_conn_name) -> None:
         self.elasticsearch_conn_id = elasticsearch_conn_id
         connection = _connection(elasticsearch_conn_id, "Elasticsearch")
-        arguments = _client_arguments(connection)
-        arguments["serializers"] = {BulkSerializer.mimetype: BulkSerializer()}
-        super().__init__(hosts=_hosts(connection), es_conn_args=arguments)
+        nodes, arguments = addresses(connection), client_arguments(connection)
+        self.in_clear_text = in_clear_text(nodes, arguments)
+        arguments |= {
+            "serializers": {BulkSerializer.mimetype: BulkSerializer()},
+            "transport_class": CompatibleTransport,
+            "node_class": GreetedNode if len(nodes) > 1 else NamedNode,
+            "dead_node_backoff_factor": LEFT_OUT_SECONDS,
+            "max_retries": len(nodes) - 1,
+            "retry_on_status": (),
+            "retry_on_timeout": False,
+        }
+        super().__init__(hosts=nodes, es_conn_args=arguments)
 
     def _get_elastic_connection(self) -> Elasticsearch:
         try:
@@ -187,53 +179,3 @@ def _connection(conn_id: str, kind: str) -> Connection:
             f"Airflow has no connection {conn_id}. Add it in Admin -> Connections (type {kind}); "
             "docs/connections.md has its fields."
         ) from error
-
-
-def _hosts(connection: Connection) -> list[str]:
-    scheme = (connection.schema or "http").lower()
-    if scheme not in ("http", "https"):
-        raise ConfigurationError(
-            f"Connection {connection.conn_id}: schema is {scheme!r}; it must be http or https "
-            "(http when empty)."
-        )
-    names = [name.strip() for name in (connection.host or "").split(",") if name.strip()]
-    if not names:
-        raise ConfigurationError(f"Connection {connection.conn_id} has no host.")
-    return [_host(connection, scheme, name) for name in names]
-
-
-def _host(connection: Connection, scheme: str, name: str) -> str:
-    if "://" in name:
-        raise ConfigurationError(
-            f"Connection {connection.conn_id}: host {name} must be a name without http:// or "
-            "https://; the schema field says which of them it is."
-        )
-    if name.count(":") > 1 and not name.startswith("["):
-        name = f"[{name}]"  # an IPv6 address
-    if not re.search(r":\d+$", name):
-        name = f"{name}:{connection.port or DEFAULT_PORT}"
-    return f"{scheme}://{name}"
-
-
-def _client_arguments(connection: Connection) -> dict[str, Any]:
-    try:
-        extras = ElasticsearchExtras.model_validate(connection.extra_dejson)
-    except ValidationError as error:
-        raise ConfigurationError(
-            f"Connection {connection.conn_id} has extras that are not valid ({problems(error)}). "
-            f"Allowed: {', '.join(ElasticsearchExtras.model_fields)}."
-        ) from error
-    arguments = extras.model_dump(exclude_none=True)
-    for name in ("ca_certs", "client_cert", "client_key"):
-        if name in arguments and not Path(arguments[name]).is_file():
-            raise ConfigurationError(
-                f"Connection {connection.conn_id}: extra {name} names {arguments[name]}, which is "
-                "not a file on this worker."
-            )
-    if connection.login and extras.api_key:
-        raise ConfigurationError(
-            f"Connection {connection.conn_id} has a login and an api_key; keep one of them."
-        )
-    if connection.login:
-        arguments["basic_auth"] = (connection.login, connection.password or "")
-    return arguments

@@ -47,24 +47,28 @@ RECONNECT_PAUSE_SECONDS = 1.0
 
 
 @contextmanager
-def _servers(
+def _elasticsearch(hook: MoviesElasticsearchHook) -> Iterator[Elasticsearch]:
+    """Give out one client for the life of a task: it remembers which nodes failed."""
+    logging.getLogger("elastic_transport.transport").setLevel(logging.ERROR)
+    with cast("Elasticsearch", hook.get_conn) as client:
+        yield client
+
+
+@contextmanager
+def _catalogue(
     definition: IndexDefinition, settings: Settings, task_name: str, patience: float = 0.0
-) -> Iterator[tuple[Source, Elasticsearch]]:
-    """Connect to both servers for the life of a task.
+) -> Iterator[Source]:
+    """Connect to PostgreSQL.
 
     :param task_name: what PostgreSQL shows of the session, and a waiting task of the lock's holder.
     :param patience: seconds to wait for PostgreSQL.
     """
-    logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
-    connected = cast("Elasticsearch", MoviesElasticsearchHook().get_conn)
-    client = connected.options(max_retries=0)  # retries.py says how a lost server is waited for
     hook = MoviesPostgresHook(application=f"movies_etl {task_name}")
     connection = retrying(patience)(hook.connect)
     try:
-        yield Source.opened(connection, definition, settings), client
+        yield Source.opened(connection, definition, settings)
     finally:
         connection.close()
-        client.close()
 
 
 def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
@@ -76,13 +80,22 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
         reload = (params or {}).get("reload", "none")
         state = State(VariableCursorStore(definition), VariableHorizonStore(definition))
 
-        def prepared() -> RunContext:
-            with _servers(definition, settings, f"init {run_id}") as (source, client):
-                return prepare_run(
-                    source, client.options(request_timeout=5), state, settings, reload
-                )
+        hook = MoviesElasticsearchHook()
+        if hook.in_clear_text:
+            log.warning(
+                "The password or key of connection movies_elasticsearch travels in clear text to "
+                "%s. Set the connection's schema to https",
+                ", ".join(hook.in_clear_text),
+            )
+        with _elasticsearch(hook) as client:
 
-        context = retrying(FIRST_CONTACT_SECONDS)(prepared)
+            def prepared() -> RunContext:
+                with _catalogue(definition, settings, f"init {run_id}") as source:
+                    return prepare_run(
+                        source, client.options(request_timeout=5), state, settings, reload
+                    )
+
+            context = retrying(FIRST_CONTACT_SECONDS)(prepared)
         log.info(
             "Movies ETL %s: M2M start %s, horizon %s, index %s",
             context.program,
@@ -107,10 +120,10 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
         asked = _asked(params or {}, is_first=stream is definition.root)
         counters = Counters()
 
-        def attempt() -> dict[str, Any]:
+        def attempt(client: Elasticsearch) -> dict[str, Any]:
             name = f"{stream.name} {run_id}"
             with (
-                _servers(definition, settings, name, settings.patience) as (source, client),
+                _catalogue(definition, settings, name, settings.patience) as source,
                 _executor(settings.senders) as executor,
             ):
                 resources = Resources(
@@ -125,7 +138,8 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
                 store = VariableDifferenceStore(definition)
                 return run_stream(stream, resources, settings, store, asked)
 
-        return _going_on(attempt, counters, settings.patience)
+        with _elasticsearch(MoviesElasticsearchHook()) as client:
+            return _going_on(lambda: attempt(client), counters, settings.patience)
 
     return sync_stream
 

@@ -109,7 +109,7 @@ class Sender:
     def __init__(self, index: Index, patience: float, throttle: Throttle) -> None:
         self._index = index
         self._throttle = throttle
-        self._client = index.client.options(max_retries=0)
+        self._client = index.client
         self._patience = patience
 
     def __call__(self, items: Sequence[Item]) -> Outcome:

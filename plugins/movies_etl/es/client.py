@@ -46,22 +46,35 @@ def translated_errors() -> Iterator[None]:
         ) from error
     except elasticsearch.SSLError as error:
         raise ConfigurationError(
-            f"TLS to connection movies_elasticsearch failed: {error}. Fix its schema (http or "
-            "https) or its extras ca_certs, ssl_assert_fingerprint, verify_certs."
+            f"TLS to connection movies_elasticsearch failed: {_of_each_node(error)}. Fix its "
+            "schema (http or https) or its extras ca_certs, ssl_assert_fingerprint, verify_certs."
         ) from error
     except elasticsearch.ApiError as error:
         if error.meta.status in OVERLOADED or error.meta.status >= SERVER_ERROR:
             raise IndexUnavailableError(
-                f"Elasticsearch (connection movies_elasticsearch) is overloaded or fails: {error}."
+                f"Elasticsearch (connection movies_elasticsearch) is overloaded or fails: {error} "
+                f"from {_address(error)}."
             ) from error
         raise ConfigurationError(
             f"Elasticsearch (connection movies_elasticsearch) refused a request: {error}."
         ) from error
     except elasticsearch.TransportError as error:
         raise IndexUnavailableError(
-            f"Elasticsearch (connection movies_elasticsearch) cannot be reached: {error}. Check "
-            "that it runs and that the connection's host, port and schema are right."
+            f"Elasticsearch (connection movies_elasticsearch) cannot be reached: "
+            f"{_of_each_node(error)}. Check that it runs and that the connection's host, port and "
+            "schema are right."
         ) from error
+
+
+def _of_each_node(error: elasticsearch.TransportError) -> str:
+    """Return what was said of each node that was tried."""
+    tried = [getattr(one, "message", one) for one in (*error.errors, error)]
+    return "; ".join(dict.fromkeys(map(str, tried)))
+
+
+def _address(error: elasticsearch.ApiError) -> str:
+    node = error.meta.node
+    return f"{node.scheme}://{node.host}:{node.port}{node.path_prefix}"
 
 
 class Patient(Protocol):
