@@ -1,8 +1,8 @@
 """How far it is safe to read.
 
-``modified`` is stamped before commit, so a row can appear below what was already read. What lies
-below the horizon is settled: a cursor may pass it. What lies above (the tail) is sent as well, but
-the cursor stays below it, and the next run reads it again.
+``modified`` is stamped before commit, so a row can appear below what was already read. Rows below
+the horizon are stable: a cursor may pass them. Rows above it (the tail) are sent as well, but the
+cursor stays below them, and the next run reads them again.
 
 A row's stamp is not older than the start of the transaction that wrote it, by more than the margin
 (the clocks of site and database, and what an application does between taking the time and sending
@@ -12,11 +12,11 @@ snapshot: PostgreSQL takes it out of the list of running transactions first. It 
 horizon must be measured in statements of its own, before the snapshot of any page.
 
 A prepared transaction is in no session, and its stamps may be older than its PREPARE by any time:
-while one waits, the horizon stands still.
+while one waits, the horizon does not move.
 
 A role that may not see when others began asks instead which transactions were open at a moment, and
-takes that moment when all of them are gone. So does every role beside a session that tells nothing
-(``track_activities = off``).
+takes that moment as the horizon when all of them are gone. Every role does the same when a session
+hides its start time (``track_activities = off``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""One writer an index: an advisory lock in PostgreSQL, held for as long as the task's session.
+"""One writer per index: an advisory lock in PostgreSQL, held for as long as the task's session.
 
 Versions keep an older reading from overwriting a newer one only while readings do not overlap, so
 two tasks must not load into one index at once: a second run, a cleared old task, or
-``airflow tasks test`` beside a running one. The lock lives on the primary, in the session that
-reads the catalogue: who loses the session loses the lock, and whoever takes it reads after them.
+``airflow tasks test`` during a run. The lock lives on the primary, in the session that reads the
+catalogue: losing the session releases the lock, and the next holder reads only after that.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Identity(NamedTuple):
 
 
 class Server:
-    """What the program asks of PostgreSQL beside the catalogue; see :class:`Queries` for errors.
+    """What the program asks of PostgreSQL itself; see :class:`Queries` for the errors.
 
     :param ignored_roles: roles whose transactions never write and hold no horizon.
     """

@@ -1,7 +1,7 @@
 """The session with PostgreSQL: an answer is waited for, but not without end.
 
-A server whose machine is lost is noticed by TCP. One that stands still while its machine goes on
-(a stopped process, a disk that never answers) is not: its kernel confirms whatever is sent to it.
+TCP notices a server whose machine is lost. It does not notice one that hangs while its machine goes
+on (a stopped process, a disk that never answers): the kernel there confirms everything it is sent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Session(psycopg.Connection[Any]):
         *arguments: Any,  # noqa: ANN401 - the driver's own, from version to version
         **named: Any,  # noqa: ANN401
     ) -> AnswerT:
-        """Wait for what the driver asks; it looks around several times a second.
+        """Wait for the driver. It wakes up several times per second; the deadline is checked then.
 
         :raises NoAnswerError: it did not come in time; it is cancelled and the session closed.
         """
