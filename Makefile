@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The certificates that this machine trusts: pip before 24.2 and uv bring others of their own.
 STORE = $(shell $(PYTHON) -m local.certificates)
-UV = $(if $(STORE),UV_SYSTEM_CERTS=1 )$(BIN)/uv
+UV_SYSTEM_CERTS ?= 1
+UV = $(if $(STORE),UV_SYSTEM_CERTS=$(UV_SYSTEM_CERTS) )$(BIN)/uv
 
 .PHONY: help install run down clean test test-all soak bench lint types format lock
 

@@ -25,6 +25,7 @@ from benchmarks import ceiling
 from benchmarks.figures import Load
 from benchmarks.runs import BenchmarkError
 from benchmarks.servers import FOLDER, Servers, drop_slots
+from local.certificates import trust_the_system
 from local.processes import free_port, is_free, wait_until
 from local.rest import call
 
@@ -54,6 +55,7 @@ def missing() -> str | None:
     if (_PROGRAMS / "pgsync").exists():
         return None
     shutil.rmtree(_HOME, ignore_errors=True)
+    trust_the_system()
     uv = str(Path(sys.executable).parent / "uv")
     install = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
     for command in (

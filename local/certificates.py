@@ -20,13 +20,16 @@ def system_store() -> str | None:
 
 
 def trust_the_system() -> None:
-    """Let requests in this process, and in those it starts, use the system's certificates.
+    """Let requests in this process, and both it and uv in those it starts, use the system's store.
 
-    What the user has chosen in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE stays.
+    What the user has chosen by their environment variables stays.
     """
     store = system_store()
-    if store and not {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} & os.environ.keys():
-        os.environ["REQUESTS_CA_BUNDLE"] = store
+    if store is None:
+        return
+    os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+    if "CURL_CA_BUNDLE" not in os.environ:
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", store)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,10 @@ def repository(tmp_path: Path, certificate: Path) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The user has set nothing; what is set meanwhile goes away."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+    for name in (
+        *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        "UV_SYSTEM_CERTS",
+    ):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
@@ -104,8 +107,19 @@ def test_certificates_that_the_user_chose_stay(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     monkeypatch.setenv("CURL_CA_BUNDLE", "theirs.pem")
+    monkeypatch.setenv("UV_SYSTEM_CERTS", "0")
     certificates.trust_the_system()
     assert "REQUESTS_CA_BUNDLE" not in os.environ
+    assert os.environ["UV_SYSTEM_CERTS"] == "0"
+
+
+def test_a_program_that_is_started_gets_the_systems_certificates(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    certificates.trust_the_system()
+    assert os.environ["REQUESTS_CA_BUNDLE"] == str(certificate)
+    assert os.environ["UV_SYSTEM_CERTS"] == "1"
 
 
 def test_a_folder_without_certificates_is_no_store(
