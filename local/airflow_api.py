@@ -51,7 +51,7 @@ class AirflowApi:
     def __init__(self, url: str, password: str, dag: str = DAG) -> None:
         self._url = url
         self._password = password
-        self._dag = dag
+        self.dag_id = dag
         self._token = ""
 
     def answers(self) -> bool:
@@ -157,7 +157,7 @@ class AirflowApi:
 
     @property
     def _path(self) -> str:
-        return f"dags/{self._dag}"
+        return f"dags/{self.dag_id}"
 
     def _run(self, run_id: str) -> str:
         return f"{self._path}/dagRuns/{urllib.parse.quote(run_id, safe='')}"

@@ -74,10 +74,17 @@ def make_indexes(connection: psycopg.Connection[Any], progress: Progress = lambd
     for (name,) in unfinished:
         connection.execute(sql.SQL("DROP INDEX content.{}").format(sql.Identifier(name)))
     wanted = [one for file in sorted(SETUP.glob("*.sql")) for one in statements(file.read_text())]
+    make(connection, wanted, "indexes made", progress)
+
+
+def make(
+    connection: psycopg.Connection[Any], wanted: Sequence[str], what: str, progress: Progress
+) -> None:
+    """Execute statements that take their time; tell after each how many are done."""
     for number, statement in enumerate(wanted):
-        progress("indexes made", number, len(wanted))
+        progress(what, number, len(wanted))
         connection.execute(statement.encode())
-    progress("indexes made", len(wanted), len(wanted))
+    progress(what, len(wanted), len(wanted))
 
 
 def load(connection: psycopg.Connection[Any], catalogue: Sequence[Film]) -> int:

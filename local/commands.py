@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from local.airflow import PROGRAM
 from local.edits import edit
+from local.indexes import indexes
 from local.lag import Observer
 from local.processes import interrupt_by_signals
 from local.report import Report
@@ -74,9 +75,12 @@ def simulate_edits(arguments: argparse.Namespace) -> int:
 def watch_lag(arguments: argparse.Namespace) -> int:
     """Show lag and rate until Ctrl-C."""
     stack = needed()
-    observer = Observer(stack.dsn, stack.elasticsearch.url, stack.api())
+    observers = [
+        Observer(stack.dsn, stack.elasticsearch.url, stack.api(index.sync_dag), index)
+        for index in indexes()
+    ]
     with contextlib.suppress(KeyboardInterrupt):
-        watch(observer, arguments.every)
+        watch(observers, arguments.every)
     return 0
 
 

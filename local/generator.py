@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from local.catalogue import SCHEMA, SETUP, CatalogueError, has_films, make_indexes
+from local.catalogue import SCHEMA, SETUP, CatalogueError, has_films, make, make_indexes, statements
 
 if TYPE_CHECKING:
     from local.catalogue import Progress
@@ -42,7 +42,7 @@ def generate(dsn: str, films: int, progress: Progress = lambda *_: None) -> None
                 raise CatalogueError(msg)
             connection.execute(_BEGIN.read_text().encode())
             _make_films(connection, films, progress)
-            connection.execute(_END.read_text().encode())
+            make(connection, statements(_END.read_text()), "constraints checked", progress)
         make_indexes(connection, progress)
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")

@@ -1,4 +1,4 @@
-"""How far the index is behind the catalogue: what `watch` shows, asked of all three servers."""
+"""How far the indexes are behind the catalogue: what `watch` shows, asked of all three servers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,21 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from local.outcome import STREAMS, Outcome
+from local.outcome import Outcome
 from local.rest import call
-from local.search import ALIAS, LETTERS, count
+from local.search import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
+
     from local.airflow_api import AirflowApi, Run
 
-CURSORS = "movies_etl.cursor."
 MOST = 100_000
 """Waiting rows that are counted of a table; a backlog of millions would take its time."""
 
-_FEEDS = {
-    "film_work": (("film_work", "rows", "modified"),),
-    "genre": (("genre", "rows", "modified"), ("genre_film_work", "links", "created")),
-    "person": (("person", "rows", "modified"), ("person_film_work", "links", "created")),
-}
-"""A stream's tables, with the cursor's field and the column that tell the position there."""
+Cursor = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,8 @@ class StreamLag:
         first load is complete.
     :param waiting: rows and links after the cursor; those above the last run's horizon were sent,
         and are read once more.
-    :param sent: films that the last run sent.
-    :param rate: films per second of that run's task; None when it sent nothing.
+    :param sent: documents that the last run sent.
+    :param rate: documents per second of that run's task; None when it sent nothing.
     """
 
     name: str
@@ -52,16 +48,21 @@ class StreamLag:
 
 
 @dataclass(frozen=True)
-class Lag:
-    """What is known at one moment.
+class IndexLag:
+    """What is known of an index at one moment.
 
-    :param rate: films per second that the index has taken since the look before; None at first.
+    :param rows: rows that have a document, or should have one.
+    :param documents: documents that a search finds.
+    :param letters: dead letters.
+    :param rate: documents per second that the index has taken since the look before; None at
+        first.
     :param last: the last run that has ended.
     :param running: the task that runs.
     """
 
+    name: str
     streams: tuple[StreamLag, ...]
-    films: int
+    rows: int
     documents: int
     letters: int
     rate: float | None
@@ -71,47 +72,53 @@ class Lag:
 
 @dataclass
 class Observer:
-    """Looks at the three servers again and again.
-
-    Its methods raise RestError, UnreachableError and psycopg.Error.
+    """Looks at one index again and again.
 
     :param dsn: the catalogue.
     :param url: Elasticsearch.
-    :param api: Airflow.
+    :param api: Airflow, about the index's DAG.
+    :param index: the declared index.
     """
 
     dsn: str
     url: str
     api: AirflowApi
+    index: IndexDefinition
     _indexed: tuple[float, int] | None = field(default=None, init=False)
     _outcome: tuple[str, Outcome] | None = field(default=None, init=False)
 
-    def look(self) -> Lag:
-        """Return how things stand."""
+    def look(self) -> IndexLag:
+        """Return how things stand; raise RestError, UnreachableError or psycopg.Error."""
         runs = self.api.runs(3)
         last = next((run for run in runs if run.finished), None)
         outcome = self._outcome_of(last)
-        cursors = self.cursors()
+        cursors = self._cursors()
+        index = self.index
         with psycopg.connect(self.dsn, autocommit=True, connect_timeout=2) as connection:
             streams = tuple(
-                _stream(connection, name, cursors.get(name), outcome) for name in STREAMS
+                _stream(connection, stream, cursors.get(stream.name), outcome)
+                for stream in index.streams
             )
-            films = _number(connection, "SELECT count(*) FROM content.film_work")
-        return Lag(
+            whole = sql.SQL("SELECT count(*) FROM content.{}")
+            table = sql.Identifier(index.root.rows.table)
+            rows = _number(connection, whole.format(table))
+        return IndexLag(
+            name=index.name,
             streams=streams,
-            films=films,
-            documents=count(self.url),
-            letters=count(self.url, LETTERS),
+            rows=rows,
+            documents=count(self.url, index.alias),
+            letters=count(self.url, index.dead_letters),
             rate=self._rate(),
             last=last,
             running=self._running(runs),
         )
 
-    def cursors(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the cursors of the live index by stream."""
-        found = self.api.variables(CURSORS)
+    def _cursors(self) -> Mapping[str, Cursor]:
+        """Return the live index's cursors by stream."""
+        prefix = self.index.cursor_variable("")
         return {
-            name: json.loads(found[CURSORS + name]) for name in STREAMS if CURSORS + name in found
+            key.removeprefix(prefix): json.loads(text)
+            for key, text in self.api.variables(prefix).items()
         }
 
     def _outcome_of(self, run: Run | None) -> Outcome | None:
@@ -132,7 +139,7 @@ class Observer:
 
     def _rate(self) -> float | None:
         """Return how many documents per second the index took since the last look."""
-        path = f"{ALIAS}/_stats/indexing?filter_path=_all.primaries.indexing.index_total"
+        path = f"{self.index.alias}/_stats/indexing?filter_path=_all.primaries.indexing.index_total"
         found = call("GET", f"{self.url}/{path}&ignore_unavailable=true")
         total = int(found["_all"]["primaries"]["indexing"]["index_total"]) if found else 0
         now = time.monotonic()
@@ -144,22 +151,25 @@ class Observer:
 
 def _stream(
     connection: psycopg.Connection[Any],
-    name: str,
-    cursor: Mapping[str, Any] | None,
+    stream: Stream,
+    cursor: Cursor | None,
     outcome: Outcome | None,
 ) -> StreamLag:
-    sent = outcome.sent[name] if outcome else 0
-    seconds = outcome.seconds[name] if outcome else 0
+    sent = outcome.sent.get(stream.name, 0) if outcome else 0
+    seconds = outcome.seconds.get(stream.name, 0) if outcome else 0
+    waiting = _waiting(connection, stream.rows, (cursor or {}).get("rows"))
+    if stream.links is not None:
+        waiting += _waiting(connection, stream.links, (cursor or {}).get("links"))
     return StreamLag(
-        name,
+        stream.name,
         _lag(connection, cursor),
-        sum(_waiting(connection, cursor or {}, *feed) for feed in _FEEDS[name]),
+        waiting,
         sent,
         sent / seconds if sent and seconds else None,
     )
 
 
-def _lag(connection: psycopg.Connection[Any], cursor: Mapping[str, Any] | None) -> float | None:
+def _lag(connection: psycopg.Connection[Any], cursor: Cursor | None) -> float | None:
     """Return the seconds between the cursor's horizon and the database's clock."""
     if cursor is None or cursor["horizon"] is None:
         return None
@@ -167,25 +177,17 @@ def _lag(connection: psycopg.Connection[Any], cursor: Mapping[str, Any] | None) 
     return (row[0] - datetime.fromisoformat(cursor["horizon"])).total_seconds() if row else None
 
 
-def _waiting(
-    connection: psycopg.Connection[Any],
-    cursor: Mapping[str, Any],
-    table: str,
-    part: str,
-    column: str,
-) -> int:
-    """Count the rows of a table after the cursor's position in it."""
-    position = cursor.get(part)
+def _waiting(connection: psycopg.Connection[Any], feed: Feed, position: Cursor | None) -> int:
+    """Count the rows of a table after the cursor's position in it, MOST at most."""
     after: sql.Composable = sql.SQL("true")
     if position is not None:
         after = sql.SQL("({}, id) > ({}::timestamptz, {}::uuid)").format(
-            sql.Identifier(column), sql.Literal(position[column]), sql.Literal(position["id"])
+            sql.Identifier(feed.stamp), position[feed.stamp], position["id"]
         )
     query = sql.SQL("SELECT count(*) FROM (SELECT FROM content.{} WHERE {} LIMIT {}) AS waiting")
-    return _number(connection, query.format(sql.Identifier(table), after, sql.Literal(MOST)))
+    return _number(connection, query.format(sql.Identifier(feed.table), after, MOST))
 
 
-def _number(connection: psycopg.Connection[Any], query: sql.Composed | str) -> int:
-    text = query.encode() if isinstance(query, str) else query
-    row = connection.execute(text).fetchone()
+def _number(connection: psycopg.Connection[Any], query: sql.Composed) -> int:
+    row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from local.airflow_api import AirflowApi, Run
 
-STREAMS = ("film_work", "genre", "person")
+IDLE = "nothing to send"
 _WARNINGS = 3  # of one task; its log has all
 
 
@@ -24,8 +24,8 @@ class Outcome:
 
     :param sent: documents that Elasticsearch took, by stream.
     :param seconds: what each stream's task took.
-    :param refused: films that became dead letters.
-    :param difference: films in the database less documents in the index; None when the run did not
+    :param refused: documents that became dead letters.
+    :param difference: rows in the database less documents in the index; None when the run did not
         compare them.
     """
 
@@ -37,13 +37,14 @@ class Outcome:
     @classmethod
     def of(cls, api: AirflowApi, run: Run) -> Outcome:
         """Read the results; raise UnreachableError or RestError when that is not possible."""
-        results = {stream: api.result(run.run_id, stream) for stream in STREAMS}
-        difference = results[STREAMS[-1]].get("difference")
+        streams = [task.name for task in api.tasks(run.run_id) if task.name != "init"]
+        results = {stream: api.result(run.run_id, stream) for stream in streams}
+        differences = [result.get("difference") for result in results.values()]
         return cls(
             {stream: int(result.get("indexed", 0)) for stream, result in results.items()},
             {stream: float(result.get("seconds", 0)) for stream, result in results.items()},
             sum(int(result.get("refused", 0)) for result in results.values()),
-            None if difference is None else int(difference),
+            next((int(number) for number in differences if number is not None), None),
         )
 
     def __str__(self) -> str:
@@ -52,17 +53,16 @@ class Outcome:
         if self.refused:
             parts.append(f"{self.refused:,} refused and kept as dead letters")
         if self.difference:
-            more = "more" if self.difference < 0 else "fewer"
-            films = counted(abs(self.difference), "film")
-            parts.append(f"the index has {films} {more} than the database")
-        return "; ".join(parts) or "nothing to send"
+            documents = counted(abs(self.difference), "document")
+            parts.append(f"{documents} {'too many' if self.difference < 0 else 'missing'}")
+        return "; ".join(parts) or IDLE
 
 
 def lines(api: AirflowApi, run: Run) -> list[str]:
     """Return a line about a finished run, and its warnings below it."""
     ended = (run.ended or datetime.now(UTC)).astimezone()
     seconds = (run.ended - run.started).total_seconds() if run.ended and run.started else 0
-    text = f"{ended:%H:%M:%S} {run.state} in {seconds:.1f} s"
+    text = f"{ended:%H:%M:%S} {api.dag_id} {run.state} in {seconds:.1f} s"
     if run.state == "failed":
         return [f"{text}: {why(api, run)}"]
     try:

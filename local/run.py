@@ -7,12 +7,14 @@ import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from local.airflow_api import DAG
 from local.catalogue import CatalogueError
-from local.outcome import lines
-from local.processes import end_signals, interrupt_by_signals
+from local.indexes import indexes
+from local.outcome import IDLE, lines
+from local.processes import end_signals, interrupt_by_signals, pause
 from local.report import Report
 from local.rest import RestError, UnreachableError
-from local.runs import finished_runs, first_run
+from local.runs import FinishedRuns, first_run
 from local.search import count
 from local.stack import Stack
 from local.starting import HAS_CATALOGUE
@@ -54,8 +56,12 @@ def _run(stack: Stack, report: Report, arguments: argparse.Namespace) -> int:
     if arguments.once:
         return 0 if equal else 1
     print("stop           Ctrl-C\n", flush=True)
+    follower = _Follower(stack, first.ended or datetime.now(UTC))
     with contextlib.suppress(KeyboardInterrupt):
-        _follow(stack, stack.api(), first)
+        while True:
+            follower.look()
+            stack.forget()
+            pause(2)
     return 0
 
 
@@ -96,21 +102,35 @@ class _Loading:
         self._report.progress(self._WHAT, self._films, self._films)
 
 
-def _follow(stack: Stack, api: AirflowApi, first: Run) -> None:
-    """Print a line for each run that ends, and for each part that is lost, until interrupted."""
-    lost: set[str] = set()
-    before: list[str] = []
-    for ended in finished_runs(api, first):
-        if ended is not None:
-            told = lines(api, ended)
+class _Follower:
+    """Prints a line for each run that ends, and for each part that is lost.
+
+    Of the DAGs that keep other indexes only those runs are told that did something.
+    """
+
+    def __init__(self, stack: Stack, since: datetime) -> None:
+        self._stack = stack
+        self._runs = [FinishedRuns(stack.api(index.sync_dag), since) for index in indexes()]
+        self._told: dict[str, list[str]] = {}
+        self._lost: set[str] = set()
+
+    def look(self) -> None:
+        """Print what is new."""
+        for runs in self._runs:
+            for ended in runs.new():
+                self._tell(runs.api, ended)
+        self._stack.refresh()
+        lost = {part for part, runs in self._stack.parts.items() if not runs}
+        for part in sorted(lost - self._lost):
+            print(f"{part} is gone: `python -m local up` starts it again", flush=True)
+        self._lost = lost
+
+    def _tell(self, api: AirflowApi, ended: Run) -> None:
+        told = lines(api, ended)
+        before, self._told[api.dag_id] = self._told.get(api.dag_id, []), told
+        if api.dag_id == DAG or not told[0].endswith(IDLE):
+            # A warning that stays is told once.
             print("\n".join(line for line in told if line not in before), flush=True)
-            before = told  # a warning that stays is told once
-        stack.refresh()
-        stack.forget()
-        for part, runs in stack.parts.items():
-            if not runs and part not in lost:
-                print(f"{part} is gone: `python -m local up` starts it again", flush=True)
-        lost = {part for part, runs in stack.parts.items() if not runs}
 
 
 def _stop(stack: Stack, report: Report) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +13,7 @@ from local.processes import pause
 from local.rest import RestError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from local.airflow_api import AirflowApi, Task
 
@@ -90,22 +90,31 @@ class _Patient:
         pause(0.5)
 
 
-def finished_runs(api: AirflowApi, after: Run) -> Iterator[Run | None]:
-    """Yield each run that ends after this one, and None for each look that found nothing."""
-    told = {after.run_id}
-    since = after.ended or datetime.now(UTC)
-    while True:
+class FinishedRuns:
+    """The runs of a DAG that end after a moment, each told once.
+
+    :param api: about the DAG.
+    """
+
+    def __init__(self, api: AirflowApi, since: datetime) -> None:
+        self.api = api
+        self._since = since
+        self._told: set[str] = set()
+
+    def new(self) -> list[Run]:
+        """Return those not told yet, the oldest first; none while Airflow does not answer."""
         try:
-            ended = [run for run in api.runs() if run.finished and run.run_id not in told]
+            runs = self.api.runs()
         except (UnreachableError, RestError):
-            ended = []
-        ended = [run for run in ended if run.ended is not None and run.ended > since]
-        for run in reversed(ended):
-            told.add(run.run_id)
-            yield run
-        if not ended:
-            yield None
-        pause(2)
+            return []
+        ended = [
+            run
+            for run in reversed(runs)
+            if run.finished and run.ended and run.ended > self._since
+            if run.run_id not in self._told
+        ]
+        self._told |= {run.run_id for run in ended}
+        return ended
 
 
 def _make_known(api: AirflowApi, ask: _Patient, report: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from local.airflow import Airflow
-from local.airflow_api import AirflowApi
+from local.airflow_api import DAG, AirflowApi
 from local.airflow_cleaning import KEPT, CleaningError, clean_when_due
 from local.airflow_settings import AirflowSettings
 from local.elasticsearch import Elasticsearch
@@ -100,9 +100,9 @@ class Stack:
         """The catalogue's database, as superuser."""
         return self.postgres.dsn(DATABASE)
 
-    def api(self) -> AirflowApi:
-        """Return Airflow's REST API."""
-        return AirflowApi(self.settings.url, self.settings.password())
+    def api(self, dag: str = DAG) -> AirflowApi:
+        """Return Airflow's REST API, for questions about a DAG."""
+        return AirflowApi(self.settings.url, self.settings.password(), dag)
 
     def forget(self) -> None:
         """Remove Airflow's old runs and logs when that is due; nothing depends on its success."""

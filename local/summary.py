@@ -67,7 +67,7 @@ def result(api: AirflowApi, run: Run) -> list[str]:
         outcome, said = Outcome.of(api, run), warnings(api, run)
     except (UnreachableError, RestError) as error:
         return [f"task film_work           its result cannot be read: {error}"]
-    films, seconds = outcome.sent["film_work"], outcome.seconds["film_work"] or 1e-9
+    films, seconds = outcome.sent.get("film_work", 0), outcome.seconds.get("film_work") or 1e-9
     rate = f", {films / seconds:,.0f} films per second" if films else ""
     return [f"task film_work           {films:>9,} sent in {seconds:.1f} s{rate}", *said]
 

@@ -1,4 +1,4 @@
-"""The command watch: lag and rate of each stream in the terminal, until Ctrl-C."""
+"""The command watch: lag and rate of each index and stream in the terminal, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,94 +7,101 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from local.lag import MOST, Lag, Observer
+from local.lag import MOST
 from local.processes import pause
 from local.rest import RestError, UnreachableError
 from local.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
     from rich.console import RenderableType
 
-    from local.lag import StreamLag
+    from local.lag import IndexLag, Observer
 
 
-def watch(observer: Observer, seconds: float) -> NoReturn:
-    """Show how things stand every so many seconds: a table on a terminal, else a line."""
-    console = Console()
+def watch(observers: Sequence[Observer], seconds: float) -> NoReturn:
+    """Show how things stand every so many seconds: tables on a terminal, else lines."""
     if not sys.stdout.isatty():
         while True:
-            print(line(look(observer)), flush=True)
+            print("\n".join(lines(look(observers))), flush=True)
             pause(seconds)
-    with Live(console=console, auto_refresh=False) as live:
+    with Live(auto_refresh=False) as live:
         while True:
-            live.update(table(look(observer)), refresh=True)
+            live.update(tables(look(observers)), refresh=True)
             pause(seconds)
 
 
-def look(observer: Observer) -> Lag | str:
+def look(observers: Sequence[Observer]) -> list[IndexLag] | str:
     """Return how things stand, or why that cannot be told."""
     try:
-        return observer.look()
+        return [observer.look() for observer in observers]
     except (RestError, UnreachableError, psycopg.Error) as error:
         return f"cannot look: {' '.join(str(error).split())[:300]}"
 
 
-def line(lag: Lag | str) -> str:
-    """Return one line."""
+def lines(seen: list[IndexLag] | str) -> list[str]:
+    """Return a line for each index."""
     now = f"{datetime.now(UTC).astimezone():%H:%M:%S}"
-    if isinstance(lag, str):
-        return f"{now} {lag}"
-    streams = "; ".join(
-        f"{stream.name} {_seconds(stream.lag)}, {_rows(stream)} waiting" for stream in lag.streams
-    )
-    return f"{now} {streams}; {_sides(lag)}; {_now(lag)}"
+    if isinstance(seen, str):
+        return [f"{now} {seen}"]
+    told = []
+    for one in seen:
+        lags = [stream.lag for stream in one.streams]
+        known = [lag for lag in lags if lag is not None]
+        lag = max(known) if len(known) == len(lags) else None
+        waiting = sum(stream.waiting for stream in one.streams)
+        letters = f", {counted(one.letters, 'dead letter')}" if one.letters else ""
+        told.append(
+            f"{now} {one.name}: {_behind(lag)}, {counted(waiting, 'row')} waiting, "
+            f"{counted(one.documents, 'document')} of {one.rows:,}{letters}; {_doing(one)}"
+        )
+    return told
 
 
-def table(lag: Lag | str) -> RenderableType:
-    """Return the table for a terminal."""
-    if isinstance(lag, str):
-        return Text(lag)
-    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    grid.add_column("stream")
-    for heading in ("behind", "rows waiting", "last run sent", "films per second"):
-        grid.add_column(heading, justify="right")
-    for stream in lag.streams:
-        rate = "" if stream.rate is None else f"{stream.rate:,.0f}"
-        grid.add_row(stream.name, _seconds(stream.lag), _rows(stream), f"{stream.sent:,}", rate)
-    below = ("", _sides(lag), f"{_last(lag)}; {_now(lag)}", "stop with Ctrl-C")
-    return Group(grid, *map(Text, below))
+def tables(seen: list[IndexLag] | str) -> RenderableType:
+    """Return the tables for a terminal: a row for each stream, then one for each index."""
+    if isinstance(seen, str):
+        return Text(seen)
+    streams = _table(("index", "stream"), ("behind", "rows waiting", "last run sent", "per second"))
+    indexes = _table(("index",), ("rows", "documents", "dead letters"), ("last run", "now"))
+    for one in seen:
+        for stream in one.streams:
+            waiting = f"{stream.waiting:,}" if stream.waiting < MOST else f"{MOST:,} or more"
+            lag = "loading" if stream.lag is None else f"{stream.lag:,.0f} s"
+            rate = "" if stream.rate is None else f"{stream.rate:,.0f}"
+            streams.add_row(one.name, stream.name, lag, waiting, f"{stream.sent:,}", rate)
+        numbers = (f"{number:,}" for number in (one.rows, one.documents, one.letters))
+        indexes.add_row(one.name, *numbers, _last(one), _doing(one))
+    return Group(streams, "", indexes, "", "stop with Ctrl-C")
 
 
-def _seconds(lag: float | None) -> str:
-    return "loading" if lag is None else f"{lag:,.0f} s"
+def _table(left: Sequence[str], right: Sequence[str], more: Sequence[str] = ()) -> Table:
+    """Return a table with these headings, the columns in the middle for numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for heading in (*left, *right, *more):
+        table.add_column(heading, justify="right" if heading in right else "left")
+    return table
 
 
-def _rows(stream: StreamLag) -> str:
-    return f"{stream.waiting:,}" if stream.waiting < MOST else f"{MOST:,} or more"
+def _behind(lag: float | None) -> str:
+    return "loading" if lag is None else f"{lag:,.0f} s behind"
 
 
-def _sides(lag: Lag) -> str:
-    letters = f", {counted(lag.letters, 'dead letter')}" if lag.letters else ""
-    return (
-        f"{counted(lag.films, 'film')} in PostgreSQL, {lag.documents:,} in Elasticsearch{letters}"
-    )
+def _last(one: IndexLag) -> str:
+    if one.last is None or one.last.ended is None:
+        return "none has ended"
+    ago = (datetime.now(UTC) - one.last.ended).total_seconds()
+    return f"{one.last.state} {ago:,.0f} s ago"
 
 
-def _last(lag: Lag) -> str:
-    if lag.last is None or lag.last.ended is None:
-        return "no run has ended yet"
-    ago = (datetime.now(UTC) - lag.last.ended).total_seconds()
-    return f"last run: {lag.last.state} {ago:.0f} s ago"
-
-
-def _now(lag: Lag) -> str:
-    doing = f"{lag.running} is running" if lag.running else "no task is running"
-    rate = "" if lag.rate is None else f", {lag.rate:,.0f} films per second"
+def _doing(one: IndexLag) -> str:
+    doing = f"{one.running} is running" if one.running else "no task is running"
+    rate = "" if one.rate is None else f", {one.rate:,.0f} per second"
     return f"{doing}{rate}"

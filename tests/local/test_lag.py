@@ -6,7 +6,8 @@ import pytest
 
 from local import watch
 from local.elasticsearch import Elasticsearch
-from local.lag import CURSORS, Lag, Observer
+from local.indexes import indexes
+from local.lag import IndexLag, Observer
 from tests.local.scripted import Scripted, run
 from tests.support.site import Site
 
@@ -17,10 +18,14 @@ class Watched:
     def __init__(self, site: Site, node: Elasticsearch) -> None:
         self.site = site
         self.api = Scripted([])
-        self.observer = Observer(site.dsn, node.url, self.api)
+        self.index = indexes()[0]
+        self.observer = Observer(site.dsn, node.url, self.api, self.index)
 
-    def look(self) -> Lag:
-        self.api.texts = {CURSORS + name: text for name, text in self.site.cursors.texts.items()}
+    def look(self) -> IndexLag:
+        self.api.texts = {
+            self.index.cursor_variable(stream): text
+            for stream, text in self.site.cursors.texts.items()
+        }
         return self.observer.look()
 
 
@@ -37,10 +42,11 @@ def test_before_the_first_run_everything_waits(watched: Watched) -> None:
         ("genre", None),
         ("person", None),
     ]
-    assert (seen.films, seen.documents, seen.letters) == (1, 0, 0)
+    assert (seen.rows, seen.documents, seen.letters) == (1, 0, 0)
     assert seen.streams[0].waiting == 1
     assert seen.last is None
-    assert "film_work loading, 1 waiting" in watch.line(seen)
+    (line,) = watch.lines([seen])
+    assert "movies: loading, 1 row waiting, 0 documents of 1;" in line
 
 
 def test_after_a_run_nothing_waits_and_the_lag_is_small(watched: Watched) -> None:
@@ -51,7 +57,7 @@ def test_after_a_run_nothing_waits_and_the_lag_is_small(watched: Watched) -> Non
     seen = watched.look()
     assert [one.waiting for one in seen.streams] == [0, 0, 0]
     assert all(one.lag is not None and 0 <= one.lag < 60 for one in seen.streams)
-    assert (seen.films, seen.documents, seen.letters) == (2, 1, 1)
+    assert (seen.rows, seen.documents, seen.letters) == (2, 1, 1)
 
 
 def test_what_is_changed_waits_in_its_own_stream(watched: Watched) -> None:
@@ -92,3 +98,21 @@ def test_the_last_run_and_the_running_task_are_told(watched: Watched) -> None:
     assert seen.last.run_id == "a"
     assert seen.running == "film_work"
     assert [(one.sent, one.rate) for one in seen.streams] == [(0, None), (30, 20.0), (0, None)]
+
+
+def test_every_declared_index_can_be_looked_at(
+    site: Site, elasticsearch_node: Elasticsearch
+) -> None:
+    site.cast(site.add_film(), site.add_person())
+    seen = {
+        index.name: Observer(site.dsn, elasticsearch_node.url, Scripted([]), index).look()
+        for index in indexes()
+    }
+    assert next(iter(seen)) == "movies"
+    assert {name: one.rows for name, one in seen.items()} == {
+        "movies": 1,
+        "genres": 0,
+        "persons": 1,
+    }
+    waiting = {name: [stream.waiting for stream in one.streams] for name, one in seen.items()}
+    assert waiting == {"movies": [1, 0, 2], "genres": [0], "persons": [2, 1]}

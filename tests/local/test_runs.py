@@ -86,9 +86,11 @@ def test_a_dead_part_ends_the_waiting() -> None:
 
 def test_each_later_run_is_told_once() -> None:
     before, one, two, three = (run(name, "success", ended) for ended, name in enumerate("abcd"))
+    assert one.ended
+    going = run("e", "running", None)
     api = Scripted(
-        *(UnreachableError("busy"), [one, before], [two, one, before]),
+        *(UnreachableError("busy"), [one, before], [going, two, one, before]),
         *(UnreachableError("busy"), [three, two, one, before]),
     )
-    later = runs.finished_runs(api, one)
-    assert [next(later) for _ in range(6)] == [None, None, two, None, three, None]
+    later = runs.FinishedRuns(api, one.ended)
+    assert [later.new() for _ in range(6)] == [[], [], [two], [], [three], []]
