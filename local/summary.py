@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from local.airflow_settings import USER
-from local.films import key
 from local.outcome import Outcome, warnings
 from local.rest import RestError, UnreachableError
 from local.search import ALIAS, LETTERS, count, search
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 SHOWCASE = ("kubrick science fiction", "слёзы Москвы")
 """Words of the sample's films: no title has all of the first ones, and the others are inflected."""
-_OF_THE_SAMPLE = "SELECT FROM content.film_work WHERE id = %s"
 
 
 def films_in_database(dsn: str) -> int:
@@ -39,20 +37,20 @@ def summary(stack: Stack, run: Run) -> tuple[str, bool]:
         *dead_letters(stack),
         *result(stack.api(), run),
     ]
-    for words in _showcase(stack.dsn):
+    for words in _showcase(stack):
         lines += ["", *found(stack, words, size=3)]
     lines += ["", *addresses(stack)]
     return "\n".join(lines), films == documents
 
 
-def _showcase(dsn: str) -> tuple[str, ...]:
+def _showcase(stack: Stack) -> list[str]:
     """Return words that find something: in a generated catalogue the newest film's title."""
+    words = [one for one in SHOWCASE if search(stack.elasticsearch.url, one, size=1)[0]]
+    if words:
+        return words
     newest = "SELECT title FROM content.film_work ORDER BY modified DESC, id LIMIT 1"
-    with psycopg.connect(dsn) as connection:
-        if connection.execute(_OF_THE_SAMPLE, (key("film", "Q103474"),)).fetchone():
-            return SHOWCASE
-        row = connection.execute(newest).fetchone()
-    return () if row is None else row
+    with psycopg.connect(stack.dsn) as connection:
+        return [title for (title,) in connection.execute(newest).fetchall()]
 
 
 def dead_letters(stack: Stack) -> list[str]:

@@ -70,21 +70,24 @@ def tables(seen: list[IndexLag] | str) -> RenderableType:
     if isinstance(seen, str):
         return Text(seen)
     streams = _table(("index", "stream"), ("behind", "rows waiting", "last run sent", "per second"))
-    indexes = _table(("index",), ("rows", "documents", "dead letters"), ("last run", "now"))
+    indexes = _table(
+        ("index",), ("rows", "documents", "refused", "per second"), ("running", "last run")
+    )
     for one in seen:
         for stream in one.streams:
             waiting = f"{stream.waiting:,}" if stream.waiting < MOST else f"{MOST:,} or more"
             lag = "loading" if stream.lag is None else f"{stream.lag:,.0f} s"
             rate = "" if stream.rate is None else f"{stream.rate:,.0f}"
             streams.add_row(one.name, stream.name, lag, waiting, f"{stream.sent:,}", rate)
-        numbers = (f"{number:,}" for number in (one.rows, one.documents, one.letters))
-        indexes.add_row(one.name, *numbers, _last(one), _doing(one))
+        numbers = (f"{number:,.0f}" for number in (one.rows, one.documents, one.letters))
+        now = "" if one.rate is None else f"{one.rate:,.0f}"
+        indexes.add_row(one.name, *numbers, now, one.running or "-", _last(one))
     return Group(streams, "", indexes, "", "stop with Ctrl-C")
 
 
 def _table(left: Sequence[str], right: Sequence[str], more: Sequence[str] = ()) -> Table:
-    """Return a table with these headings, the columns in the middle for numbers."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    """Return a table with these headings, those in the middle for numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in (*left, *right, *more):
         table.add_column(heading, justify="right" if heading in right else "left")
     return table
@@ -98,7 +101,8 @@ def _last(one: IndexLag) -> str:
     if one.last is None or one.last.ended is None:
         return "none has ended"
     ago = (datetime.now(UTC) - one.last.ended).total_seconds()
-    return f"{one.last.state} {ago:,.0f} s ago"
+    time = f"{ago:.0f} s" if ago < 600 else f"{ago / 60:,.0f} min"
+    return f"{one.last.state} {time} ago"
 
 
 def _doing(one: IndexLag) -> str:
