@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from movies_etl.definitions.movies import GENRE, MOVIES
+from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.es.bulk import Item, Outcome, Sender
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync import stream_run
 from movies_etl.sync.stream_run import StreamRun
 
+from tests.support.indices import each_index, over
 from tests.support.site import MemoryCursors, Site, sent
 from tests.support.truthful import KilledError, TruthfulCursors
 
@@ -29,13 +31,15 @@ def change_everything(site: Site) -> None:
     site.execute("UPDATE content.genre SET name = name || '!', modified = now()")
     site.execute("UPDATE content.person SET full_name = full_name || '!', modified = now()")
     site.execute("UPDATE content.film_work SET rating = 1, modified = now() WHERE title > 'Film 3'")
-    site.add_film("Fresh", modified="now()")
+    film = site.add_film("Fresh", modified="now()")
+    site.label(film, site.add_genre("Fresh", modified="now()"), created="now()")
+    site.cast(film, site.add_person("Fresh", modified="now()"), created="now()")
 
 
 def empty(site: Site) -> None:
     """Take every document and cursor away, as before the first load."""
-    (index,) = site.client.indices.get_alias(name="movies")
-    deletes = [{"delete": {"_index": index, "_id": film}} for film in site.versions()]
+    (index,) = site.client.indices.get_alias(name=site.definition.alias)
+    deletes = [{"delete": {"_index": index, "_id": one}} for one in site.versions()]
     if deletes:
         site.client.bulk(operations=deletes)
     site.cursors = MemoryCursors()
@@ -62,28 +66,32 @@ def crash_everywhere(site: Site, prepare: Callable[[], None]) -> int:
     pytest.fail("the run saves its cursors without end")
 
 
+@each_index
 def test_a_first_load_that_is_killed_at_any_save_is_completed_by_the_next_run(
     small: Site,
 ) -> None:
     small.configure(page_size=4, bulk_bytes=1000, senders=1)
     small.open()
     saves = crash_everywhere(small, lambda: empty(small))
-    assert saves >= 3 + 2 + 2  # the starts, the film cursor opened and closed, genre and person
+    streams = len(small.definition.streams)
+    assert saves >= 2 * streams + 1  # a start and an end for each, and the root's cursor opened
 
 
+@each_index
 def test_a_run_that_is_killed_at_any_save_is_completed_by_the_next_run(
     loaded: Site,
 ) -> None:
     loaded.configure(page_size=5, bulk_bytes=3000, senders=1)
     saves = crash_everywhere(loaded, lambda: change_everything(loaded))
-    assert saves >= 6  # each stream's cursor opened and closed
+    assert saves >= 2 * len(loaded.definition.streams)  # each stream's cursor opened and closed
 
 
 @pytest.mark.parametrize("arrives", [False, True])
+@over(MOVIES, PERSONS)
 def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next_run(
     loaded: Site, monkeypatch: pytest.MonkeyPatch, *, arrives: bool
 ) -> None:
-    loaded.configure(page_size=5, bulk_bytes=1500, senders=1)
+    loaded.configure(page_size=3, bulk_bytes=1000, senders=1)
     number = 0
     died = True
     while died:
@@ -111,7 +119,7 @@ def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next_run(
                 assert died
         loaded.run()
         loaded.assert_equal()
-    assert number > 4
+    assert number > 3  # several requests in a run
 
 
 def test_a_page_that_stays_unsent_holds_the_cursor_though_a_later_one_is_indexed(
@@ -199,26 +207,48 @@ def test_a_session_that_is_lost_between_pieces_of_a_page_loses_nothing(
     assert sent(loaded.run()) == 0
 
 
-def load_a_big_genre(site: Site) -> str:
-    """Load 40 films of one genre; return its id."""
+class Linked(NamedTuple):
+    """A row that leads to many documents, and how it is renamed.
+
+    :param stream: of the row.
+    :param row: its id.
+    """
+
+    stream: str
+    row: str
+    rename: str
+
+    def renamed(self, site: Site, name: str) -> None:
+        site.execute(self.rename, name)
+
+
+def load_forty(site: Site) -> Linked:
+    """Load forty documents that one row leads to: films of a genre, or persons of a film."""
     site.configure(page_size=5, bulk_bytes=1300, senders=1)
-    genre = site.add_genre("Drama")
-    for number in range(40):
-        site.label(site.add_film(f"Film {number}", description="x" * 60), genre)
+    if site.definition is MOVIES:
+        rename = "UPDATE content.genre SET name = %s, modified = now()"
+        linked = Linked("genre", site.add_genre("Drama"), rename)
+        for number in range(40):
+            site.label(site.add_film(f"Film {number}", description="x" * 60), linked.row)
+    else:
+        rename = "UPDATE content.film_work SET title = %s, modified = now()"
+        linked = Linked("film_work", site.add_film("Drama"), rename)
+        for number in range(40):
+            site.cast(linked.row, site.add_person(f"Person {number} {'x' * 160}"))
     site.run()
-    return genre
+    return linked
 
 
-def rename_and_be_killed(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Rename the genre; the run is killed after some bodies. Return the cursor's last film."""
-    site.execute("UPDATE content.genre SET name = 'Noir', modified = now()")
+def rename_and_be_killed(site: Site, monkeypatch: pytest.MonkeyPatch, linked: Linked) -> str:
+    """Rename the row; the run is killed after some bodies. Return the cursor's last document."""
+    linked.renamed(site, "Noir")
     saved = threading.Event()
     last: list[Any] = []
 
     class Noticed(MemoryCursors):
         def save(self, stream: str, cursor: Cursor) -> None:
             super().save(stream, cursor)
-            if stream == "genre" and cursor.fan_out and len(last) >= 4:
+            if stream == linked.stream and cursor.fan_out and len(last) >= 4:
                 saved.set()
 
     class Dying(Sender):
@@ -234,32 +264,33 @@ def rename_and_be_killed(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
         dying.setattr(stream_run, "Sender", Dying)
         with pytest.raises(KilledError):
             site.run()
-    cursor = site.cursors.load("genre")
+    cursor = site.cursors.load(linked.stream)
     assert cursor is not None
     assert cursor.fan_out is not None
     assert cursor.fan_out.after_root is not None
     return cursor.fan_out.after_root
 
 
-def test_a_big_genre_goes_on_where_the_killed_run_stopped(
+@over(MOVIES, PERSONS)
+def test_a_fan_out_goes_on_where_the_killed_run_stopped(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genre = load_a_big_genre(site)
+    linked = load_forty(site)
     first = site.versions()
-    after_film = rename_and_be_killed(site, monkeypatch)
+    after_root = rename_and_be_killed(site, monkeypatch, linked)
     second = site.versions()
-    before = {film for film in first if second[film] > first[film]}
+    before = {one for one in first if second[one] > first[one]}
     assert len(before) >= 15
 
-    counters = site.run()["genre"]
+    counters = site.run()[linked.stream]
     site.assert_equal()
     third = site.versions()
-    again = {film for film in before if third[film] > second[film]}
+    again = {one for one in before if third[one] > second[one]}
     assert len(again) <= 17  # a page, and three bodies of four that were not settled yet
-    assert counters.read == 40 - sum(film <= after_film for film in first)
-    done = json.loads(site.cursors.texts["genre"])
+    assert counters.read == 40 - sum(one <= after_root for one in first)
+    done = json.loads(site.cursors.texts[linked.stream])
     assert done["fan_out"] is None
-    assert done["rows"]["id"] == genre
+    assert done["rows"]["id"] == linked.row
 
 
 class DyingCursors(MemoryCursors):
@@ -301,12 +332,13 @@ def test_a_cleared_task_does_not_take_the_page_of_a_newer_run_for_its_own(site: 
     site.assert_equal()
 
 
-def test_a_genre_that_changes_again_while_its_fan_out_is_interrupted_starts_anew(
+@over(MOVIES, PERSONS)
+def test_a_row_that_changes_again_while_its_fan_out_is_interrupted_starts_anew(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_a_big_genre(site)
-    rename_and_be_killed(site, monkeypatch)
-    site.execute("UPDATE content.genre SET name = 'Film noir', modified = now()")
+    linked = load_forty(site)
+    rename_and_be_killed(site, monkeypatch, linked)
+    linked.renamed(site, "Film noir")
     site.run()
     site.assert_equal()
     assert sent(site.run()) == 0

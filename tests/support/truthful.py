@@ -13,12 +13,16 @@ class KilledError(Exception):
     """The process ended here."""
 
 
-SHOWS = {
-    "film_work": ("title", "description", "imdb_rating"),
-    "genre": ("genres",),
-    "person": ("directors", "actors", "writers"),
+SHOWS: dict[str, dict[str, tuple[str, ...]]] = {
+    "movies": {
+        "film_work": ("title", "description", "imdb_rating"),
+        "genre": ("genres",),
+        "person": ("directors", "actors", "writers"),
+    },
+    "genres": {"genre": ("name", "description")},
+    "persons": {"person": ("full_name",), "film_work": ("films",)},
 }
-"""What of a document a stream answers for."""
+"""What of a document each stream of an index answers for."""
 
 
 class TruthfulCursors(MemoryCursors):
@@ -41,32 +45,36 @@ class TruthfulCursors(MemoryCursors):
         super().save(stream, cursor)
 
     def _check(self, stream: str, cursor: Cursor) -> None:
-        films = set(self._films_below(stream, cursor.rows))
+        definition = self._site.definition
+        ids = set(self._documents_below(stream, cursor.rows))
         if cursor.fan_out and cursor.fan_out.after_root:
-            below = self._films_below(stream, cursor.fan_out.end)
-            films |= {film for film in below if film <= cursor.fan_out.after_root}
-        if films and self._is_loading(cursor):
-            answer = self._site.client.mget(index="movies", ids=sorted(films))
+            below = self._documents_below(stream, cursor.fan_out.end)
+            ids |= {one for one in below if one <= cursor.fan_out.after_root}
+        if ids and self._is_loading(cursor):
+            answer = self._site.client.mget(index=definition.alias, ids=sorted(ids))
+            shows = SHOWS[definition.name][stream]
             for document in answer["docs"]:
                 assert document["found"], (stream, document["_id"])
-                for key in SHOWS[stream]:
+                for key in shows:
                     assert document["_source"][key] == self._expected[document["_id"]][key]
 
     def _is_loading(self, cursor: Cursor) -> bool:
-        """Whether the cursor promises something: before the first film, starts promise nothing."""
-        films = self.load("film_work")
-        return films is not None and films.rows is not None and films.index == cursor.index
+        """Whether the cursor promises something: before the first page, starts promise nothing."""
+        root = self.load(self._site.definition.root.name)
+        return root is not None and root.rows is not None and root.index == cursor.index
 
-    def _films_below(self, stream: str, upto: Position | None) -> list[str]:
+    def _documents_below(self, stream: str, upto: Position | None) -> list[str]:
         if upto is None:
             return []
-        link = "" if stream == "film_work" else f" JOIN content.{stream}_film_work l"
-        on = "" if stream == "film_work" else f" ON l.{stream}_id = r.id"
-        film = "r.id" if stream == "film_work" else "l.film_work_id"
+        (found,) = [one for one in self._site.definition.streams if one.name == stream]
+        root, join = "r.id", ""
+        if fan_out := found.fan_out:
+            root = f"l.{fan_out.root}"
+            join = f" JOIN content.{fan_out.link} l ON l.{fan_out.key} = r.id"
         return [
             str(row[0])
             for row in self._site.execute(
-                f"SELECT {film} FROM content.{stream} r{link}{on}"
+                f"SELECT {root} FROM content.{found.rows.table} r{join}"
                 " WHERE (r.modified, r.id) <= (%s::timestamptz, %s::uuid)",
                 upto.stamp,
                 upto.id,
