@@ -8,10 +8,10 @@ STORE = $(shell $(PYTHON) -m local.certificates)
 UV_SYSTEM_CERTS ?= 1
 UV = $(if $(STORE),UV_SYSTEM_CERTS=$(UV_SYSTEM_CERTS) )$(BIN)/uv
 
-.PHONY: help install run down clean test test-all soak bench lint types format lock
+.PHONY: help install run down clean test test-all test-compose soak bench lint types format lock
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed  ## create .venv from the locked, hashed requirements
 
@@ -40,6 +40,9 @@ bench: install  ## how fast it is (FILMS=100000 ONLY=load|fanout|idle|peers ROUN
 
 test-all: install lint types  ## the same and the tests that take minutes: what CI runs
 	$(BIN)/python -m pytest -m ''
+
+test-compose: install  ## the containers for real, and what befalls them: needs Docker with Compose 2.24 or later
+	$(BIN)/python -m pytest tests/containers
 
 soak: install  ## random histories with fresh seeds: MINUTES=60; BREAK=rule switches a protection off (BREAK= lists them)
 	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(filter command,$(firstword $(origin BREAK))),--break='$(BREAK)')

@@ -5,75 +5,34 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from movies_etl.settings import PREFIX, Settings, variable
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.compose_files import (
+    COMPOSE,
+    EXAMPLE_LINE,
+    ROOT,
+    SERVICES,
+    VARIABLE,
+    compose_program,
+    example_env,
+    texts,
+    used_variables,
+)
+
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 REQUIREMENTS = (ROOT / "requirements.txt").read_text()
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONE_SHOT = {"postgres-init", "catalogue", "airflow-init"}
 LONG_RUNNING = set(SERVICES) - ONE_SHOT
 AIRFLOW = {name for name in SERVICES if name.startswith("airflow-")}
-
-VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<rule>:[-?])(?P<text>[^}]*)\}")
-EXAMPLE_LINE = re.compile(r"#?(?P<name>[A-Z][A-Z_]+)=(?P<value>.*)")
-RECIPE = re.compile(r"#\s+python3 -c '(?P<code>.+)'")
-
-
-def texts(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        for value in node.values():
-            yield from texts(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from texts(value)
-    elif isinstance(node, str):
-        yield node
-
-
-def used_variables() -> dict[str, str | None]:
-    """Return every variable of the compose file with its default, None when required."""
-    return {
-        found["name"]: found["text"] if found["rule"] == ":-" else None
-        for text in texts(SERVICES)
-        for found in VARIABLE.finditer(text)
-    }
-
-
-def example_env() -> dict[str, str]:
-    """Do what .env.example says: run the command that is given for each secret."""
-    env: dict[str, str] = {}
-    recipes: list[str] = []
-    default_recipe = ""
-    for line in (ROOT / ".env.example").read_text().splitlines():
-        if recipe := RECIPE.fullmatch(line):
-            recipes.append(recipe["code"])
-            default_recipe = default_recipe or recipe["code"]
-        elif variable := EXAMPLE_LINE.fullmatch(line):
-            value = variable["value"]
-            if not value:
-                value = python(recipes[-1] if recipes else default_recipe)
-            env[variable["name"]] = value
-            recipes.clear()
-    return env
-
-
-def python(code: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def environment(service: str, variables: Mapping[str, str]) -> dict[str, str]:
@@ -84,23 +43,14 @@ def environment(service: str, variables: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def compose_program() -> list[str] | None:
-    if shutil.which("docker-compose"):
-        return ["docker-compose"]
-    if shutil.which("docker"):
-        plugin = subprocess.run(["docker", "compose", "version"], check=False, capture_output=True)
-        if plugin.returncode == 0:
-            return ["docker", "compose"]
-    return None
-
-
 def compose_config(env_file: Path) -> subprocess.CompletedProcess[str]:
     program = compose_program()
     assert program is not None
+    kept = {name: os.environ[name] for name in ("PATH", "DOCKER_CONFIG") if name in os.environ}
     return subprocess.run(
         [*program, "--env-file", str(env_file), "config", "--quiet"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": str(env_file.parent)},
+        env=kept | {"HOME": str(env_file.parent)},
         check=False,
         capture_output=True,
         text=True,
@@ -173,7 +123,10 @@ def test_every_published_port_is_bound_to_loopback() -> None:
 
 
 def test_a_service_that_stays_has_a_health_check_and_restarts() -> None:
-    assert {name for name in SERVICES if "healthcheck" in SERVICES[name]} == LONG_RUNNING
+    of_the_image = AIRFLOW - ONE_SHOT
+    assert "HEALTHCHECK" in DOCKERFILE
+    own = {name for name in SERVICES if "test" in SERVICES[name].get("healthcheck", {})}
+    assert own | of_the_image == LONG_RUNNING
     assert {
         name for name in SERVICES if SERVICES[name].get("restart") == "unless-stopped"
     } == LONG_RUNNING
@@ -205,7 +158,33 @@ def test_airflow_services_share_image_and_environment() -> None:
     for name in AIRFLOW:
         own = SERVICES[name]["environment"]
         assert {key: own.get(key) for key in shared} == shared, name
-        assert set(own) - set(shared) <= {"AIRFLOW_ADMIN_PASSWORD"}, name
+        assert set(own) - set(shared) <= {"AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_KEEP_DAYS"}, name
+
+
+def test_what_is_built_here_is_looked_for_in_no_registry() -> None:
+    built = {SERVICES[name]["image"] for name in SERVICES if "build" in SERVICES[name]}
+    users = [service for service in SERVICES.values() if service["image"] in built]
+    assert [s for s in users if "build" not in s and s.get("pull_policy") != "never"] == []
+
+
+def test_no_log_grows_without_end() -> None:
+    drivers = [service["logging"] for service in SERVICES.values()]
+    assert {driver["driver"] for driver in drivers} == {"json-file"}
+    assert all({"max-size", "max-file"} <= driver["options"].keys() for driver in drivers)
+
+
+def test_the_base_image_is_the_same_in_both_files_and_an_exact_version() -> None:
+    default = used_variables()["PYTHON_IMAGE"] or ""
+    assert f"ARG PYTHON_IMAGE={default}\n" in DOCKERFILE
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", default)
+    arguments = [s["build"]["args"]["PYTHON_IMAGE"] for s in SERVICES.values() if "build" in s]
+    assert set(arguments) == {f"${{PYTHON_IMAGE:-{default}}}"}
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
+
+
+def test_the_image_is_labelled_with_the_projects_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f'org.opencontainers.image.version="{version}"' in DOCKERFILE
 
 
 def test_the_dag_runs_without_being_unpaused() -> None:
@@ -268,15 +247,10 @@ def test_requirements_are_installed_with_their_hashes() -> None:
     installs = re.findall(r"(?:pip install|uv pip sync) [^&\n]*", steps)
     assert len(installs) == 3
     assert [step for step in installs if "--require-hashes" not in step] == []
-    assert any("requirements.txt" in step for step in installs)
-
-
-def test_the_image_has_the_airflow_of_the_lock() -> None:
-    image = re.search(r"AIRFLOW_IMAGE=apache/airflow:([\d.]+)-python", DOCKERFILE)
-    locked = re.search(r"^apache-airflow==([\d.]+) ", REQUIREMENTS, re.MULTILINE)
-    assert image is not None
-    assert locked is not None
-    assert image[1] == locked[1]
+    assert "ARG LOCK=requirements.txt" in DOCKERFILE
+    assert [step for step in installs if "--no-build" in step or "--only-binary" in step] == [
+        step for step in installs if "uv.txt" not in step
+    ]
 
 
 def test_elasticsearch_and_its_client_have_the_same_major_version() -> None:

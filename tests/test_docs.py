@@ -78,7 +78,7 @@ def test_every_function_that_is_linked_is_defined_in_its_file(path: Path) -> Non
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_path_that_is_named_exists(path: Path) -> None:
-    folders = "dags|plugins|include|docs|tests|local|benchmarks"
+    folders = "dags|plugins|include|docs|tests|local|benchmarks|containers"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", path.read_text())
     assert [one for one in named if not (ROOT / one).exists()] == []
 
@@ -153,6 +153,12 @@ RUN_BY = {
     """"$(date -u -d '7 days ago' +%Y-%m-%dT%H:%M:%S+00:00)" --skip-archive --yes""": (
         "tests/local/test_airflow_cleaning.py"
     ),
+    "cp .env.example .env": "tests/containers/test_development.py, with ports of its own",
+    "docker compose up --build --detach --wait": "tests/containers/test_development.py",
+    "docker compose exec airflow-scheduler airflow dags trigger movies_sync": (
+        "tests/containers/test_development.py"
+    ),
+    "docker compose down": "tests/containers/test_development.py",
 }
 """Each command of a block ``sh`` in README and docs, and what runs it."""
 

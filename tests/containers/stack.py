@@ -1,0 +1,235 @@
+"""A stack of containers of this checkout, for tests: its parts, its servers, its runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import scan
+
+from tests.containers.airflow import Airflow
+from tests.support.catalogue import Catalogue
+from tests.support.compose_files import ROOT, compose_program, example_env
+from tests.support.servers import free_port
+
+OVERRIDE = "docker-compose.override.yaml"
+"""What somebody has to change for the own machine; git ignores it."""
+
+PATIENCE = 300.0
+"""Seconds within which the stack has to do what it is waited for."""
+
+_GROW = """
+BEGIN;
+SET LOCAL session_replication_role = replica;
+INSERT INTO content.film_work
+    (id, title, description, creation_date, rating, type, created, modified)
+SELECT md5(f.id::text || n)::uuid, f.title || ' #' || n, f.description,
+    f.creation_date, f.rating, f.type, f.created, f.modified
+FROM content.film_work f, generate_series(1, {copies}) n;
+INSERT INTO content.genre_film_work (id, film_work_id, genre_id, created)
+SELECT md5(l.id::text || n)::uuid, md5(l.film_work_id::text || n)::uuid, l.genre_id, l.created
+FROM content.genre_film_work l, generate_series(1, {copies}) n;
+INSERT INTO content.person_film_work (id, film_work_id, person_id, role, created)
+SELECT md5(l.id::text || n)::uuid, md5(l.film_work_id::text || n)::uuid, l.person_id, l.role,
+    l.created
+FROM content.person_film_work l, generate_series(1, {copies}) n;
+COMMIT;
+"""
+
+
+class Stack:
+    """One compose project with volumes and ports of its own.
+
+    :param folder: for its .env file.
+    :param profiles: compose files on top of docker-compose.yaml, relative to the checkout.
+    """
+
+    def __init__(self, folder: Path, *profiles: str) -> None:
+        program = compose_program()
+        assert program is not None, "Docker Compose 2 is needed: `docker compose version`"
+        self.secrets = {name: v for name, v in example_env().items() if len(v) >= 32}
+        self.ports = {name: free_port() for name in ("AIRFLOW", "POSTGRES", "ELASTICSEARCH")}
+        lines = self.secrets | {f"{name}_PORT": str(port) for name, port in self.ports.items()}
+        env_file = folder / "env"
+        env_file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        override = [OVERRIDE] if (ROOT / OVERRIDE).exists() else []
+        files = ["docker-compose.yaml", *profiles, *override]
+        self._command = [
+            *program,
+            "--project-name=movies-etl-test",
+            f"--env-file={env_file}",
+            *(f"--file={file}" for file in files),
+        ]
+
+    # -- containers ------------------------------------------------------------------------------
+
+    def compose(self, *arguments: str, text: str = "") -> str:
+        """Run a command of docker compose and return what it printed."""
+        answer = subprocess.run(
+            [*self._command, *arguments],
+            cwd=ROOT,
+            # Ports and secrets are the test's own; images may be given from outside.
+            env={k: v for k, v in os.environ.items() if not k.endswith(("_PORT", "_PASSWORD"))},
+            check=False,
+            capture_output=True,
+            text=True,
+            input=text,
+            timeout=1200,
+        )
+        assert answer.returncode == 0, (
+            f"{arguments}: {answer.stdout[-2000:]}{answer.stderr[-4000:]}"
+        )
+        return answer.stdout
+
+    def up(self, *arguments: str) -> None:
+        """Start what does not run, and wait until all of it is healthy."""
+        self.compose("up", "--detach", "--wait", "--wait-timeout=600", *arguments)
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Return what docker knows of each container, the ended ones included."""
+        ids = self.compose("ps", "--all", "--quiet").split()
+        told = subprocess.run(["docker", "inspect", *ids], check=True, capture_output=True)
+        found: list[dict[str, Any]] = json.loads(told.stdout)
+        return found
+
+    def services(self) -> dict[str, str]:
+        """Return the state of each service that runs, for example `running healthy`."""
+        states = {}
+        for container in self.containers():
+            health = container["State"].get("Health", {}).get("Status", "")
+            service = container["Config"]["Labels"]["com.docker.compose.service"]
+            states[service] = f"{container['State']['Status']} {health}".strip()
+        return states
+
+    def execute(self, service: str, *command: str, text: str = "") -> str:
+        """Run a command in a service's container and return what it printed."""
+        return self.compose("exec", "-T", service, *command, text=text)
+
+    def logs(self) -> str:
+        """Return what all containers have printed."""
+        return self.compose("logs", "--no-color")
+
+    # -- servers ---------------------------------------------------------------------------------
+
+    @cached_property
+    def airflow(self) -> Airflow:
+        """The API of Airflow, as user admin."""
+        url = f"http://127.0.0.1:{self.ports['AIRFLOW']}"
+        return Airflow(url, self.secrets["AIRFLOW_ADMIN_PASSWORD"])
+
+    @property
+    def dsn(self) -> str:
+        """The catalogue, as the superuser."""
+        password, port = self.secrets["POSTGRES_PASSWORD"], self.ports["POSTGRES"]
+        return f"postgresql://postgres:{password}@127.0.0.1:{port}/movies"
+
+    def elasticsearch(self) -> Elasticsearch:
+        """Return a client that may read everything."""
+        return Elasticsearch(f"http://127.0.0.1:{self.ports['ELASTICSEARCH']}", request_timeout=60)
+
+    @contextmanager
+    def catalogue(self) -> Iterator[Catalogue]:
+        """Give out the catalogue."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            catalogue = Catalogue(self.dsn, connection)
+            try:
+                yield catalogue
+            finally:
+                catalogue.close()
+
+    def assert_equal(self) -> int:
+        """Assert that the index equals the catalogue, document by document; return how many."""
+        with self.catalogue() as catalogue, self.elasticsearch() as client:
+            wanted = catalogue.expected()
+            client.indices.refresh(index="movies")
+            found = {hit["_id"]: hit["_source"] for hit in scan(client, index="movies", size=5000)}
+        for document in found.values():
+            del document["checksum"]
+        assert found.keys() == wanted.keys()
+        different = [film for film in wanted if found[film] != wanted[film]]
+        assert different == []
+        return len(found)
+
+    # -- runs ------------------------------------------------------------------------------------
+
+    def load(self) -> Load:
+        """Begin to load everything again, and return when the load is under way."""
+        self.quiet()
+        run = self.airflow.trigger({"reload": "all", "page_size": 200})
+        load = Load(self, run)
+        began: list[str] = []
+
+        def moved() -> bool:
+            if self.airflow.tasks(run).get("film_work") == "running":
+                began.append(self.airflow.cursor("film_work")["rows"])
+            return len({json.dumps(rows) for rows in began if rows}) > 1
+
+        wait_until(moved, what=f"{run} loads films")
+        return load
+
+    def quiet(self) -> None:
+        """Wait until no run is under way."""
+        wait_until(lambda: not self.airflow.unfinished(), what="no run is under way")
+
+    def synced(self) -> None:
+        """Wait until a run that begins after this moment has succeeded."""
+        self.quiet()
+        run = self.airflow.trigger({})
+        wait_until(lambda: self.airflow.state(run) in ("success", "failed"), what=f"{run} ends")
+        assert self.airflow.state(run) == "success", self.airflow.tasks(run)
+
+
+@dataclass
+class Load:
+    """A load of everything that something befalls."""
+
+    stack: Stack
+    run: str
+
+    def position(self) -> tuple[str, str]:
+        """Return where the film cursor stands: `modified` and id."""
+        rows = self.stack.airflow.cursor("film_work")["rows"]
+        return rows["modified"], rows["id"]
+
+    def recovers(self, before: tuple[str, str], seconds: float) -> None:
+        """Wait until the load is done: by itself, from where it stood, within this time."""
+        positions = [before]
+
+        def done() -> bool:
+            try:
+                positions.append(self.position())
+                return self.stack.airflow.state(self.run) in ("success", "failed")
+            except ConnectionError:  # the API server may be what was restarted
+                return False
+
+        began = time.monotonic()
+        wait_until(done, what=f"{self.run} ends", seconds=PATIENCE)
+        took = time.monotonic() - began
+        state = self.stack.airflow.state(self.run)
+        assert state == "success", self.stack.airflow.tasks(self.run)
+        assert positions == sorted(positions), "the cursor went back"
+        assert took < seconds, f"the load took {took:.0f} s to recover"
+        self.stack.synced()
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = PATIENCE) -> None:
+    """Look once a second until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        time.sleep(1)
+
+
+def grow(catalogue: Catalogue, copies: int) -> None:
+    """Copy each film with its links so many times, so that a load takes a while."""
+    catalogue.connection.execute(_GROW.replace("{copies}", str(copies)).encode())
