@@ -23,6 +23,7 @@ from movies_etl.es.transport import (
     GreetedNode,
     NamedNode,
 )
+from movies_etl.postgres.pooler import with_a_server_of_its_own
 from movies_etl.postgres.session import Session
 
 if TYPE_CHECKING:
@@ -77,15 +78,16 @@ class MoviesPostgresHook(PostgresHook):
             "tcp_user_timeout": 50_000,  # keepalives do not watch a connection with a query sent
         }
 
-    def connect(self) -> psycopg.Connection[Any]:
+    def connect(self) -> Session:
         """Open a connection.
 
-        :raises ConfigurationError: the connection is missing, or PostgreSQL refuses the login.
+        :raises ConfigurationError: the connection is missing, PostgreSQL refuses the login, or a
+            pooler lends servers to several sessions.
         :raises SourceUnavailableError: the server cannot be reached, or not yet.
         """
         self.connection = _connection(self._conn_id, "Postgres")
         try:
-            return cast("psycopg.Connection[Any]", self.get_conn())
+            return with_a_server_of_its_own(lambda: cast("Session", self.get_conn()))
         except psycopg.OperationalError as error:
             said = on_one_line(error)
             if _is_permanent(said):

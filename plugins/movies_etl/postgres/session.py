@@ -28,7 +28,12 @@ class NoAnswerError(psycopg.OperationalError):
 
 
 class Session(psycopg.Connection[Any]):
-    """A connection that is closed when a statement has no answer in time."""
+    """A connection that is closed when a statement has no answer in time.
+
+    ``answer_seconds`` is that time; None is ``MAX_ANSWER_SECONDS``.
+    """
+
+    answer_seconds: float | None = None
 
     def wait(
         self,
@@ -41,24 +46,24 @@ class Session(psycopg.Connection[Any]):
         :raises NoAnswerError: it did not come in time; it is cancelled and the session closed.
         """
         try:
-            return super().wait(_in_time(gen), *arguments, **named)
+            return super().wait(self._in_time(gen), *arguments, **named)
         except NoAnswerError:
             with suppress(psycopg.Error):  # else it would go on, and keep the session's locks
                 self.cancel_safe(timeout=CANCEL_SECONDS)
             self.close()
             raise
 
-
-def _in_time(answer: Generator[Any, Any, AnswerT]) -> Generator[Any, Any, AnswerT]:
-    deadline = time.monotonic() + MAX_ANSWER_SECONDS
-    try:
-        wanted = next(answer)
-        while True:
-            ready = yield wanted
-            if not ready and time.monotonic() >= deadline:
-                msg = f"no answer within {MAX_ANSWER_SECONDS:.0f} s"
-                raise NoAnswerError(msg)
-            wanted = answer.send(ready)
-    except StopIteration as end:
-        answered: AnswerT = end.value
-        return answered
+    def _in_time(self, answer: Generator[Any, Any, AnswerT]) -> Generator[Any, Any, AnswerT]:
+        seconds = MAX_ANSWER_SECONDS if self.answer_seconds is None else self.answer_seconds
+        deadline = time.monotonic() + seconds
+        try:
+            wanted = next(answer)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() >= deadline:
+                    msg = f"no answer within {seconds:.0f} s"
+                    raise NoAnswerError(msg)
+                wanted = answer.send(ready)
+        except StopIteration as end:
+            answered: AnswerT = end.value
+            return answered
