@@ -62,7 +62,7 @@ class Report:
         with self._alone, contextlib.suppress(OSError):
             if self._bars is not None:
                 _show(self._bars, what, done, total)
-            elif done < total and time.monotonic() - self._told >= _EVERY:
+            elif 0 < done < total and time.monotonic() - self._told >= _EVERY:
                 self._told = time.monotonic()
                 self(f"{what}: {done:,} of {total:,}")
 

@@ -128,9 +128,9 @@ class _Follower:
     def _tell(self, api: AirflowApi, ended: Run) -> None:
         told = lines(api, ended)
         before, self._told[api.dag_id] = self._told.get(api.dag_id, []), told
-        if api.dag_id == DAG or not told[0].endswith(IDLE):
-            # A warning that stays is told once.
-            print("\n".join(line for line in told if line not in before), flush=True)
+        news = [line for line in told if line not in before]  # a warning that stays is told once
+        if api.dag_id == DAG or news[1:] or not told[0].endswith(IDLE):
+            print("\n".join(news), flush=True)
 
 
 def _stop(stack: Stack, report: Report) -> None:

@@ -24,6 +24,7 @@ def test_a_long_job_is_told_by_lines_in_a_pipe(
         report.progress("films", 10_000, 1_000_000)
         assert capsys.readouterr().out == ""  # it is not long yet
         monkeypatch.setattr(module, "_EVERY", 0.0)
+        report.progress("films", 0, 1_000_000)  # it has not begun
         report.progress("films", 20_000, 1_000_000)
         report.progress("films", 1_000_000, 1_000_000)
     assert capsys.readouterr().out.split(" s  ")[1] == "films: 20,000 of 1,000,000\n"
