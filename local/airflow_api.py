@@ -180,8 +180,11 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _error(line: dict[str, Any]) -> str:
-    """Return the message of a log line of level error with its exception, "" for other lines."""
-    if line.get("level") not in {"error", "critical"}:
+    """Return the message of a log line of level error with its exception, "" for other lines.
+
+    The program logs an error of its own as a line; that the task exited is all that Airflow adds.
+    """
+    if line.get("level") not in {"error", "critical"} or "exit_code" in line:
         return ""
     reasons = [
         f"{error.get('exc_type')}: {error.get('exc_value')}"

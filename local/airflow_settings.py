@@ -63,6 +63,7 @@ class AirflowSettings:
         return {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__DEFAULT_WRAP": "True",  # or its log view cuts what is longer than a line
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

@@ -240,6 +240,7 @@ def test_an_init_that_fails_leaves_nothing_and_is_not_tried_again(
     site: Site,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "schema": "movies"}
     monkeypatch.setenv("AIRFLOW_CONN_MOVIES_POSTGRES", json.dumps(connection))
@@ -248,7 +249,13 @@ def test_an_init_that_fails_leaves_nothing_and_is_not_tried_again(
     assert run.state == "failed"
     assert run.states == {"init": "failed"} | dict.fromkeys(TASKS[1:], "upstream_failed")
     assert run.tries["init"] == 1
-    assert "PostgreSQL (connection movies_postgres) cannot be reached" in capsys.readouterr().out
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [one.partition(":")[0] for one in told] == [
+        "PostgreSQL (connection movies_postgres) cannot be reached"
+    ]
+    said_by_airflow = capsys.readouterr().out
+    assert "Task exited" in said_by_airflow
+    assert "cannot be reached" not in said_by_airflow  # as it would be with a traceback
     assert movies_sync.variables() == {}
     assert not site.client.indices.get(index="movies*")
 

@@ -14,6 +14,7 @@ from airflow.sdk import task
 from airflow.sdk.definitions.retry_policy import RetryPolicy
 from elasticsearch import Elasticsearch
 
+from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.airflow.variables import (
     VariableCursorStore,
@@ -75,6 +76,7 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
     """Return the task that puts an index and its cursors in order and decides the run's context."""
 
     @task(task_id="init", retry_policy=retry_policy)
+    @told_on_one_line()
     def init(params: dict[str, Any] | None = None, run_id: str | None = None) -> dict[str, Any]:
         settings = load_settings()
         reload = (params or {}).get("reload", "none")
@@ -112,6 +114,7 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
     """Return the task that syncs one stream of an index, named after the stream."""
 
     @task(task_id=stream.name)
+    @told_on_one_line()
     def sync_stream(
         context: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
     ) -> dict[str, Any]:
