@@ -91,7 +91,10 @@ def test_a_run_that_is_killed_at_any_save_is_completed_by_the_next_run(
 def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next_run(
     loaded: Site, monkeypatch: pytest.MonkeyPatch, *, arrives: bool
 ) -> None:
-    loaded.configure(page_size=3, bulk_bytes=1000, senders=1)
+    loaded.configure(page_size=5, bulk_bytes=1500, senders=1)
+    film = loaded.add_film("Crowded", modified="now()")
+    for number in range(12):
+        loaded.cast(film, loaded.add_person(f"Person {number}", modified="now()"))
     number = 0
     died = True
     while died:
@@ -119,7 +122,7 @@ def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next_run(
                 assert died
         loaded.run()
         loaded.assert_equal()
-    assert number > 3  # several requests in a run
+    assert number > 4
 
 
 def test_a_page_that_stays_unsent_holds_the_cursor_though_a_later_one_is_indexed(
