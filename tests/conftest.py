@@ -14,6 +14,7 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.es import admin
 from movies_etl.es.index import Index
+from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.settings import Settings
 
 from local.elasticsearch import Elasticsearch
@@ -76,9 +77,10 @@ def definition() -> IndexDefinition:
 @pytest.fixture
 def index(client: Client) -> Index:
     """An empty index behind the alias, as ``init`` makes it."""
-    admin.forbid_automatic_creation(client, MOVIES)
+    name = "movies-20260101000000"
+    forbid_automatic_creation(client, MOVIES, name)
     described = admin.described(MOVIES, Settings().include_dir)
-    return admin.create(client, MOVIES, "movies-20260101000000", described)
+    return admin.create(client, MOVIES, name, described)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from elasticsearch import Elasticsearch
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es import dead_letters
-from movies_etl.es.admin import forbid_automatic_creation
 from movies_etl.es.dead_letters import (
     MAX_DOCUMENT_BYTES,
     MAX_REQUEST_BYTES,
@@ -17,6 +16,7 @@ from movies_etl.es.dead_letters import (
     Parked,
     kept,
 )
+from movies_etl.es.template import forbid_automatic_creation
 
 from tests.support.faults import Faults, too_large
 
@@ -202,7 +202,7 @@ def test_the_index_of_letters_is_made_once_and_keeps_its_letters(letters: DeadLe
 
 
 def test_without_its_index_a_letter_is_an_error_and_not_lost(client: Elasticsearch) -> None:
-    forbid_automatic_creation(client, MOVIES)
+    forbid_automatic_creation(client, MOVIES, "movies-20260101000000")
     with pytest.raises((ConfigurationError, IndexUnavailableError), match=MOVIES.dead_letters):
         DeadLetters(client, MOVIES).park([letter()], FIRST, 1)
 

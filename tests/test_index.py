@@ -16,7 +16,6 @@ from movies_etl.es import index as elastic
 from movies_etl.es.admin import (
     check_mapping,
     create,
-    forbid_automatic_creation,
     live,
 )
 from movies_etl.es.admin import (
@@ -200,24 +199,6 @@ def test_an_alias_of_several_indexes_is_refused_with_their_names(client: Elastic
         client.indices.create(index=name, aliases={"movies": {}})
     with pytest.raises(ConfigurationError, match="points to movies-1, movies-2"):
         live(client, MOVIES)
-
-
-def test_no_request_brings_back_an_index_by_guessing(client: Elasticsearch) -> None:
-    forbid_automatic_creation(client, MOVIES)
-    forbid_automatic_creation(client, MOVIES)
-    for name in ("movies", "movies-20260101000000", "movies-dead-letters"):
-        with pytest.raises(elasticsearch.NotFoundError):
-            client.index(index=name, document={"title": "late"})
-        assert not client.indices.exists(index=name)
-
-
-def test_a_template_of_the_operators_is_left_alone(client: Elasticsearch) -> None:
-    client.indices.put_index_template(
-        name="movies", index_patterns=["movies*"], priority=900, allow_auto_create=False
-    )
-    forbid_automatic_creation(client, MOVIES)
-    (found,) = client.indices.get_index_template(name="movies")["index_templates"]
-    assert found["index_template"]["priority"] == 900
 
 
 # -- checking it ----------------------------------------------------------------------------------

@@ -21,12 +21,12 @@ from movies_etl.es.admin import (
     check_mapping,
     create,
     described,
-    forbid_automatic_creation,
     live,
 )
 from movies_etl.es.client import check_server
 from movies_etl.es.dead_letters import DeadLetters, Letter
 from movies_etl.es.index import Index
+from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.settings import Settings
 
 from tests.simulation.client import SimulatedClient
@@ -150,9 +150,10 @@ class Both:
     def forbid(self) -> None:
         """Let requests no longer create indexes, or again."""
         if self.random.random() < 0.7:
-            self.same(lambda side: forbid_automatic_creation(side, MOVIES))
+            name = self.random.choice(INDEXES)
+            self.same(lambda side: forbid_automatic_creation(side, MOVIES, name))
         else:
-            self.node.forbids_automatic_creation = False
+            self.node.template = None
             self.sides[1].options(ignore_status=404).indices.delete_index_template(name="movies")
 
     def look(self) -> None:
@@ -180,7 +181,7 @@ class Both:
 
     def park(self) -> None:
         """Park letters, also when their index is gone and must not come back by a request."""
-        if LETTERS not in self.node.indexes and not self.node.forbids_automatic_creation:
+        if LETTERS not in self.node.indexes and not self.node.template:
             return
         films = self.random.sample(FILMS, 2)
         letters = [Letter(film, "validation", "a reason", "{}") for film in films]
@@ -190,7 +191,7 @@ class Both:
 
     def resolve(self) -> None:
         """Remove letters, those of films that have none included."""
-        if LETTERS not in self.node.indexes and not self.node.forbids_automatic_creation:
+        if LETTERS not in self.node.indexes and not self.node.template:
             return
         films = self.random.sample(FILMS, 2)
         version = self._version()

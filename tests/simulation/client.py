@@ -121,13 +121,20 @@ class SimulatedClient:
             self.node.written_to.add(index)
         self._answer("create index")
 
-    def exists_index_template(self, *, name: str) -> bool:
-        self._request(f"exists template {name}")
-        return self.node.forbids_automatic_creation
+    def get_index_template(
+        self, *, name: str | None = None, filter_path: object = None
+    ) -> dict[str, Any]:
+        del filter_path
+        self._request("get template" if name else "get all templates")
+        if self.node.template:
+            return {"index_templates": [{"name": "movies", "index_template": self.node.template}]}
+        if name:
+            raise api_error(404, "resource_not_found_exception")
+        return {}
 
-    def put_index_template(self, *, allow_auto_create: bool, **_described: Any) -> None:
+    def put_index_template(self, *, meta: dict[str, str], **described: Any) -> None:
         self._request("put template")
-        self.node.forbids_automatic_creation = not allow_auto_create
+        self.node.template = {"_meta": meta, **described}
 
     def refresh(self, *, index: str) -> None:
         self._request("refresh")

@@ -62,7 +62,7 @@ class Node:
         self.indexes: dict[str, IndexModel] = {}
         self.aliased: set[str] = set()
         self.written_to: set[str] = set()
-        self.forbids_automatic_creation = False
+        self.template: dict[str, Any] | None = None
         self.late: list[Late] = []
         self.arrived = 0
         self.pressure = 0.0
@@ -97,7 +97,7 @@ class Node:
         """Apply a bulk request; return the answer's items."""
         index = self.indexes.get(request.index)
         if index is None:
-            if self.forbids_automatic_creation and request.index.startswith("movies"):
+            if self.template and request.index in self.template["index_patterns"]:
                 return [_refused(404, "index_not_found_exception")] * len(request.operations)
             index = self.create(request.index, {}, aliased=False)
         items = [self._apply(index, operation) for operation in request.operations]

@@ -73,7 +73,8 @@ def answer_of(config: Any, status: int, body: Any) -> Any:
 
 def refusal(status: int, kind: str = "some_exception", reason: str = "a reason") -> Answer:
     """Return an answer that refuses the whole request."""
-    return status, {"error": {"type": kind, "reason": reason}, "status": status}
+    error = {"type": kind, "reason": reason}
+    return status, {"error": error | {"root_cause": [error]}, "status": status}
 
 
 def too_large(limit: int) -> Callable[[bytes], Answer | None]:

@@ -72,20 +72,6 @@ def _behind(client: Elasticsearch, alias: str) -> list[str]:
         return sorted(client.indices.get(index=alias, ignore_unavailable=True))
 
 
-def forbid_automatic_creation(client: Elasticsearch, definition: IndexDefinition) -> None:
-    """Keep a late request from bringing back a deleted index with a guessed mapping."""
-    with translated_errors():
-        if client.indices.exists_index_template(name=definition.alias):
-            return
-        client.indices.put_index_template(
-            name=definition.alias,
-            index_patterns=[f"{definition.alias}*"],
-            priority=500,
-            allow_auto_create=False,
-            meta={"description": "Movies ETL creates its indexes itself"},
-        )
-
-
 def create(
     client: Elasticsearch, definition: IndexDefinition, name: str, described: Mapping[str, Any]
 ) -> Index:

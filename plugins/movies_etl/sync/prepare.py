@@ -16,6 +16,7 @@ from movies_etl.es import admin
 from movies_etl.es.client import check_server
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
+from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.postgres import horizon, lock
 from movies_etl.postgres.horizon import HorizonStore, Known, Measured
 from movies_etl.postgres.schema import missing_indexes
@@ -79,12 +80,12 @@ def prepare_run(
     _check_positions(definition, cursors, None if set_back else parse(now) + timedelta(days=1))
 
     measured = _measure(source, settings, Known() if set_back else known)
-    admin.forbid_automatic_creation(client, definition)
+    name = index.name if index else f"{definition.alias}-{parse(measured.now):%Y%m%d%H%M%S}"
+    forbid_automatic_creation(client, definition, name)
     no_letters = DeadLetters(client, definition).create()
     is_fresh = index is None and no_letters
     version = first_version(server.clock(), cursors.values(), is_fresh=is_fresh)
     if index is None:
-        name = f"{definition.alias}-{parse(measured.now):%Y%m%d%H%M%S}"
         index = admin.create(client, definition, name, described)
         log.info("Created index %s behind alias %s", name, definition.alias)
     context = RunContext(
