@@ -1,4 +1,4 @@
-"""``movies_sync`` by a real scheduler: triggered on the command line, and on schedule."""
+"""``movies_sync`` by a real scheduler: triggered by hand and by another DAG, and on schedule."""
 
 from __future__ import annotations
 
@@ -24,6 +24,21 @@ from tests.support.site import Site
 DATABASE = "airflow_test"
 NEVER = "0 0 29 2 *"
 """Not since the DAG's start, and not before 2028."""
+
+IMPORT = """
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG
+
+with DAG("import_films", schedule=None):
+    TriggerDagRunOperator(
+        task_id="sync",
+        trigger_dag_id="movies_sync",
+        conf={"page_size": 3},
+        wait_for_completion=True,
+        poke_interval=1,
+    )
+"""
+"""A site's own DAG: it imports films, then waits until they are found."""
 
 EVERY_MINUTE = "* * * * *"
 STREAMS = ("film_work", "genre", "person")
@@ -52,23 +67,29 @@ class Scheduled:
         self._processor.stop()
         self._processor.start("dag-processor")
 
-    def trigger(self, run_id: str) -> Run:
-        """Trigger the DAG on the command line; return the run when it has ended."""
-        subprocess.run(
-            [PROGRAM, "dags", "trigger", "movies_sync", "--run-id", run_id],
+    def trigger(self, run_id: str, dag: str = "movies_sync") -> Run:
+        """Trigger a DAG on the command line; return the run when it has ended."""
+        self.call("dags", "trigger", dag, "--run-id", run_id).check_returncode()
+        return self.ended(run_id, dag)
+
+    def call(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Call ``airflow``."""
+        return subprocess.run(
+            [PROGRAM, *command],
             env=self.settings.environment(),
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
             timeout=60,
         )
-        return self.ended(run_id)
 
-    def ended(self, prefix: str) -> Run:
+    def ended(self, prefix: str, dag: str = "movies_sync") -> Run:
         """Wait until a run with an id of this beginning has ended."""
+        api = AirflowApi(self.settings.url, self.settings.password(), dag)
 
         def found() -> list[Run]:
             try:
-                runs = self.api.runs()
+                runs = api.runs()
             except UnreachableError:  # busy
                 return []
             return [run for run in runs if run.run_id.startswith(prefix) and run.finished]
@@ -128,13 +149,19 @@ def scheduled(
     monkeypatch.setenv("MOVIES_ETL_SCHEDULE", NEVER)
     home = DATA / "scheduler"
     shutil.rmtree(home, ignore_errors=True)
+    dags = home / "checkout" / "dags"
+    dags.mkdir(parents=True)
+    (dags.parent / "plugins").symlink_to(ROOT / "plugins")
+    for file in (ROOT / "dags").glob("*.py"):
+        (dags / file.name).symlink_to(file)
+    (dags / "import_films.py").write_text(IMPORT)
     postgres.dropdb(DATABASE)
     postgres.createdb(DATABASE)
     settings = AirflowSettings(
         home=home,
         port=free_port(),
         database=f"postgresql+psycopg2://postgres@127.0.0.1:{postgres.port}/{DATABASE}",
-        checkout=ROOT,
+        checkout=dags.parent,
         connections={
             "movies_postgres": {
                 "conn_type": "postgres",
@@ -171,6 +198,20 @@ def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_ar
     assert second.state == "success"
     assert scheduled.indexed(second) == [0, 0, 0]
     assert [run.run_id for run in scheduled.api.runs()] == ["second", "first"]
+
+    small.execute("UPDATE content.film_work SET title = 'Imported', modified = now()")
+    assert scheduled.trigger("import", "import_films").state == "success"
+    waited_for = scheduled.api.runs()[0]
+    assert waited_for.state == "success"
+    small.assert_equal()
+    assert scheduled.indexed(waited_for) == [7, 0, 0]
+    assert scheduled.api.result(waited_for.run_id, "film_work")["pages"] == 3
+
+    backfill = ("--dag-id", "movies_sync", "--from-date", "2026-02-01", "--to-date", "2026-02-02")
+    refused = scheduled.call("backfill", "create", *backfill)
+    assert refused.returncode
+    assert "does not allow backfill runs" in refused.stdout + refused.stderr
+    assert len(scheduled.api.runs()) == 3
 
     small.execute("UPDATE content.genre SET name = 'Noir', modified = now() WHERE name = 'Drama'")
     monkeypatch.setenv("MOVIES_ETL_SCHEDULE", EVERY_MINUTE)
