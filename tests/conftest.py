@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -24,6 +28,9 @@ from tests.support.faults import Time
 from tests.support.fresh import FreshDatabase
 from tests.support.servers import ROOT, TEMPLATE, free_port, running_elasticsearch, running_postgres
 from tests.support.site import Site
+
+if TYPE_CHECKING:
+    from tests.support.sync_dag import SyncDag
 
 __all__ = ["ROOT", "TEMPLATE", "free_port"]
 
@@ -159,3 +166,38 @@ def durable_site(durable: Postgres, client: Client) -> Iterator[Site]:
         yield site
         site.connection.close()
         site.close()
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's metadata, in the database that is named above."""
+    airflow = Path(sys.executable).with_name("airflow")
+    subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True, timeout=120)
+
+
+@pytest.fixture
+def sync_dag(
+    airflow_database: None,  # noqa: ARG001 - has to be there
+    definition: IndexDefinition,
+    postgres: Postgres,
+    elasticsearch_node: Elasticsearch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[SyncDag]:
+    """The DAG of the index, with its connections, and no Variables of any index."""
+    from tests.support.sync_dag import SyncDag  # noqa: PLC0415 - Airflow takes seconds
+
+    connections: dict[str, dict[str, object]] = {
+        "MOVIES_POSTGRES": {
+            "conn_type": "postgres",
+            "port": postgres.port,
+            "login": "postgres",
+            "schema": "movies",
+        },
+        "MOVIES_ELASTICSEARCH": {"conn_type": "elasticsearch", "port": elasticsearch_node.port},
+    }
+    for name, fields in connections.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps({"host": "127.0.0.1"} | fields))
+    dag = SyncDag(definition)
+    dag.forget()
+    yield dag
+    dag.forget()

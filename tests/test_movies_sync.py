@@ -5,28 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-from airflow.dag_processing.dagbag import DagBag
-from airflow.models.variable import Variable
 from airflow.sdk.exceptions import ParamValidationError
-from airflow.utils.session import create_session
 from movies_etl import __version__
 from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres import lock
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
-from sqlalchemy import delete, select
 
-from local.elasticsearch import Elasticsearch
-from local.postgres import Postgres
-from tests.conftest import ROOT
 from tests.support.site import Site
+from tests.support.sync_dag import Run, SyncDag
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 TASKS = ("init", "film_work", "genre", "person")
@@ -34,80 +26,14 @@ CURSORS = tuple(f"movies_etl.cursor.{stream}" for stream in TASKS[1:])
 COUNTERS = {"read", "indexed", "unchanged", "conflicts", "refused", "pages", "seconds"}
 
 
-@pytest.fixture(scope="session")
-def airflow_database() -> None:
-    """Airflow's metadata, in the database that conftest names."""
-    subprocess.run(
-        [AIRFLOW, "db", "migrate"],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-
-
-class Run:
-    """A run that has ended."""
-
-    def __init__(self, run: Any) -> None:
-        tasks = {task: run.get_task_instance(task) for task in TASKS}
-        self.state = str(run.state)
-        self.states = {task: str(found.state) for task, found in tasks.items()}
-        self.tries = {task: found.try_number for task, found in tasks.items()}
-        self.results = {
-            task: found.xcom_pull(task_ids=task, run_id=run.run_id) for task, found in tasks.items()
-        }
-
-    def counters(self, name: str) -> list[int]:
-        return [self.results[task][name] for task in TASKS[1:]]
-
-
-class MoviesSync:
-    """The DAG over a test's servers."""
-
-    def run(self, conf: Mapping[str, object] | None = None) -> Run:
-        """Run the DAG, read anew as by every task: dag.test() leaves a run's params in it."""
-        dag = DagBag(dag_folder=str(ROOT / "dags")).dags["movies_sync"]
-        return Run(dag.test(run_conf=dict(conf or {})))
-
-    def variables(self) -> dict[str, tuple[str, str]]:
-        """Return value and description of the program's Variables."""
-        with create_session() as session:
-            found = session.scalars(select(Variable).where(Variable.key.startswith("movies_etl")))
-            return {one.key: (one.val, one.description or "") for one in found}
-
-    def forget(self) -> None:
-        """Delete the program's Variables."""
-        with create_session() as session:
-            session.execute(delete(Variable).where(Variable.key.startswith("movies_etl")))
+@pytest.fixture
+def movies_sync(sync_dag: SyncDag) -> SyncDag:
+    """The DAG, with its connections and without cursors."""
+    return sync_dag
 
 
 @pytest.fixture
-def movies_sync(
-    airflow_database: None,  # noqa: ARG001 - has to be there
-    postgres: Postgres,
-    elasticsearch_node: Elasticsearch,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[MoviesSync]:
-    """The DAG, unpaused, with its connections and without cursors."""
-    connections: dict[str, dict[str, object]] = {
-        "MOVIES_POSTGRES": {
-            "conn_type": "postgres",
-            "port": postgres.port,
-            "login": "postgres",
-            "schema": "movies",
-        },
-        "MOVIES_ELASTICSEARCH": {"conn_type": "elasticsearch", "port": elasticsearch_node.port},
-    }
-    for name, fields in connections.items():
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps({"host": "127.0.0.1"} | fields))
-    movies_sync = MoviesSync()
-    movies_sync.forget()
-    yield movies_sync
-    movies_sync.forget()
-
-
-@pytest.fixture
-def after_first_run(movies_sync: MoviesSync, small: Site) -> Run:
+def after_first_run(movies_sync: SyncDag, small: Site) -> Run:
     run = movies_sync.run()
     assert run.state == "success"
     small.assert_equal()
@@ -115,7 +41,7 @@ def after_first_run(movies_sync: MoviesSync, small: Site) -> Run:
 
 
 def test_the_first_run_loads_everything_and_leaves_its_cursors(
-    movies_sync: MoviesSync, after_first_run: Run
+    movies_sync: SyncDag, after_first_run: Run
 ) -> None:
     assert after_first_run.states == dict.fromkeys(TASKS, "success")
     assert after_first_run.counters("indexed") == [7, 0, 0]
@@ -153,7 +79,7 @@ def test_the_first_run_loads_everything_and_leaves_its_cursors(
 
 
 @pytest.mark.usefixtures("after_first_run")
-def test_the_second_run_sends_nothing(movies_sync: MoviesSync, small: Site) -> None:
+def test_the_second_run_sends_nothing(movies_sync: SyncDag, small: Site) -> None:
     versions = small.versions()
     before = movies_sync.variables()
     run = movies_sync.run()
@@ -168,7 +94,7 @@ def test_the_second_run_sends_nothing(movies_sync: MoviesSync, small: Site) -> N
 
 
 @pytest.mark.usefixtures("after_first_run")
-def test_a_changed_film_genre_and_person_arrive(movies_sync: MoviesSync, small: Site) -> None:
+def test_a_changed_film_genre_and_person_arrive(movies_sync: SyncDag, small: Site) -> None:
     small.execute(
         "UPDATE content.film_work SET rating = 9.9, modified = now() WHERE title = 'Film 1'"
     )
@@ -184,7 +110,7 @@ def test_a_changed_film_genre_and_person_arrive(movies_sync: MoviesSync, small: 
 
 @pytest.mark.usefixtures("after_first_run")
 def test_reload_ids_and_page_size_are_taken_from_the_trigger_form(
-    movies_sync: MoviesSync, small: Site
+    movies_sync: SyncDag, small: Site
 ) -> None:
     films = sorted(small.versions())
     run = movies_sync.run({"reload": "all", "page_size": 2})
@@ -201,7 +127,7 @@ def test_reload_ids_and_page_size_are_taken_from_the_trigger_form(
 
 
 @pytest.mark.usefixtures("after_first_run")
-def test_dead_letters_are_replayed(movies_sync: MoviesSync, small: Site) -> None:
+def test_dead_letters_are_replayed(movies_sync: SyncDag, small: Site) -> None:
     film = small.add_film("Bad", rating="NaN", modified="now()")
     run = movies_sync.run()
     assert run.state == "success"
@@ -216,7 +142,7 @@ def test_dead_letters_are_replayed(movies_sync: MoviesSync, small: Site) -> None
 @pytest.mark.long
 @pytest.mark.usefixtures("after_first_run")
 def test_a_task_tried_by_hand_beside_a_running_one_is_told_so(
-    movies_sync: MoviesSync, small: Site
+    movies_sync: SyncDag, small: Site
 ) -> None:
     before = movies_sync.variables()
     name = "movies_etl film_work scheduled__1"
@@ -236,7 +162,7 @@ def test_a_task_tried_by_hand_beside_a_running_one_is_told_so(
 
 
 def test_an_init_that_fails_leaves_nothing_and_is_not_tried_again(
-    movies_sync: MoviesSync,
+    movies_sync: SyncDag,
     site: Site,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -272,7 +198,7 @@ def test_an_init_that_fails_leaves_nothing_and_is_not_tried_again(
     ],
 )
 def test_params_that_are_not_valid_are_refused(
-    movies_sync: MoviesSync, conf: dict[str, object]
+    movies_sync: SyncDag, conf: dict[str, object]
 ) -> None:
     with pytest.raises(ParamValidationError, match=next(iter(conf))):
         movies_sync.run(conf)
