@@ -228,7 +228,7 @@ class History(RuleBasedStateMachine):
         self.steps += 1
         kind, _, stream = what.partition(" ")
         if kind == "reload":
-            self._run(Trigger(reload=stream), ())  # type: ignore[arg-type]
+            self._run(Trigger(reload=stream), ())
         elif kind == "load":
             films = [self.writers.films[which % len(self.writers.films)]]
             self._run(Trigger(asked=RunParams(ids=films, replay=("all",) * (which % 2))), ())

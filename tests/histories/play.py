@@ -72,7 +72,7 @@ def play(
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     with hurried(), BREAKS[rule]() if rule else nullcontext():
         run_state_machine_as_test(
-            seed(chosen)(history),
+            seed(chosen)(history),  # type: ignore[arg-type]  # whatever makes a machine
             settings=hypothesis_settings(
                 max_examples=histories,
                 stateful_step_count=STEPS,

@@ -181,10 +181,16 @@ class Task:
 
         class Node(Urllib3HttpNode):
             def perform_request(
-                self, method: str, target: str, body: bytes | None = None, **options: Any
+                self,
+                method: str,
+                target: str,
+                body: bytes | None = None,
+                *options: Any,
+                **named: Any,
             ) -> Any:
+                assert not options
                 return request(
-                    Request(method, target, body or b"", options), super().perform_request, self
+                    Request(method, target, body or b"", named), super().perform_request, self
                 )
 
         return Elasticsearch(self._around.url, node_class=Node, request_timeout=30, max_retries=0)

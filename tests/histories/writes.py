@@ -257,7 +257,8 @@ class Writers:
         place = (table, film, other, role if table == "person" else None)
         if place in self._links:
             return
-        values = [self._new_id(), film, other]
+        link = self._new_id()
+        values: list[str | None] = [link, film, other]
         columns = "id, film_work_id, " + ("person_id, role" if table == "person" else "genre_id")
         values += [role] if table == "person" else []
         made = connection.execute(
@@ -269,7 +270,7 @@ class Writers:
             (*values, film, other),
         )
         if made.rowcount:
-            self._links[place] = values[0]
+            self._links[place] = link
 
     def _recast(self, connection: psycopg.Connection[Any], write: Write) -> None:
         """Give a link of a person another role, and the time at which that was done."""

@@ -127,7 +127,7 @@ def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[
     finish = StreamRun.finish
     begun = StreamRun.begun
 
-    def noted(stream: Any, resources: Any, settings: Any) -> StreamRun:
+    def noted(stream: Any, resources: Any, settings: Any) -> Any:
         run: Any = begun(stream, resources, settings)
         run.is_first = stream is FILM_WORK and run.cursor.horizon is None
         return run

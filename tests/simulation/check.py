@@ -134,4 +134,4 @@ def check_loaded(history: History, task: Task, stream: str, cursor: Cursor) -> N
 
 def is_refused(film: Any) -> bool:
     """Whether a film's document is refused, by the program or by Elasticsearch."""
-    return film.title.startswith(POISON) or film.rating != film.rating
+    return bool(film.title.startswith(POISON) or film.rating != film.rating)

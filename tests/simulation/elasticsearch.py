@@ -34,7 +34,7 @@ class Operation(NamedTuple):
 class Late(NamedTuple):
     """A request that is still under way."""
 
-    index: str
+    target: str
     operations: list[Operation]
     refresh: bool
 
@@ -95,11 +95,11 @@ class Node:
 
     def carry_out(self, request: Late) -> list[dict[str, Any]]:
         """Apply a bulk request; return the answer's items."""
-        index = self.indexes.get(request.index)
+        index = self.indexes.get(request.target)
         if index is None:
-            if self.template and request.index in self.template["index_patterns"]:
+            if self.template and request.target in self.template["index_patterns"]:
                 return [_refused(404, "index_not_found_exception")] * len(request.operations)
-            index = self.create(request.index, {}, aliased=False)
+            index = self.create(request.target, {}, aliased=False)
         items = [self._apply(index, operation) for operation in request.operations]
         if request.refresh:
             index.refresh()

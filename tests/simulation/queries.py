@@ -62,7 +62,7 @@ class SimulatedQueries(Queries):
     def pieces(
         self, file: str, size: int, **parameters: object
     ) -> Generator[list[tuple[Any, ...]], None, None]:
-        rows = self.rows(file, **parameters)
+        rows = self.rows(file, None, **parameters)
         for start in range(0, len(rows), size):
             if start:
                 self._move("next piece")

@@ -43,11 +43,11 @@ def leave_under_way(history: History, film: Film) -> None:
 def any_film(history: History) -> Film | None:
     """Return a film that is not refused: any, or at rest a new one that only its own row leads to.
 
-    A film with links is often read again for their sake, which mends what was missed.
+    A film with links is often read again for their sake, which fixes what was missed.
     """
-    films = history.postgres.tables["film_work"]
+    films: dict[str, Film] = history.postgres.tables["film_work"]
     if history.world.chance(0.2) or len(films) > MOST_FILMS:
-        film = free_row(history, "film_work")
+        film: Film | None = free_row(history, "film_work")
         return None if film is None or film.title.startswith(POISON) else film
     history.writers.settle_down()
     key = f"f{history.runs}-own"
