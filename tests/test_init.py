@@ -250,8 +250,8 @@ def test_a_catalogue_with_columns_of_other_names(init: Init, site: Site) -> None
     site.execute("DROP TABLE content.genre_film_work")
     message = init.fails()
     assert "movies_postgres" in message
-    assert "column content.film_work.modified is missing (it has updated_at)" in message
-    assert "column content.person_film_work.created is missing (it has created_at)" in message
+    assert "column content.film_work.modified is missing, it has updated_at (" in message
+    assert "column content.person_film_work.created is missing, it has created_at (" in message
     assert "table content.genre_film_work is missing" in message
 
 

@@ -119,7 +119,7 @@ def test_all_that_does_not_fit_is_named_with_the_database(catalogue: Catalogue) 
         catalogue.source()
     said = str(caught.value)
     assert said.startswith("Database movies (connection movies_postgres) does not fit: ")
-    assert "column content.film_work.modified is missing (it has updated_at)" in said
+    assert "column content.film_work.modified is missing, it has updated_at (" in said
     assert "table content.genre_film_work is missing" in said
 
 

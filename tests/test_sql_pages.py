@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from movies_etl.definitions.definition import Feed, Stream
 from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES, PERSON
-from movies_etl.postgres.schema import missing_indexes
+from movies_etl.postgres.indexes import missing_indexes
+from movies_etl.postgres.layout import FoundColumn, by_table
 from movies_etl.postgres.source import IdPage, Row, Source
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
@@ -451,17 +452,48 @@ def test_columns_are_told_with_type_and_right(catalogue: Catalogue) -> None:
     catalogue.execute("ALTER TABLE content.film_work DROP COLUMN creation_date")
     catalogue.retype("film_work", "rating", "numeric(3,1)")
     query = (Settings().include_dir / "sql" / "columns.sql").read_bytes()
-    found = catalogue.connection.execute(query, {"schema": "content"}).fetchall()
-    assert ("film_work", "id", "uuid", True) in found
-    assert ("film_work", "modified", "timestamp with time zone", True) in found
-    assert ("film_work", "rating", "numeric", True) in found
-    assert {table for table, *_ in found} == {
+    rows = catalogue.connection.execute(query, {"schema": "content"}).fetchall()
+    found = by_table(map(FoundColumn._make, rows))
+    assert found.keys() == {
         *("film_work", "genre", "person", "genre_film_work", "person_film_work")
     }
-    names = [column for table, column, *_ in found if table == "film_work"]
-    assert sorted(names) == sorted(
-        ["id", "title", "description", "rating", "type", "created", "modified"]
-    )
+    films = found["film_work"]
+    assert films.keys() == {"id", "title", "description", "rating", "type", "created", "modified"}
+    assert [
+        (one.type, one.category) for one in (films["id"], films["modified"], films["rating"])
+    ] == [
+        ("uuid", "U"),
+        ("timestamp with time zone", "D"),
+        ("numeric", "N"),
+    ]
+    assert [name for name, column in films.items() if column.is_key] == ["id"]
+    ((oid,),) = catalogue.execute("SELECT 'content.film_work'::regclass::oid::bigint").fetchall()
+    assert {column[5:] for column in films.values()} == {(oid, True, True, False)}
+
+
+def test_a_domain_is_told_as_the_type_below_it(catalogue: Catalogue) -> None:
+    catalogue.execute("CREATE DOMAIN content.stars AS real CHECK (value < 11)")
+    catalogue.retype("film_work", "rating", "content.stars")
+    query = (Settings().include_dir / "sql" / "columns.sql").read_bytes()
+    rows = catalogue.connection.execute(query, {"schema": "content"}).fetchall()
+    rating = by_table(map(FoundColumn._make, rows))["film_work"]["rating"]
+    assert (rating.type, rating.category) == ("real", "N")
+
+
+@pytest.mark.parametrize(
+    ("change", "is_key"),
+    [
+        ("DROP CONSTRAINT genre_film_work_pkey", False),
+        ("DROP CONSTRAINT genre_film_work_pkey, ADD UNIQUE (id)", True),
+        ("DROP CONSTRAINT genre_film_work_pkey, ALTER id DROP NOT NULL, ADD UNIQUE (id)", False),
+        ("DROP CONSTRAINT genre_film_work_pkey, ADD PRIMARY KEY (id, created)", False),
+    ],
+)
+def test_a_key_is_never_null_and_unique_by_itself(
+    catalogue: Catalogue, change: str, is_key: bool
+) -> None:
+    catalogue.execute(f"ALTER TABLE content.genre_film_work {change}")
+    assert ("genre_film_work" not in catalogue.source().layout.keyless) == is_key
 
 
 def test_only_usable_whole_indexes_are_told(catalogue: Catalogue) -> None:

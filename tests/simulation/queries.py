@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.postgres.layout import Layout, by_table, layout_of
 from movies_etl.postgres.queries import Names, Queries
-from movies_etl.postgres.schema import Columns, Layout
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
@@ -19,6 +19,7 @@ from movies_etl.settings import Settings
 from tests.simulation.documents import document
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Postgres, Row
 from tests.simulation.world import utc
+from tests.support.columns import fitting
 
 FIELDS = {
     "id": "id",
@@ -239,12 +240,11 @@ def source_over(queries: SimulatedQueries) -> Source:
 def _layout(zone: str | None) -> Layout:
     """Return what the program learns of the model's columns; ids are uuids."""
     stamp = f"timestamp {'with' if zone is None else 'without'} time zone"
-    rows = (
-        (table, column, stamp if column in ("modified", "created") else "uuid", True)
-        for table, columns in MOVIES.required.items()
-        for column in columns
-    )
-    return Columns(rows, MOVIES, Settings(timestamp_zone=zone or "UTC")).layout
+    columns = [
+        column._replace(type=stamp) if column.name in ("modified", "created") else column
+        for column in fitting(MOVIES)
+    ]
+    return layout_of(by_table(columns), MOVIES, Settings(timestamp_zone=zone or "UTC"))
 
 
 @cache

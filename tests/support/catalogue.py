@@ -56,6 +56,11 @@ class Catalogue:
     def close(self) -> None:
         self._reader.close()
 
+    def read_as(self, role: str) -> None:
+        """Give the program a session of another role."""
+        self._reader.close()
+        self._reader = psycopg.connect(self.dsn.replace("postgres@", f"{role}@"), autocommit=True)
+
     def source(self, zone: str = "UTC") -> Source:
         """Return a prepared source over a session of its own."""
         return Source.opened(self._reader, MOVIES, Settings(timestamp_zone=zone))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
+from movies_etl.definitions.column import ID, STAMP, Column
 from movies_etl.definitions.documents import IndexedDocument
 
 Stamp = Literal["modified", "created"]
@@ -72,7 +74,7 @@ class IndexDefinition:
     :param document: the pydantic model of a document.
     :param streams: in the order of a run. The first is the *root*: its rows are the documents' own.
     :param reads: columns that ``documents.sql`` reads beside ids, cursor columns and keys, by
-        table.
+        table, and what they must be.
     :param variables: prefix of the Airflow Variables; ``movies_etl.<name>`` when empty. No
         prefix may begin another one, because absence is decided by listing a prefix.
     :param plural: several documents in words; the noun with an s when empty.
@@ -83,7 +85,7 @@ class IndexDefinition:
     noun: str
     document: type[IndexedDocument]
     streams: tuple[Stream, ...]
-    reads: Mapping[str, tuple[str, ...]]
+    reads: Mapping[str, Mapping[str, Column]]
     variables: str = ""
     plural: str = ""
     prefix: str = ""
@@ -136,19 +138,21 @@ class IndexDefinition:
         return f"{self._variables}.difference"
 
     @property
-    def required(self) -> dict[str, tuple[str, ...]]:
-        """The columns that the queries read, by table; cursor columns by their usual names."""
-        columns: dict[str, dict[str, None]] = {}
+    def required(self) -> dict[str, dict[str, Column]]:
+        """What is asked of the columns that queries read, by table; stamps by their usual names."""
+        columns: defaultdict[str, dict[str, Column]] = defaultdict(dict)
+        of_root = Column("key", of=self.root.rows.table)
         for stream in self.streams:
             for feed in stream.feeds:
-                root = () if feed.root is None else (feed.root,)
-                columns.setdefault(feed.table, {}).update(dict.fromkeys(("id", *root, feed.stamp)))
+                columns[feed.table] |= {"id": ID, feed.stamp: STAMP}
+                if feed.root not in (None, "id"):
+                    columns[feed.table][feed.root] = of_root
             if fan_out := stream.fan_out:
-                keys = dict.fromkeys((fan_out.root, fan_out.key))
-                columns.setdefault(fan_out.link, {}).update(keys)
-        for table, names in self.reads.items():
-            columns.setdefault(table, {}).update(dict.fromkeys(names))
-        return {table: tuple(names) for table, names in columns.items()}
+                key = Column("key", of=stream.rows.table)
+                columns[fan_out.link] |= {fan_out.root: of_root, fan_out.key: key}
+        for table, read in self.reads.items():
+            columns[table] |= read
+        return dict(columns)
 
     @property
     def read_by(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

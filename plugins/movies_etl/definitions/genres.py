@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from movies_etl.definitions.column import TEXT
 from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
 from movies_etl.definitions.documents import IndexedDocument
 
@@ -18,5 +19,5 @@ GENRES = IndexDefinition(
     noun="genre",
     document=Genre,
     streams=(Stream("genre", rows=Feed("genre", "modified", root="id")),),
-    reads={"genre": ("name", "description")},
+    reads={"genre": {"name": TEXT, "description": TEXT}},
 )

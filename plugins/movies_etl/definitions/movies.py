@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from movies_etl.definitions.column import NUMBER, ROLE, TEXT
 from movies_etl.definitions.definition import FanOut, Feed, IndexDefinition, Stream
 from movies_etl.definitions.documents import STRICT, IndexedDocument
 
@@ -57,10 +58,10 @@ MOVIES = IndexDefinition(
     # A film matters more than a surname, a surname more than a genre's name, and genres are few.
     streams=(FILM_WORK, GENRE, PERSON),
     reads={
-        "film_work": ("title", "description", "rating"),
-        "genre": ("name",),
-        "person": ("full_name",),
-        "person_film_work": ("role",),
+        "film_work": {"title": TEXT, "description": TEXT, "rating": NUMBER},
+        "genre": {"name": TEXT},
+        "person": {"full_name": TEXT},
+        "person_film_work": {"role": ROLE},
     },
     variables="movies_etl",
 )

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from movies_etl.definitions.column import NUMBER, ROLE, TEXT
 from movies_etl.definitions.definition import FanOut, Feed, IndexDefinition, Stream
 from movies_etl.definitions.documents import STRICT, IndexedDocument
 
@@ -49,8 +50,8 @@ PERSONS = IndexDefinition(
         ),
     ),
     reads={
-        "person": ("full_name",),
-        "person_film_work": ("role",),
-        "film_work": ("title", "rating"),
+        "person": {"full_name": TEXT},
+        "person_film_work": {"role": ROLE},
+        "film_work": {"title": TEXT, "rating": NUMBER},
     },
 )

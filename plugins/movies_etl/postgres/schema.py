@@ -2,135 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
+from movies_etl.definitions.column import Column
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.settings import Settings
+from movies_etl.postgres.layout import (
+    LOWEST_IDS,
+    WITH_ZONE,
+    WITHOUT_ZONE,
+    Found,
+    FoundColumn,
+    stamps_of,
+)
+from movies_etl.settings import Settings, variable
 
-LOWEST_IDS = {
-    "uuid": "00000000-0000-0000-0000-000000000000",
-    "text": "",
-    "character varying": "",
-    "integer": "-2147483648",
-    "bigint": "-9223372036854775808",
+_NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
+_TEXTS = "SE"
+"""PostgreSQL's categories of strings and of enums."""
+
+_OTHER_NAMES = {
+    "modified": ("updated_at", "updated", "modified_at", "last_modified", "changed_at"),
+    "created": ("created_at", "created_on", "added_at"),
 }
-"""The types that ids may have, and the lowest value of each."""
-
-STAMP_TYPES = ("timestamp with time zone", "timestamp without time zone")
-
-_OTHER_NAMES = {"modified": ("updated_at", "updated"), "created": ("created_at",)}
+"""What other sites call the cursor columns."""
 
 
-class Layout(NamedTuple):
-    """What the queries have to know of the catalogue as it was found.
+def problems_of(
+    found: Found, definition: IndexDefinition, settings: Settings, role: str
+) -> list[str]:
+    """Say what is missing or of the wrong type, with what to do about it; empty when all is well.
 
-    :param stamps: what the catalogue calls the columns ``modified`` and ``created``.
-    :param without_zone: tables whose cursor column has no time zone.
-    :param zone: the zone of those columns.
-    :param lowest_ids: by table, the id that no other comes before.
+    :param role: that reads the catalogue.
     """
+    if not found:
+        return [f"it has no schema {settings.schema_name} with tables"]
+    schema = _Schema(found, definition.required, settings, role)
+    return [problem for table in definition.required for problem in schema.problems_of(table)]
 
-    stamps: dict[str, str]
-    without_zone: tuple[str, ...]
-    zone: str
-    lowest_ids: dict[str, str]
 
-
-class Columns:
-    """The columns of the catalogue's schema as found.
-
-    :param rows: table, column, type and whether the role may read, one row per column.
-    :param definition: says which of them are read.
-    """
+class _Schema:
+    """The columns of one schema, as they are and as they have to be."""
 
     def __init__(
         self,
-        rows: Iterable[tuple[str, str, str, bool]],
-        definition: IndexDefinition,
+        found: Found,
+        required: Mapping[str, Mapping[str, Column]],
         settings: Settings,
+        role: str,
     ) -> None:
-        self._definition = definition
+        self._found = found
+        self._required = required
         self._schema = settings.schema_name
-        self._zone = settings.timestamp_zone
-        self._stamps = {
-            "modified": settings.modified_column,
-            "created": settings.created_column,
-        }
-        self._types: dict[str, dict[str, str]] = {}
-        self._unreadable: set[str] = set()
-        for table, column, type_name, readable in rows:
-            self._types.setdefault(table, {})[column] = type_name
-            if not readable:
-                self._unreadable.add(table)
+        self._stamps = stamps_of(settings)
+        self._role = role
 
-    def problems(self) -> list[str]:
-        """Say what is missing or of the wrong type, one sentence each; empty when all is well."""
-        if not self._types:
-            return [f"it has no schema {self._schema} with tables"]
-        return [
-            problem
-            for table, columns in self._definition.required.items()
-            for problem in self._problems_of(table, columns)
-        ]
-
-    def _problems_of(self, table: str, columns: Iterable[str]) -> Iterable[str]:
-        found = self._types.get(table)
-        name = f"{self._schema}.{table}"
-        if found is None:
-            yield f"table {name} is missing"
+    def problems_of(self, table: str) -> Iterator[str]:
+        """Yield what is wrong with a table."""
+        if table not in self._found:
+            yield f"table {self._schema}.{table} is missing (a view is not enough: rows have xmin)"
             return
-        if table in self._unreadable:
-            yield f"the role may not read {name} (GRANT USAGE ON SCHEMA, GRANT SELECT)"
-        for column in columns:
-            actual = self._stamps.get(column, column)
-            if actual not in found:
-                similar = [other for other in _OTHER_NAMES.get(column, ()) if other in found]
-                hint = f" (it has {similar[0]})" if similar else ""
-                yield f"column {name}.{actual} is missing{hint}"
-            elif column in self._stamps and found[actual] not in STAMP_TYPES:
-                yield f"{name}.{actual} is {found[actual]}, not a timestamp"
-        if found.get("id", "uuid") not in LOWEST_IDS:
+        yield from self._rights(table)
+        for name, wanted in self._required[table].items():
+            actual = self._stamps.get(name, name)
+            column = self._found[table].get(actual)
+            if column is None:
+                yield self._missing(table, name, wanted)
+            elif problem := self._wrong_type(column, wanted):
+                yield f"{self._schema}.{table}.{actual} is {column.type}{problem}"
+
+    def _rights(self, table: str) -> Iterator[str]:
+        column, name = next(iter(self._found[table].values())), f"{self._schema}.{table}"
+        if not column.is_usable:
             yield (
-                f"{name}.id is {found['id']}; ids of type uuid, text, integer or bigint are "
-                "supported"
+                f"the role may not use schema {self._schema} "
+                f"(GRANT USAGE ON SCHEMA {self._schema} TO {self._role})"
+            )
+        if not column.is_readable:
+            yield (
+                f"the role may not read {name} (GRANT SELECT ON {name} TO {self._role}; of "
+                "single columns it is not enough)"
+            )
+        if column.is_filtered:
+            yield (
+                f"row-level security may hide rows of {name} (ALTER ROLE {self._role} BYPASSRLS; "
+                "a policy is not enough, PostgreSQL does not tell what it hides)"
             )
 
-    @property
-    def layout(self) -> Layout:
-        """What the queries have to know; only of columns without problems."""
-        feeds = [feed for stream in self._definition.streams for feed in stream.feeds]
-        return Layout(
-            stamps=self._stamps,
-            without_zone=tuple(
-                dict.fromkeys(
-                    feed.table
-                    for feed in feeds
-                    if self._types[feed.table][self._stamps[feed.stamp]] == STAMP_TYPES[1]
-                )
-            ),
-            zone=self._zone,
-            lowest_ids={feed.table: LOWEST_IDS[self._types[feed.table]["id"]] for feed in feeds},
+    def _missing(self, table: str, name: str, wanted: Column) -> str:
+        actual = self._stamps.get(name, name)
+        said = f"column {self._schema}.{table}.{actual} is missing"
+        if wanted.kind == "id" and self._links(table):
+            return f"{said} (ALTER TABLE {self._schema}.{table} ADD id bigserial UNIQUE)"
+        similar = self._similar(table, name)
+        if wanted.kind != "stamp" or not similar:
+            return said
+        setting = variable(f"{name}_column")
+        return (
+            f"{said}, it has {similar.name} (set {setting}={similar.name} if that is its name in "
+            f"every table, or ALTER TABLE {self._schema}.{table} ADD {actual} {similar.type} "
+            f"GENERATED ALWAYS AS ({similar.name}) STORED)"
         )
 
+    def _links(self, table: str) -> bool:
+        return any(column.kind == "key" for column in self._required[table].values())
 
-def missing_indexes(
-    found: Iterable[tuple[str, list[str]]], definition: IndexDefinition, settings: Settings
-) -> list[str]:
-    """Name the indexes that the queries read by and the catalogue lacks.
+    def _similar(self, table: str, name: str) -> FoundColumn | None:
+        """Return the column that is probably the cursor column under another name."""
+        others = (self._found[table].get(other) for other in _OTHER_NAMES.get(name, ()))
+        return next((one for one in others if one and one.type in (WITH_ZONE, WITHOUT_ZONE)), None)
 
-    :param found: table and column list of each usable index.
-    """
-    stamps = {"modified": settings.modified_column, "created": settings.created_column}
-    existing = [(table, tuple(columns)) for table, columns in found]
-    wanted = [
-        (table, tuple(stamps.get(column, column) for column in columns))
-        for table, columns in definition.read_by
-    ]
-    return [
-        f"{settings.schema_name}.{table} ({', '.join(columns)})"
-        for table, columns in wanted
-        if not any(
-            other == table and columns == of_other[: len(columns)] for other, of_other in existing
-        )
-    ]
+    def _wrong_type(self, column: FoundColumn, wanted: Column) -> str | None:
+        """Say what a column should be instead, None when it is."""
+        if wanted.kind == "id" and column.type not in LOWEST_IDS:
+            return "; ids of type uuid, text, integer or bigint are supported"
+        if wanted.kind == "key":
+            return self._other_than_its_id(column, wanted.of)
+        if wanted.kind == "stamp" and column.type not in (WITH_ZONE, WITHOUT_ZONE):
+            return ", not a timestamp"
+        if wanted.kind == "text" and column.category not in _TEXTS:
+            return ", not a text"
+        if wanted.kind == "number" and column.type not in _NUMBERS:
+            return f", not a number ({', '.join(_NUMBERS)})"
+        return None
+
+    def _other_than_its_id(self, column: FoundColumn, table: str) -> str | None:
+        found = self._found.get(table, {}).get("id")
+        if found is None or _family(found.type) == _family(column.type):
+            return None
+        return f", but {self._schema}.{table}.id is {found.type}; make them one type"
+
+
+def _family(type_name: str) -> str:
+    return "text" if type_name == "character varying" else type_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from itertools import starmap
 from typing import Any, NamedTuple, Self
 
 import psycopg
@@ -11,8 +12,9 @@ from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
 from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import timestamps
 from movies_etl.postgres.assembly import Assembled, assembled
+from movies_etl.postgres.layout import FoundColumn, Layout, by_table, layout_of
 from movies_etl.postgres.queries import Names, Queries
-from movies_etl.postgres.schema import Columns, Layout
+from movies_etl.postgres.schema import problems_of
 from movies_etl.postgres.server import Server
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
@@ -69,23 +71,23 @@ class Source:
     def opened(
         cls, connection: psycopg.Connection[Any], definition: IndexDefinition, settings: Settings
     ) -> Self:
-        """Put the session in order and learn the catalogue's column types.
+        """Put the session in order, and check and learn what the catalogue's columns are.
 
         :param connection: an open connection to the primary, in autocommit.
-        :raises ConfigurationError: a table, column or right is missing; names all that are.
+        :raises ConfigurationError: the catalogue does not fit; says all that is wrong.
         """
         queries = Queries(connection, settings.include_dir / "sql", settings.schema_name)
         queries.run("session.sql")
         rows = queries.rows("columns.sql", schema=settings.schema_name)
-        columns = Columns([(*row,) for row in rows], definition, settings)
-        if problems := columns.problems():
+        found = by_table(starmap(FoundColumn, rows))
+        if problems := problems_of(found, definition, settings, connection.info.user):
             raise ConfigurationError(
                 f"Database {queries.database} (connection movies_postgres) does not fit: "
-                f"{'; '.join(problems)}. Point the connection to the film catalogue, or "
-                "give it these columns (a view is not enough: rows must have xmin)."
+                f"{'; '.join(problems)}. Correct this, or point the connection to the film "
+                "catalogue."
             )
         server = Server(queries, settings.horizon_ignore)
-        return cls(queries, server, definition, columns.layout)
+        return cls(queries, server, definition, layout_of(found, definition, settings))
 
     def count(self) -> int:
         """Count the root rows: as many documents should be in the index."""

@@ -19,7 +19,7 @@ from movies_etl.es.index import Index
 from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.postgres import horizon, lock
 from movies_etl.postgres.horizon import HorizonStore, Known, Measured
-from movies_etl.postgres.schema import missing_indexes
+from movies_etl.postgres.indexes import missing_indexes
 from movies_etl.postgres.source import Source
 from movies_etl.postgres.timestamps import in_utc, parse
 from movies_etl.settings import Settings

@@ -1,0 +1,29 @@
+"""What a column of the catalogue must be for the queries to work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is asked of a column.
+
+    :param kind: ``id``; ``key``, the id of another table's row; ``stamp``, a cursor column; a
+        ``text`` or a ``number`` that documents show.
+    :param of: of a key, the table whose ids it holds.
+    :param known: of a text, the values that ``documents.sql`` knows by name; rows of other values
+        take no part in documents. Empty: it takes any.
+    """
+
+    kind: Literal["id", "key", "stamp", "text", "number"]
+    of: str = ""
+    known: tuple[str, ...] = ()
+
+
+ID = Column("id")
+STAMP = Column("stamp")
+TEXT = Column("text")
+NUMBER = Column("number")
+ROLE = Column("text", known=("actor", "director", "writer"))
