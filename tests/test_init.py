@@ -72,7 +72,7 @@ class Init:
         started = time.monotonic()
         with pytest.raises(MoviesEtlError) as raised:
             self.run()
-        assert type(raised.value) is error
+        assert isinstance(raised.value, error)
         # The tries begin within FIRST_CONTACT; the last of them takes as long as this one.
         assert FIRST_CONTACT + time.monotonic() - started < 30
         assert state_of(self._site.client) == state
