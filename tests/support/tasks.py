@@ -1,8 +1,10 @@
-"""The tasks of ``movies_sync`` as Airflow calls them, without Airflow's database."""
+"""The tasks of a sync DAG as Airflow calls them, without Airflow's database."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,26 +12,24 @@ from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.airflow.dags import NEVER
 from movies_etl.airflow.tasks import init_task, sync_task
 from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.movies import MOVIES
 
 from tests.support.site import MemoryDifference, Site
 
 
 class Tasks:
-    """The four tasks over a test's servers, with state that a test can look at.
+    """The tasks of an index over a test's servers, with state that a test can look at.
 
-    :param site: whose cursors and horizon are kept.
+    :param site: whose index it is, and whose cursors and horizon are kept.
     :param ports: of PostgreSQL and of Elasticsearch, or of what stands before them.
     """
 
     def __init__(
         self, site: Site, monkeypatch: pytest.MonkeyPatch, ports: tuple[int, int], **settings: str
     ) -> None:
+        self._site = site
+        self._definition = site.definition
         self._monkeypatch = monkeypatch
         self.difference = MemoryDifference()
-        monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda _: site.cursors)
-        monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda _: site.horizons)
-        monkeypatch.setattr(airflow_tasks, "VariableDifferenceStore", lambda _: self.difference)
         monkeypatch.setattr(airflow_tasks, "_spare_the_collector", lambda: None)
         self.connect("movies_postgres", "postgres", ports[0], login="postgres", schema="movies")
         self.connect(
@@ -49,15 +49,33 @@ class Tasks:
 
     def init(self, **params: object) -> dict[str, Any]:
         """Do what the first task does; return the context."""
-        context: dict[str, Any] = init_task(MOVIES, NEVER).function(params, "test")
+        with self._stores():
+            init = init_task(self._definition, NEVER).function
+            context: dict[str, Any] = init(params, "test")
         return context
 
     def sync(self, stream: Stream, context: dict[str, Any], **params: object) -> dict[str, Any]:
         """Do what the task of a stream does; return its result."""
-        result: dict[str, Any] = sync_task(MOVIES, stream).function(context, params, "test")
+        with self._stores():
+            sync = sync_task(self._definition, stream).function
+            result: dict[str, Any] = sync(context, params, "test")
         return result
 
     def run(self, **params: object) -> dict[str, dict[str, Any]]:
         """Do what a run of the DAG does; return the tasks' results."""
         context = self.init(**params)
-        return {stream.name: self.sync(stream, context, **params) for stream in MOVIES.streams}
+        return {
+            stream.name: self.sync(stream, context, **params) for stream in self._definition.streams
+        }
+
+    @contextmanager
+    def _stores(self) -> Iterator[None]:
+        """Keep the state with the site in place of Airflow's Variables."""
+        with self._monkeypatch.context() as patches:
+            for name, store in {
+                "VariableCursorStore": self._site.cursors,
+                "VariableHorizonStore": self._site.horizons,
+                "VariableDifferenceStore": self.difference,
+            }.items():
+                patches.setattr(airflow_tasks, name, lambda _, store=store: store)
+            yield
