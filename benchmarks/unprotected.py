@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from movies_etl.es.outcome import Item, Outcome
+
 CHECKSUM = b"('x' || left(md5(body), 16))::bit(64)::bigint::text"
 
 
@@ -34,7 +36,7 @@ def _query_without_checksum(file: Path, names: queries.Names) -> bytes:
     return text
 
 
-def _send(sender: Any, items: Sequence[bulk.Item], outcome: bulk.Outcome) -> list[bulk.Item]:  # noqa: ANN401 - its private parts
+def _send(sender: Any, items: Sequence[Item], outcome: Outcome) -> list[Item]:  # noqa: ANN401 - its private parts
     lines: list[bytes] = []
     for item in items:
         lines += (b'{"index":{"_id":"%s"}}\n' % item.id.encode(), item.source, b"\n")
@@ -50,7 +52,7 @@ def _send(sender: Any, items: Sequence[bulk.Item], outcome: bulk.Outcome) -> lis
     return []
 
 
-def _settle(self: settlement.Settlement, outcome: bulk.Outcome) -> None:
+def _settle(self: settlement.Settlement, outcome: Outcome) -> None:
     self.counters.indexed += len(outcome.indexed)
 
 

@@ -11,8 +11,9 @@ from elasticsearch import Elasticsearch
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es import bulk
-from movies_etl.es.bulk import MAX_FAILED_ITEMS, Item, Outcome, Refusal, Sender
+from movies_etl.es.bulk import MAX_FAILED_ITEMS, Sender
 from movies_etl.es.index import Index
+from movies_etl.es.outcome import Item, Outcome, Refusal
 from movies_etl.es.throttle import Throttle
 
 from tests.support.faults import Fault, Faults, Time, each_item, refusal, too_large
@@ -112,10 +113,40 @@ def test_a_closed_index_is_no_films_fault(index: Index) -> None:
 
 def test_an_index_that_may_not_be_written_to_is_no_films_fault(index: Index) -> None:
     index.client.indices.put_settings(index=index.name, settings={"index.blocks.write": True})
-    with pytest.raises(ConfigurationError, match=r"forbids writing: .*write"):
+    with pytest.raises(ConfigurationError, match=r"forbids writing: .*index\.blocks\.write null"):
         send(index, item("a"))
     index.client.indices.put_settings(index=index.name, settings={"index.blocks.write": None})
     assert films(send(index, item("a")).indexed) == ["a"]
+
+
+def test_a_full_disk_is_named_with_the_remedy(index: Index) -> None:
+    block = "index.blocks.read_only_allow_delete"  # what Elasticsearch sets at the flood stage
+    index.client.indices.put_settings(index=index.name, settings={block: True})
+    with pytest.raises(IndexUnavailableError) as caught:
+        send(index, item("a"), item("b"))
+    said = str(caught.value)
+    assert "2 of 2 documents for now: index" in said
+    assert "disk usage exceeded flood-stage watermark" in said
+    assert "free space or add a node" in said
+    index.client.indices.put_settings(index=index.name, settings={block: None})
+    assert films(send(index, item("a")).indexed) == ["a"]
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(("status", "kind"), [(429, "rejected"), (503, "unavailable")])
+def test_what_puts_items_off_is_told_in_elasticsearchs_own_words(
+    faulty: Faulty, status: int, kind: str
+) -> None:
+    index, _faults = faulty(forever=each_item(status, kind))
+    with pytest.raises(IndexUnavailableError, match=r"1 of 1 documents for now: not now\."):
+        sender(index, patience=10)([item("a")])
+
+
+@pytest.mark.usefixtures("waits")
+def test_what_puts_off_the_rest_of_a_body_is_told(faulty: Faulty) -> None:
+    index, _faults = faulty(refusal(413), None, forever=refusal(503, "busy", "the second half"))
+    with pytest.raises(IndexUnavailableError, match="the second half"):
+        sender(index, patience=10)([item("a"), item("b")])
 
 
 # -- refusals of whole requests -------------------------------------------------------------------
@@ -234,7 +265,7 @@ def test_a_broken_shard_makes_no_dead_letters(faulty: Faulty, bad: int) -> None:
     good = [item("a")] if bad > MAX_FAILED_ITEMS else []
     if good:
         index, _faults = faulty(forever=fails_on("film", "boom"))
-    with pytest.raises(IndexUnavailableError, match=f"fails on, {bad} of {bad + len(good)} "):
+    with pytest.raises(IndexUnavailableError, match=f"take {bad} of {bad + len(good)} "):
         sender(index, patience=60)(items + good)
 
 

@@ -212,7 +212,8 @@ def test_a_letter_that_cannot_be_written_is_an_error_that_names_the_film(
 ) -> None:
     client.indices.put_settings(index=MOVIES.dead_letters, settings={"index.blocks.write": True})
     with pytest.raises(
-        IndexUnavailableError, match=f"letter of film f1 .* to {MOVIES.dead_letters}"
+        IndexUnavailableError,
+        match=rf"letter of film f1 .* to {MOVIES.dead_letters}: .*index\.blocks\.write null",
     ):
         letters.park([letter()], FIRST, 1)
     with pytest.raises(elasticsearch.NotFoundError):

@@ -388,6 +388,27 @@ def test_errors_of_the_client_name_the_connection_and_the_next_step(
     assert caught.value.__cause__ is error
 
 
+def test_an_index_that_may_not_be_read_is_no_fault_of_the_login(index: Index) -> None:
+    index.client.indices.put_settings(index=index.name, settings={"index.blocks.read": True})
+    with pytest.raises(ConfigurationError) as caught:
+        index.documents()
+    assert "is blocked" in str(caught.value)
+    assert "index.blocks.read null" in str(caught.value)
+    assert "login" not in str(caught.value)
+
+
+def test_a_cluster_that_may_not_be_written_to_is_told_with_what_lifts_the_block(
+    client: Elasticsearch,
+) -> None:
+    block = "cluster.blocks.read_only"
+    client.cluster.put_settings(persistent={block: True})
+    try:
+        with pytest.raises(ConfigurationError, match=r"setting cluster\.blocks\.read_only null"):
+            create(client, MOVIES, "movies-20260101000000", DESCRIBED)
+    finally:
+        client.cluster.put_settings(persistent={block: None})
+
+
 def test_other_errors_are_left_as_they_are() -> None:
     with pytest.raises(ZeroDivisionError), translated_errors():
         _ = 1 / 0

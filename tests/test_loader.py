@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
-from movies_etl.es.bulk import Item, Outcome
+from movies_etl.es.outcome import Item, Outcome
 from movies_etl.es.throttle import Throttle
 from movies_etl.sync.loader import Loader, Send
 

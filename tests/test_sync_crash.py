@@ -11,7 +11,8 @@ import pytest
 from movies_etl.definitions.movies import GENRE, MOVIES
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
-from movies_etl.es.bulk import Item, Outcome, Sender
+from movies_etl.es.bulk import Sender
+from movies_etl.es.outcome import Item, Outcome
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync import stream_run
 from movies_etl.sync.stream_run import StreamRun

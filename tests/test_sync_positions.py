@@ -12,8 +12,9 @@ import pytest
 from movies_etl.definitions.definition import Feed, Stream
 from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
 from movies_etl.definitions.persons import PERSONS
-from movies_etl.es.bulk import Item, Outcome, Sender
+from movies_etl.es.bulk import Sender
 from movies_etl.es.index import Index, Stored
+from movies_etl.es.outcome import Item, Outcome
 from movies_etl.postgres.source import IdPage, Row, Source
 from movies_etl.state.cursors import Position
 from movies_etl.sync import batches, stream_run

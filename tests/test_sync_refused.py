@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import IndexUnavailableError, RefusedDocumentsError
-from movies_etl.es.bulk import Item, Outcome, Sender
+from movies_etl.es.bulk import Sender
 from movies_etl.es.dead_letters import DeadLetters, Letter
 from movies_etl.es.index import Index
+from movies_etl.es.outcome import Item, Outcome
 from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.assembly import Assembled
 from movies_etl.postgres.source import Source

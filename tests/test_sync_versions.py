@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -9,8 +10,9 @@ import pytest
 from movies_etl.definitions.definition import Stream
 from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
-from movies_etl.es.bulk import Item, Outcome, Sender
+from movies_etl.es.bulk import Sender
 from movies_etl.es.index import Index
+from movies_etl.es.outcome import Item, Outcome
 from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.server import Server
 from movies_etl.state.cursors import Cursor
@@ -184,10 +186,36 @@ def test_a_conflict_with_something_from_the_future_is_an_error(
     monkeypatch.setattr(stream_run, "Sender", Beaten)
     before = cursor_of(loaded, "film_work")
     loaded.execute("UPDATE content.film_work SET title = 'New', modified = now()")
-    with pytest.raises(ConfigurationError, match="later than the database's clock"):
+    with pytest.raises(ConfigurationError) as caught:
         loaded.run()
+    said = str(caught.value)
+    assert " ahead of the database's clock. Most likely the clock" in said
+    assert said.index("Set the clock right") < said.index("take alias movies away")
     after = cursor_of(loaded, "film_work")
     assert (after.rows, after.horizon) == (before.rows, before.horizon)
+
+
+def test_a_second_installation_over_the_same_index_is_told_and_waited_for(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.reconnect()  # without the lock
+    other = Site(loaded.dsn, loaded.connection, loaded.client)  # with cursors of its own
+    try:
+        other.run()
+    finally:
+        other.close()
+    loaded.execute("UPDATE content.film_work SET title = 'New', modified = now()")
+    with pytest.raises(ConfigurationError) as caught:
+        loaded.run()
+    said = str(caught.value)
+    assert "another installation of this program" in said
+    assert "alias" not in said
+    seconds = int(re.findall(r"Wait: runs go on by themselves after (\d+) s", said)[0])
+    clock = Server.clock
+    later = (seconds + 1) * 1_000_000
+    monkeypatch.setattr(Server, "clock", lambda server: clock(server) + later)
+    loaded.run()
+    loaded.assert_equal()
 
 
 def test_versions_go_on_from_a_cursor_that_is_ahead_of_the_clock(

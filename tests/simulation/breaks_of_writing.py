@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from movies_etl.errors import ConfigurationError
-from movies_etl.es.bulk import Item
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
+from movies_etl.es.outcome import Item
 from movies_etl.postgres import lock
 from movies_etl.sync import prepare, stream_run
 from movies_etl.sync import run as sync_run

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from movies_etl.es.bulk import Item
+from movies_etl.es.outcome import Item
 
 
 def document(film: str = "film", **fields: Any) -> dict[str, Any]:

@@ -56,8 +56,10 @@ def live(client: Elasticsearch, definition: IndexDefinition, patience: float = 0
         return None
     if names == [alias]:
         raise ConfigurationError(
-            f"{alias} is an index, not an alias (connection movies_elasticsearch). Delete it, or "
-            f"copy it to another name: the program makes {alias} an alias of an index of its own."
+            f"{alias} is an index, not an alias (connection movies_elasticsearch). If it is "
+            "somebody else's, set MOVIES_ETL_INDEX_PREFIX. If it is an old one of yours, copy "
+            f"what you need of it to another name and delete it: the program makes {alias} an "
+            "alias of an index of its own."
         )
     if len(names) > 1:
         raise ConfigurationError(

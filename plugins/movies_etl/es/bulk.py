@@ -1,26 +1,19 @@
-"""Bulk requests: how they are written, when they are sent again, the outcome of every item."""
+"""Bulk requests: how they are written, and when they are sent again."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from textwrap import shorten
-from typing import Any, NamedTuple
 
 import elasticsearch
 from elasticsearch.serializer import NdjsonSerializer
 from pydantic_core import to_json
 
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
-from movies_etl.es.client import (
-    NEWER_IS_THERE,
-    NO_INDEX,
-    OVERLOADED,
-    SERVER_ERROR,
-    translated_errors,
-)
+from movies_etl.es.blocks import with_remedy
+from movies_etl.es.client import translated_errors
 from movies_etl.es.index import Index
+from movies_etl.es.outcome import Item, Outcome, Refusal, sort_out
 from movies_etl.es.throttle import Throttle
 from movies_etl.retries import retrying
 
@@ -32,12 +25,9 @@ MAX_FAILED_ITEMS = 20
 """If Elasticsearch keeps failing on at most this many documents of a body and accepts the rest,
 those documents are at fault. If it fails on more, or on all, a shard is broken."""
 
-_FORBIDDEN = frozenset({401, 403})
 _TOO_LARGE = 413
 _TOO_MANY = 429
 _VERSION = b',"version":%d,"version_type":"external_gte"}}\n'
-_LONGEST_REASON = 200
-"""Characters that are kept of a reason and of its cause."""
 
 
 class BulkSerializer(NdjsonSerializer):
@@ -46,56 +36,6 @@ class BulkSerializer(NdjsonSerializer):
     def dumps(self, data: object) -> bytes:
         """Return what is to be sent."""
         return data if isinstance(data, bytes) else super().dumps(data)
-
-
-class Item(NamedTuple):
-    """One document on its way.
-
-    :param id: the document's, and its root row's.
-    :param version: external version: microseconds of the database's clock.
-    :param source: the document as JSON without a raw newline.
-    """
-
-    id: str
-    version: int
-    source: bytes
-
-    @property
-    def size(self) -> int:
-        """Bytes in a request, those of the line before the document included."""
-        return len(self.source) + len(self.id) + 90
-
-
-class Refusal(NamedTuple):
-    """A document that Elasticsearch will not take, or fails on, whenever it is sent.
-
-    :param reason: Elasticsearch's own words.
-    """
-
-    item: Item
-    reason: str
-
-
-@dataclass
-class Outcome:
-    """What became of the items of one body.
-
-    :param indexed: items that are in the index.
-    :param conflicts: items for which the index has a newer version: settled, too.
-    :param refused: items that were refused for good.
-    :param failed: items on which Elasticsearch failed at the last try.
-    """
-
-    indexed: list[Item] = field(default_factory=list)
-    conflicts: list[Item] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
-    failed: list[Refusal] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """Items of which something became."""
-        settled = len(self.indexed) + len(self.conflicts) + len(self.refused)
-        return settled + len(self.failed)
 
 
 class Sender:
@@ -136,10 +76,10 @@ class Sender:
 
     def _send_until_settled(self, items: Sequence[Item], outcome: Outcome) -> None:
         waiting = list(items)
-        put_off: list[Item] = []
+        put_off: list[Refusal] = []
         for attempt in retrying(self._patience):
             with attempt:
-                waiting, put_off = put_off + waiting, []
+                waiting, put_off = [one.item for one in put_off] + waiting, []
                 outcome.failed = []
                 while waiting:
                     first = attempt.retry_state.attempt_number == 1
@@ -149,10 +89,11 @@ class Sender:
                 if put_off:
                     self._throttle.pushed_back()
                     raise IndexUnavailableError(
-                        f"Elasticsearch (connection movies_elasticsearch) is too busy for, or "
-                        f"fails on, {len(put_off)} of {len(items)} documents. It is waited for "
-                        f"MOVIES_ETL_PATIENCE ({self._patience:.0f} s); then the task is retried "
-                        "from the last loaded page."
+                        f"Elasticsearch (connection movies_elasticsearch) does not take "
+                        f"{len(put_off)} of {len(items)} documents for now: "
+                        f"{with_remedy(put_off[-1].reason)}. It is waited for MOVIES_ETL_PATIENCE "
+                        f"({self._patience:.0f} s); then the task is retried from the last loaded "
+                        "page."
                     )
 
     def _fit(self, items: list[Item]) -> list[Item]:
@@ -164,7 +105,7 @@ class Sender:
                 return items[:count]
         return items
 
-    def _send_timed(self, items: list[Item], outcome: Outcome) -> list[Item]:
+    def _send_timed(self, items: list[Item], outcome: Outcome) -> list[Refusal]:
         """Send one request and tell the throttle how long it took; return what was put off."""
         with self._throttle.permit():
             began = time.monotonic()
@@ -175,7 +116,7 @@ class Sender:
                 self._throttle.taken()
         return put_off
 
-    def _send(self, items: list[Item], outcome: Outcome) -> list[Item]:
+    def _send(self, items: list[Item], outcome: Outcome) -> list[Refusal]:
         """Send one request; return the items to be sent again."""
         try:
             with translated_errors():
@@ -197,14 +138,15 @@ class Sender:
                 later = self._send(items[:half], outcome)
                 try:
                     return later + self._send(items[half:], outcome)
-                except IndexUnavailableError:
-                    return later + items[half:]  # the first half is settled
+                except IndexUnavailableError as error_of_the_rest:
+                    reason = str(error_of_the_rest)  # the first half is settled
+                    return later + [Refusal(item, reason) for item in items[half:]]
             if _status(error) == _TOO_LARGE:
                 outcome.refused.append(Refusal(items[0], "the document is too large to be sent"))
                 return []
             raise
         results = [result["index"] for result in answer["items"]]
-        return _sort_out(items, results, outcome, self._index.definition.alias)
+        return sort_out(items, results, outcome, self._index.definition.alias)
 
 
 def _body(items: Sequence[Item]) -> bytes:
@@ -218,42 +160,3 @@ def _body(items: Sequence[Item]) -> bytes:
 def _status(error: MoviesEtlError) -> int | None:
     cause = error.__cause__
     return cause.meta.status if isinstance(cause, elasticsearch.ApiError) else None
-
-
-def _sort_out(
-    items: Sequence[Item], results: Sequence[dict[str, Any]], outcome: Outcome, alias: str
-) -> list[Item]:
-    """Add each item's result to the outcome; return the items to be sent again."""
-    later = []
-    for item, result in zip(items, results, strict=True):
-        status = result["status"]
-        if status < 300:
-            outcome.indexed.append(item)
-        elif status == NEWER_IS_THERE:
-            outcome.conflicts.append(item)
-        elif status in OVERLOADED:
-            later.append(item)
-        elif status >= SERVER_ERROR:
-            later.append(item)
-            outcome.failed.append(Refusal(item, _reason(result["error"])))
-        elif result["error"]["type"] in NO_INDEX:
-            raise ConfigurationError(
-                "The index vanished or was closed while it was written to: "
-                f"{_reason(result['error'])}. Open it if it is closed; the next run looks for "
-                f"alias {alias} again."
-            )
-        elif status in _FORBIDDEN:  # a write block, or a right that is missing: no film's fault
-            raise ConfigurationError(
-                f"Elasticsearch (connection movies_elasticsearch) forbids writing: "
-                f"{_reason(result['error'])}. Lift the index's write block or fix the role's "
-                f"rights on {alias}-*; the next run goes on from the last loaded page."
-            )
-        else:
-            outcome.refused.append(Refusal(item, _reason(result["error"])))
-    return later
-
-
-def _reason(error: dict[str, Any]) -> str:
-    """Return Elasticsearch's words; a value that it quotes whole may have a megabyte."""
-    said = (error["reason"] or error["type"], (error.get("caused_by") or {}).get("reason"))
-    return ": ".join(shorten(part, _LONGEST_REASON, placeholder="...") for part in said if part)

@@ -10,7 +10,8 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from movies_etl.errors import ConfigurationError, IndexUnavailableError
+from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
+from movies_etl.es.blocks import BLOCK, with_remedy
 from movies_etl.retries import retrying
 
 OVERLOADED = frozenset({429, 502, 503, 504})
@@ -34,29 +35,12 @@ def translated_errors() -> Iterator[None]:
     """Turn the client's errors into this program's, with the connection and the next step."""
     try:
         yield
-    except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException) as error:
-        raise ConfigurationError(
-            f"Elasticsearch refused the login of connection movies_elasticsearch: {error}. Fix "
-            "its login and password or api_key, or the role's rights on movies*."
-        ) from error
-    except elasticsearch.UnsupportedProductError as error:
-        raise ConfigurationError(
-            f"The server of connection movies_elasticsearch is not Elasticsearch: {error} Fix "
-            "its host and port."
-        ) from error
+    except elasticsearch.ApiError as error:
+        raise _of_answer(error) from error
     except elasticsearch.SSLError as error:
         raise ConfigurationError(
             f"TLS to connection movies_elasticsearch failed: {_of_each_node(error)}. Fix its "
             "schema (http or https) or its extras ca_certs, ssl_assert_fingerprint, verify_certs."
-        ) from error
-    except elasticsearch.ApiError as error:
-        if error.meta.status in OVERLOADED or error.meta.status >= SERVER_ERROR:
-            raise IndexUnavailableError(
-                f"Elasticsearch (connection movies_elasticsearch) is overloaded or fails: {error} "
-                f"from {_address(error)}."
-            ) from error
-        raise ConfigurationError(
-            f"Elasticsearch (connection movies_elasticsearch) refused a request: {error}."
         ) from error
     except elasticsearch.TransportError as error:
         raise IndexUnavailableError(
@@ -64,6 +48,36 @@ def translated_errors() -> Iterator[None]:
             f"{_of_each_node(error)}. Check that it runs and that the connection's host, port and "
             "schema are right."
         ) from error
+
+
+def _of_answer(error: elasticsearch.ApiError) -> MoviesEtlError:
+    """Return what an answer other than success means for an operator."""
+    status = error.meta.status
+    if status in OVERLOADED or status >= SERVER_ERROR:
+        return IndexUnavailableError(
+            f"Elasticsearch (connection movies_elasticsearch, {_address(error)}) is overloaded or "
+            f"fails: {with_remedy(str(error))}."
+        )
+    if error.error == BLOCK:
+        return ConfigurationError(
+            f"Elasticsearch (connection movies_elasticsearch) is blocked: "
+            f"{with_remedy(str(error))}."
+        )
+    if isinstance(
+        error, (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException)
+    ):
+        return ConfigurationError(
+            f"Elasticsearch refused the login of connection movies_elasticsearch: {error}. Fix "
+            "its login and password or api_key, or the role's rights on movies*."
+        )
+    if isinstance(error, elasticsearch.UnsupportedProductError):
+        return ConfigurationError(
+            f"The server of connection movies_elasticsearch is not Elasticsearch: {error} Fix "
+            "its host and port."
+        )
+    return ConfigurationError(
+        f"Elasticsearch (connection movies_elasticsearch) refused a request: {error}."
+    )
 
 
 def _of_each_node(error: elasticsearch.TransportError) -> str:

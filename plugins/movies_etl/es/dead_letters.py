@@ -20,6 +20,7 @@ from pydantic_core import to_json
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.documents import MAX_ID_BYTES
 from movies_etl.errors import IndexUnavailableError
+from movies_etl.es.blocks import with_remedy
 from movies_etl.es.client import NEWER_IS_THERE, patient, translated_errors
 
 LETTERS_PER_SEARCH = 10_000
@@ -190,7 +191,8 @@ class DeadLetters:
             if "error" in result:  # a letter to be removed that is not there has none
                 raise IndexUnavailableError(
                     f"A dead letter of {self._noun} {result['_id']} could not be written to "
-                    f"{self._name}: {result['error'].get('reason')}. The cursor stays before it."
+                    f"{self._name}: {with_remedy(result['error']['reason'])}. The cursor stays "
+                    "before it."
                 )
 
 

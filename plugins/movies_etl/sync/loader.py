@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from movies_etl.es.bulk import Item, Outcome
+from movies_etl.es.outcome import Item, Outcome
 from movies_etl.es.throttle import Throttle
 
 MarkT = TypeVar("MarkT")

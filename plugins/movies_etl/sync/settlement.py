@@ -12,15 +12,19 @@ from collections.abc import Collection, KeysView, Sequence
 from typing import Self
 
 from movies_etl.errors import ConfigurationError, RefusedDocumentsError
-from movies_etl.es.bulk import Item, Outcome
 from movies_etl.es.dead_letters import Letter
+from movies_etl.es.outcome import Item, Outcome
 from movies_etl.sync.resources import Resources
-from movies_etl.sync.versions import Versions
+from movies_etl.sync.versions import RESERVED_MICROSECONDS, Versions
 
 log = logging.getLogger(__name__)
 
 FUSE_REFUSALS = 20
 """Refused documents, with none accepted, that mean a wrong mapping rather than bad documents."""
+
+
+FIRST_LOAD_AHEAD_SECONDS = 2 * RESERVED_MICROSECONDS / 1e6
+"""How far ahead of the clock the versions of a first load may be, with room for its margins."""
 
 
 class Settlement:
@@ -128,12 +132,11 @@ class Settlement:
         latest = max(self._server.clock(), self.versions.reading) + self._ahead
         for id_, stored in self._index.stored([item.id for item in conflicts]).items():
             if stored.version > latest:
+                seconds = (stored.version - latest) / 1e6
                 raise ConfigurationError(
-                    f"{self._noun.capitalize()} {id_} has version {stored.version} in "
-                    f"{self._index.name}, later than the database's clock ({latest}): "
-                    "another program writes to the index, or the clock was set back and the "
-                    f"cursors were deleted. Take alias {self._index.definition.alias} away from "
-                    "the index: the next run creates one and loads everything."
+                    f"{self._noun.capitalize()} {id_} has a version in {self._index.name} that is "
+                    f"{seconds:.0f} s ahead of the database's clock. "
+                    f"{_what_to_do(seconds, self._index.definition.alias)}"
                 )
 
     def park(self, letters: Sequence[Letter], version: int) -> None:
@@ -160,3 +163,20 @@ class Settlement:
             for one in resolved:
                 del known[one]
             log.info("Dead letters resolved: %s", ", ".join(sorted(resolved)))
+
+
+def _what_to_do(seconds: float, alias: str) -> str:
+    """Say what is likely where the index has a version of the future, the harmless step first."""
+    if seconds <= FIRST_LOAD_AHEAD_SECONDS:
+        return (
+            "Most likely another installation of this program, with Variables of its own, has "
+            "loaded this index: its first run goes a minute ahead. Wait: runs go on by themselves "
+            f"after {seconds:.0f} s. If this comes again, stop the other installation, or give "
+            "one of them other names (MOVIES_ETL_INDEX_PREFIX)."
+        )
+    return (
+        "Most likely the clock of the database's server was set back, or the cursors were deleted "
+        "while it was ahead. Set the clock right if it is not: runs go on by themselves when it "
+        f"has passed the version. If that is too late, take alias {alias} away from the index: "
+        "the next run creates one and loads everything, and until then searches find nothing."
+    )

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from movies_etl.definitions.definition import Stream
 from movies_etl.definitions.documents import IndexedDocument
 from movies_etl.errors import ConfigurationError, MoviesEtlError, problems
-from movies_etl.es.bulk import Item, Sender
+from movies_etl.es.bulk import Sender
 from movies_etl.es.dead_letters import Letter, kept
 from movies_etl.es.index import ABSENT, Stored
+from movies_etl.es.outcome import Item
 from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.assembly import Assembled
 from movies_etl.settings import Settings
