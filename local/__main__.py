@@ -86,6 +86,11 @@ def parser() -> argparse.ArgumentParser:
     watching.add_argument(
         "--every", type=_positive, default=2.0, metavar="SECONDS", help="default 2"
     )
+    showing = add("sql", commands.show_query, "print a query of the program, its names filled in")
+    showing.add_argument("file", metavar="FILE", help="such as feed/page, or page")
+    showing.add_argument("stream", metavar="STREAM", nargs="?", help="whose table (default: root)")
+    showing.add_argument("--index", default=ALIAS, help=f"of which index (default {ALIAS})")
+    showing.add_argument("--links", action="store_true", help="the stream's links, not its rows")
     for name, function in (("psql", commands.psql), ("airflow", commands.airflow)):
         passed_on = add(name, function, _PASSED_ON[name])
         passed_on.add_argument("arguments", nargs="*", metavar="ARGS", help=f"as {name} takes them")

@@ -12,6 +12,7 @@ from local.edits import edit
 from local.indexes import indexes
 from local.lag import Observer
 from local.processes import interrupt_by_signals
+from local.query import query
 from local.report import Report
 from local.search import LETTERS, count
 from local.simulate import Simulation
@@ -81,6 +82,12 @@ def watch_lag(arguments: argparse.Namespace) -> int:
     ]
     with contextlib.suppress(KeyboardInterrupt):
         watch(observers, arguments.every)
+    return 0
+
+
+def show_query(arguments: argparse.Namespace) -> int:
+    """Print a query of the program; nothing needs to run."""
+    print(query(arguments.file, arguments.stream, index=arguments.index, links=arguments.links))
     return 0
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from movies_etl.definitions.registry import declared
+from movies_etl.postgres import names
+from movies_etl.postgres.queries import Names
 from movies_etl.settings import Settings
 
 from tests.support.catalogue import NIL, Catalogue
@@ -29,26 +31,25 @@ EXAMPLES = {
     "upto_id": NIL,
     "upto_stamp": "infinity",
 }
-Names = dict[str, dict[str, str | None]]
+Filled = dict[str, Names]
 
-FEEDS: Names = {
-    f"{definition.name} {feed.table}": {"table": feed.table, "stamp": feed.stamp, "root": feed.root}
+STAMPS = {"modified": "modified", "created": "created"}
+FEEDS: Filled = {
+    f"{definition.name} {feed.table}": names.of_feed(feed, STAMPS)
     for definition in declared().values()
     for stream in definition.streams
     for feed in stream.feeds
 }
-FAN_OUTS: Names = {
-    f"{definition.name} {stream.name}": {"table": stream.rows.table, **vars(stream.fan_out)}
+FAN_OUTS: Filled = {
+    f"{definition.name} {stream.name}": names.of_fan_out(stream)
     for definition in declared().values()
     for stream in definition.streams
     if stream.fan_out
 }
-ROOTS: Names = {
-    definition.name: {"table": definition.root.rows.table} for definition in declared().values()
-}
+ROOTS: Filled = {definition.name: names.of_root(definition) for definition in declared().values()}
 
 
-def named(path: Path) -> Names:
+def named(path: Path) -> Filled:
     """Return the names that a query is filled in with, by what they are for."""
     if path.stem == "fan_out":
         return FAN_OUTS

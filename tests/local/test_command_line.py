@@ -20,7 +20,7 @@ __all__ = ["restored"]
 
 COMMANDS = {
     *("run", "up", "down", "status", "search", "edit", "simulate", "watch"),
-    *("psql", "airflow", "env", "clean"),
+    *("sql", "psql", "airflow", "env", "clean"),
 }
 
 

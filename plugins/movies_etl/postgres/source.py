@@ -10,7 +10,7 @@ import psycopg
 
 from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
 from movies_etl.errors import ConfigurationError
-from movies_etl.postgres import timestamps
+from movies_etl.postgres import names, timestamps
 from movies_etl.postgres.assembly import Assembled, assembled
 from movies_etl.postgres.layout import FoundColumn, Layout, by_table, layout_of
 from movies_etl.postgres.queries import Names, Queries
@@ -91,14 +91,15 @@ class Source:
 
     def count(self) -> int:
         """Count the root rows: as many documents should be in the index."""
-        ((rows,),) = self.queries.rows("root/count.sql", self._root)
+        ((rows,),) = self.queries.rows("root/count.sql", names.of_root(self.definition))
         return int(rows)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         """Return those of these root ids that the catalogue has."""
         if not ids:
             return set()
-        return {id_ for (id_,) in self.queries.rows("root/existing.sql", self._root, ids=[*ids])}
+        root = names.of_root(self.definition)
+        return {id_ for (id_,) in self.queries.rows("root/existing.sql", root, ids=[*ids])}
 
     def below(self, feed: Feed, moment: str) -> Position:
         """Return the position that ends all rows of a feed with a stamp below a moment.
@@ -156,8 +157,9 @@ class Source:
 
     def undated(self, feed: Feed, after: str | None, limit: int) -> list[Row]:
         """Read a page of the rows that no position in time reaches, in the order of their ids."""
-        names = self._names(feed)
-        rows = self.queries.rows("feed/undated.sql", names, after_id=after, page_size=limit)
+        rows = self.queries.rows(
+            "feed/undated.sql", self._names(feed), after_id=after, page_size=limit
+        )
         return [Row._make(row) for row in rows]
 
     def last(self, feed: Feed, upto: Position) -> Position | None:
@@ -174,13 +176,9 @@ class Source:
 
         :param stream: one with a fan-out.
         """
-        if stream.fan_out is None:
-            msg = f"rows of {stream.name} are documents themselves"
-            raise ValueError(msg)
-        names = {"table": stream.rows.table, **vars(stream.fan_out)}
         ids = [row.id for row in rows]
         found = self.queries.rows(
-            "feed/fan_out.sql", names, ids=ids, after_root=after, page_size=limit
+            "feed/fan_out.sql", names.of_fan_out(stream), ids=ids, after_root=after, page_size=limit
         )
         return [root for (root,) in found]
 
@@ -194,12 +192,8 @@ class Source:
         version = self.server.clock()
         return version, assembled(self.queries, file, FETCH_SIZE, ids)
 
-    @property
-    def _root(self) -> Names:
-        return {"table": self.definition.root.rows.table}
-
     def _names(self, feed: Feed) -> Names:
-        return {"table": feed.table, "stamp": self.layout.stamps[feed.stamp], "root": feed.root}
+        return names.of_feed(feed, self.layout.stamps)
 
     def _between(
         self, feed: Feed, after: Position | None, upto: Position | None

@@ -1,0 +1,32 @@
+"""The identifiers that a declaration puts into a query: ``{table}``, ``{stamp}`` and the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
+from movies_etl.postgres.queries import Names
+
+
+def of_feed(feed: Feed, stamps: Mapping[str, str]) -> Names:
+    """Return the names of the queries ``feed/*.sql``, but for the fan-out.
+
+    :param stamps: what the catalogue calls the columns ``modified`` and ``created``.
+    """
+    return {"table": feed.table, "stamp": stamps[feed.stamp], "root": feed.root}
+
+
+def of_fan_out(stream: Stream) -> Names:
+    """Return the names of ``feed/fan_out.sql``.
+
+    :raises ValueError: the stream's rows are documents themselves.
+    """
+    if stream.fan_out is None:
+        msg = f"rows of {stream.name} are documents themselves"
+        raise ValueError(msg)
+    return {"table": stream.rows.table, **vars(stream.fan_out)}
+
+
+def of_root(definition: IndexDefinition) -> Names:
+    """Return the names of the queries ``root/*.sql``."""
+    return {"table": definition.root.rows.table}
