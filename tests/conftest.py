@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from movies_etl.settings import Settings
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
+from tests.simulation.breaks import BREAKS
 from tests.support.catalogue import Catalogue
 from tests.support.faults import Time
 from tests.support.fresh import FreshDatabase
@@ -73,6 +75,13 @@ def client(elasticsearch_node: Elasticsearch) -> Iterator[Client]:
             client.indices.delete(index=index)
         client.indices.delete_index_template(name="*")
         yield client
+
+
+@pytest.fixture
+def protections(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The program, in a test that ``notices`` breaks without the protection of a rule."""
+    with BREAKS[request.param]() if request.param else nullcontext():
+        yield
 
 
 @pytest.fixture

@@ -136,6 +136,22 @@ def test_every_rule_has_a_break_and_every_break_a_rule() -> None:
         assert {one.partition("-")[0] for one in breaks} == {number}
 
 
+OF_THE_MODEL = {"6"}
+"""Breaks that are no break of the program over a real PostgreSQL."""
+
+
+def test_every_break_is_noticed_by_an_example_test_that_its_rule_names() -> None:
+    found = set()
+    for rule in re.split(r"^## ", RULES, flags=re.MULTILINE)[1:]:
+        number = rule.partition(".")[0]
+        for name in re.findall(r"\]\(\.\./tests/(test_\w+\.py)\)", rule):
+            text = (ROOT / "tests" / name).read_text()
+            for marked in re.findall(r"^@notices\((.*)\)$", text, flags=re.MULTILINE):
+                breaks = re.findall(r'"([\w-]+)"', marked)
+                found |= {one for one in breaks if one.partition("-")[0] == number}
+    assert found == set(BREAKS) - OF_THE_MODEL
+
+
 TRIGGER = "airflow dags trigger movies_sync --conf "
 RUN_BY = {
     "make run": "the whole stack, looked at by hand; tests/test_scheduler.py runs its parts",

@@ -26,6 +26,7 @@ from movies_etl.es.index import ABSENT, Index, Stored
 from movies_etl.settings import Settings
 
 from tests.support.faults import Faults, Time, refusal
+from tests.support.protections import notices
 from tests.support.samples import document
 
 DESCRIBED = definition(MOVIES, Settings().include_dir)
@@ -56,6 +57,7 @@ def watched(
 # -- looking into it ------------------------------------------------------------------------------
 
 
+@notices("3-search")
 def test_what_is_stored_is_seen_before_any_refresh(index: Index) -> None:
     index.client.indices.put_settings(index=index.name, settings={"refresh_interval": -1})
     put(index, "a", 10, checksum=-5)

@@ -16,6 +16,7 @@ from movies_etl.state.cursors import Cursor
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.starting_points import Reload, StartingPoints
 
+from tests.support.protections import notices
 from tests.support.site import Site
 
 NAME = "movies_etl film_work scheduled__1"
@@ -41,6 +42,7 @@ def running(loaded: Site, context: RunContext) -> Iterator[psycopg.Connection]:
 
 
 @pytest.mark.parametrize("task", ["init", *(stream.name for stream in MOVIES.streams)])
+@notices("12", raises=pytest.fail.Exception)
 def test_whoever_comes_second_is_told_who_writes_and_changes_nothing(
     loaded: Site, context: RunContext, running: psycopg.Connection, task: str
 ) -> None:

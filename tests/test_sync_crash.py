@@ -18,6 +18,7 @@ from movies_etl.sync import stream_run
 from movies_etl.sync.stream_run import StreamRun
 
 from tests.support.indices import each_index, over
+from tests.support.protections import notices
 from tests.support.site import MemoryCursors, Site, sent
 from tests.support.truthful import KilledError, TruthfulCursors
 
@@ -79,6 +80,7 @@ def test_a_first_load_that_is_killed_at_any_save_is_completed_by_the_next_run(
 
 
 @each_index
+@notices("10")
 def test_a_run_that_is_killed_at_any_save_is_completed_by_the_next_run(
     loaded: Site,
 ) -> None:
@@ -313,6 +315,7 @@ class DyingCursors(MemoryCursors):
             raise KilledError
 
 
+@notices("7-cleared")
 def test_a_cleared_task_does_not_take_the_page_of_a_newer_run_for_its_own(site: Site) -> None:
     site.configure(page_size=2, bulk_bytes=1000, senders=1)
     genre = site.add_genre("Drama")
@@ -337,6 +340,7 @@ def test_a_cleared_task_does_not_take_the_page_of_a_newer_run_for_its_own(site: 
 
 
 @over(MOVIES, PERSONS)
+@notices("8")
 def test_a_row_that_changes_again_while_its_fan_out_is_interrupted_starts_anew(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from movies_etl.postgres import horizon, timestamps
 from movies_etl.state.cursors import RowPosition
 
 from tests.support.catalogue import NIL
+from tests.support.protections import notices
 from tests.support.site import Site, sent
 
 
@@ -35,6 +36,7 @@ def prepared(small: Site) -> Iterator[str]:
         small.execute(f"ROLLBACK PREPARED '{gid}'")
 
 
+@notices("2-prepared")
 def test_a_first_load_beside_a_prepared_transaction_loses_nothing(
     small: Site, prepared: str
 ) -> None:

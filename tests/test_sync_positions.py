@@ -21,6 +21,7 @@ from movies_etl.sync import batches, stream_run
 
 from tests.support.catalogue import LONG_AGO
 from tests.support.indices import each_index, over
+from tests.support.protections import notices
 from tests.support.site import Site, sent
 
 TIES = 20
@@ -100,6 +101,7 @@ def test_pages_of_a_first_load_shrink_while_they_are_slow(
     ties.assert_equal()
 
 
+@notices("3-pending")
 def test_a_name_that_is_as_before_while_films_with_the_change_are_on_their_way(
     ties: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +184,7 @@ def test_links_of_one_stamp_lead_to_all_persons(ties: Site) -> None:
 
 
 @each_index
+@notices("1")
 def test_a_row_of_the_same_stamp_as_the_cursor_is_found_by_its_id(site: Site) -> None:
     stamp = "2024-01-01 00:00:00.000001+00"
     site.add_root("First", id="10000000-0000-4000-8000-000000000000", modified=stamp)
@@ -203,6 +206,7 @@ ODD = (
 
 
 @each_index
+@notices("4")
 def test_root_rows_of_odd_stamps_arrive_and_are_not_sent_again(loaded: Site) -> None:
     for number, modified in enumerate(ODD):
         loaded.add_root(f"Odd {number}", modified=modified)
@@ -367,6 +371,7 @@ def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
 
 
 @each_index
+@notices("2-margin")
 def test_rows_above_the_horizon_are_sent_and_the_cursor_stays_below(loaded: Site) -> None:
     root = loaded.definition.root.name
     before = loaded.cursors.load(root)
@@ -389,6 +394,7 @@ def test_rows_above_the_horizon_are_sent_and_the_cursor_stays_below(loaded: Site
 
 
 @each_index
+@notices("2")
 def test_a_transaction_that_commits_late_is_not_lost_and_delays_nobody(loaded: Site) -> None:
     late = {"film_work": "title, type", "genre": "name", "person": "full_name"}[loaded.table]
     values = ", ".join(["'Late'"] * len(late.split()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from movies_etl.definitions.movies import MOVIES
-from movies_etl.errors import IndexUnavailableError, RefusedDocumentsError
+from movies_etl.errors import ConfigurationError, IndexUnavailableError, RefusedDocumentsError
 from movies_etl.es.bulk import Sender
 from movies_etl.es.dead_letters import DeadLetters, Letter
 from movies_etl.es.index import Index
@@ -20,12 +20,14 @@ from movies_etl.sync.run import RunParams
 from movies_etl.sync.versions import RESERVED_MICROSECONDS
 
 from tests.support.faults import Faults, too_large
+from tests.support.protections import notices
 from tests.support.site import Site, sent
 
 TOO_LONG = "x" * 40_000
 """A title that Elasticsearch refuses: title.raw takes 32,766 bytes."""
 
 
+@notices("11")
 def test_a_film_that_does_not_validate_becomes_a_dead_letter(loaded: Site) -> None:
     film = loaded.add_film("Good", rating=5)
     loaded.run(asked=RunParams(ids=[film]))
@@ -39,7 +41,9 @@ def test_a_film_that_does_not_validate_becomes_a_dead_letter(loaded: Site) -> No
     counters = loaded.run()["film_work"]
     assert (counters.indexed, counters.refused) == (1, 1)
     assert loaded.documents()[film] == good[film]
-    letter = loaded.letters()[film]
+    letters = loaded.letters()
+    assert letters.keys() == {film}
+    letter = letters[film]
     assert letter["stage"] == "validation"
     assert "imdb_rating" in letter["reason"]
     assert "NaN" in letter["reason"]
@@ -49,6 +53,7 @@ def test_a_film_that_does_not_validate_becomes_a_dead_letter(loaded: Site) -> No
     assert (again.read, again.refused) == (0, 0)  # the cursor went on
 
 
+@notices("11-stop", raises=ConfigurationError)
 def test_a_film_that_elasticsearch_refuses_becomes_a_dead_letter(loaded: Site) -> None:
     film = loaded.add_film(TOO_LONG, modified="now()")
     other = loaded.add_film("Beside it", modified="now()")
@@ -203,6 +208,7 @@ def test_a_film_that_is_read_in_every_run_is_refused_once(
     assert loaded.letters() == {}
 
 
+@notices("11-late")
 def test_a_letter_that_arrives_late_goes_away_by_itself(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +237,7 @@ def test_a_letter_that_arrives_late_goes_away_by_itself(
     loaded.assert_equal()
 
 
+@notices("11-again")
 def test_a_text_that_was_refused_before_a_task_died_is_refused_again(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

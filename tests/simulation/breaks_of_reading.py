@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-from movies_etl.definitions.movies import FILM_WORK, GENRE, PERSON
+from elasticsearch import Elasticsearch
+from movies_etl.definitions.movies import FILM_WORK
 from movies_etl.postgres import horizon
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
@@ -23,8 +25,8 @@ from tests.simulation.queries import SimulatedQueries
 from tests.simulation.switches import Switches, always, patched
 
 READING = Switches()
-LAST = "\N{DELETE}"
-"""An id above every other."""
+LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+"""An id above every uuid, and above every film of the model."""
 
 
 @READING.rule("1")
@@ -87,12 +89,18 @@ def no_fence_after_an_unclean_end() -> AbstractContextManager[object]:
 @READING.rule("3-search")
 def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
     """Whether a document is there is asked from the last refresh, and no fence makes up for it."""
-    mget = SimulatedClient.mget
 
-    def broken(self: SimulatedClient, **parameters: Any) -> Any:
-        return mget(self, **(parameters | {"realtime": "realtime" not in parameters}))
+    def as_searched(mget: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, **parameters: Any) -> Any:
+            return mget(self, **(parameters | {"realtime": "realtime" not in parameters}))
 
-    return patched((SimulatedClient, "mget", broken), _trusting())
+        return broken
+
+    return patched(
+        (SimulatedClient, "mget", as_searched(SimulatedClient.mget)),
+        (Elasticsearch, "mget", as_searched(Elasticsearch.mget)),
+        _trusting(),
+    )
 
 
 @READING.rule("3-deleted")
@@ -122,14 +130,14 @@ def no_pass_over_undated_rows() -> AbstractContextManager[object]:
 
 
 @READING.rule("5")
-def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[object]:
-    """What was renamed while films were loaded lies below the starts."""
+def starts_of_linked_rows_after_the_first_load() -> AbstractContextManager[object]:
+    """What was renamed while everything was loaded lies below the starts."""
     finish = StreamRun.finish
     begun = StreamRun.begun
 
     def noted(stream: Any, resources: Any, settings: Any) -> Any:
         run: Any = begun(stream, resources, settings)
-        run.is_first = stream is FILM_WORK and run.cursor.horizon is None
+        run.is_first = stream is resources.definition.root and run.cursor.horizon is None
         return run
 
     def broken(self: Any) -> None:
@@ -137,13 +145,13 @@ def start_of_genres_and_persons_after_the_film_load() -> AbstractContextManager[
         if not self.is_first:
             return
         source, cursors = self._resources.source, self._resources.cursors
-        for stream in (GENRE, PERSON):
+        for stream in source.definition.streams[1:]:
             cursor = cursors.load(stream.name)
-            if cursor is None or stream.links is None:
+            if cursor is None:
                 continue
             now = source.server.now()
             rows = source.last(stream.rows, source.below(stream.rows, now))
-            links = source.last(stream.links, source.below(stream.links, now))
+            links = stream.links and source.last(stream.links, source.below(stream.links, now))
             cursors.texts[stream.name] = cursor.moved(
                 rows=rows and RowPosition.at(rows), links=links and LinkPosition.at(links)
             ).to_json()
