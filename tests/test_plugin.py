@@ -42,8 +42,8 @@ MAY_USE = {
 """The import law: the rooms that a room may use. The package's own docstring tells it, too."""
 
 
-def scanned() -> list[Path]:
-    found = map(Path, find_path_from_directory(str(PLUGINS), ".airflowignore", "glob"))
+def scanned(folder: Path = PLUGINS, syntax: str = "glob") -> list[Path]:
+    found = map(Path, find_path_from_directory(str(folder), ".airflowignore", syntax))
     return [path for path in found if path.suffix == ".py"]
 
 
@@ -68,8 +68,9 @@ def room_of(name: str) -> str:
     return f"{name}.".split(".")[1]
 
 
-def test_only_the_file_with_the_plugin_is_scanned() -> None:
-    assert [path.name for path in scanned()] == ["movies_etl_plugin.py"]
+@pytest.mark.parametrize("syntax", ["glob", "regexp"])  # [core] dag_ignore_file_syntax
+def test_only_the_file_with_the_plugin_is_scanned(syntax: str) -> None:
+    assert [path.name for path in scanned(syntax=syntax)] == ["movies_etl_plugin.py"]
 
 
 def test_no_plugin_is_in_a_file_that_is_not_scanned() -> None:
@@ -105,14 +106,21 @@ def test_no_scanned_file_is_named_like_a_module_that_is_installed(path: Path) ->
     assert importlib.machinery.PathFinder.find_spec(path.stem, elsewhere) is None
 
 
-def test_a_neighbours_plugin_in_the_same_folder_is_still_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("syntax", ["glob", "regexp"])
+def test_a_neighbours_plugin_in_the_same_folder_is_still_found(tmp_path: Path, syntax: str) -> None:
     shared = tmp_path / "plugins"
     shutil.copytree(PLUGINS, shared)
+    (shared / "hooks").mkdir()
+    (shared / "hooks" / "company_hook.py").touch()
     (shared / "company_plugin.py").write_text(
         "from airflow.plugins_manager import AirflowPlugin\n"
         "class Company(AirflowPlugin):\n    name = 'company'\n"
     )
-    plugins, import_errors = _load_plugins_from_plugin_directory(str(shared))
+    names = {path.name for path in scanned(shared, syntax)}
+    assert names == {"company_hook.py", "company_plugin.py", "movies_etl_plugin.py"}
+    plugins, import_errors = _load_plugins_from_plugin_directory(
+        str(shared), ignore_file_syntax=syntax
+    )
     assert import_errors == {}
     assert {plugin.name for plugin in plugins} == {"company", f"movies_etl {__version__}"}
 
