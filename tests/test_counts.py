@@ -63,7 +63,31 @@ def test_films_that_were_deleted_are_told_when_the_next_run_finds_them_too(
     assert tasks.run()["person"]["difference"] == -2
     assert said(caplog) == []
     assert tasks.run()["person"]["difference"] == -2
-    assert "2 films more than the database" in said(caplog)[0]
+    (warning,) = said(caplog)
+    assert "2 films more than the database" in warning
+
+
+def test_what_is_recommended_against_a_surplus_helps(
+    tasks: Tasks, small: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    small.execute("DELETE FROM content.film_work WHERE title IN ('Film 1', 'Film 2')")
+    name = tasks.init()["index"]
+    assert [tasks.run()["person"]["difference"] for _ in range(2)] == [-2, -2]
+    assert f"take alias movies away from {name}" in said(caplog)[0]
+    assert tasks.run(reload="all")["person"]["difference"] == -2  # it is said that this does not
+    small.client.indices.delete_alias(index=name, name="movies")
+    assert tasks.run()["person"]["difference"] == 0
+    small.assert_equal()
+
+
+def test_what_is_recommended_against_a_shortfall_helps(
+    tasks: Tasks, small: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    small.add_film("Back-dated", modified="1999-01-01 00:00:00+00")
+    assert [tasks.run()["person"]["difference"] for _ in range(2)] == [1, 1]
+    assert said(caplog)[0].endswith("trigger movies_sync with reload=all")
+    assert tasks.run(reload="all")["person"]["difference"] == 0
+    small.assert_equal()
 
 
 def test_a_row_behind_the_cursor_is_told_when_the_next_run_finds_it_too(
@@ -72,7 +96,7 @@ def test_a_row_behind_the_cursor_is_told_when_the_next_run_finds_it_too(
     small.add_film("Back-dated", modified="1999-01-01 00:00:00+00")
     assert [tasks.run()["person"]["difference"] for _ in range(2)] == [1, 1]
     (warning,) = said(caplog)
-    assert "1 films less than the database" in warning
+    assert "1 films fewer than the database" in warning
 
 
 def test_films_that_arrive_during_every_run_are_no_drift(

@@ -69,18 +69,31 @@ def compared(resources: Resources, store: DifferenceStore) -> dict[str, int]:
         difference -= _arrived(resources, at_most=difference)
     if last and difference * last.difference > 0:
         log.warning(
-            "The index has %d %s %s than the database, after %d in the last comparison. %s were "
-            "deleted, or rows were changed behind the cursors: trigger %s with reload=all for the "
-            "latter",
+            "The index has %d %s %s than the database, after %d in the last comparison. %s",
             abs(difference),
             nouns,
-            "more" if difference < 0 else "less",
+            "more" if difference < 0 else "fewer",
             abs(last.difference),
-            nouns.capitalize(),
-            resources.definition.sync_dag,
+            _next_step(difference, resources),
         )
     store.save(Comparison(difference=difference, at=context.m2m_start))
     return {"difference": difference}
+
+
+def _next_step(difference: int, resources: Resources) -> str:
+    """Say what helps. Loading again brings what is missing and takes nothing away."""
+    definition = resources.definition
+    if difference > 0:
+        return (
+            "Rows were changed behind the cursors, or their documents were deleted: trigger "
+            f"{definition.sync_dag} with reload=all"
+        )
+    return (
+        f"{definition.nouns.capitalize()} were deleted from the database, which is not followed "
+        f"yet, and reload=all leaves them in the index. A new index has none of them: take alias "
+        f"{definition.alias} away from {resources.index.name}, and the next run creates one and "
+        "loads everything (until then a search finds little)"
+    )
 
 
 def difference_of(source: Source, index: Index, letters: DeadLetters) -> int:

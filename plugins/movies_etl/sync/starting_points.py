@@ -70,9 +70,11 @@ class StartingPoints:
         if before and now and before != now:
             log.warning(
                 "PostgreSQL was promoted or restored (timeline %d, now %d). Changes that were lost "
-                "with the server before may still be in the index: reload=all corrects them",
+                "with the server before may still be in the index: reload=all corrects them, but "
+                "leaves %s that only that server had",
                 before,
                 now,
+                self._source.definition.nouns,
             )
 
     def _follow_timeline(self, stream: Stream, cursor: Cursor) -> None:
