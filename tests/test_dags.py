@@ -19,6 +19,7 @@ from airflow.sdk.definitions import retry_policy  # came with Airflow 3.3
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import ParamValidationError
 from movies_etl import errors
+from movies_etl.airflow import form
 from movies_etl.definitions.registry import declared
 
 from tests.conftest import ROOT
@@ -288,7 +289,9 @@ def test_the_form_begins_with_what_people_come_for(dag: DAG) -> None:
         ("reload", "none"),
         ("reload", "all"),
         ("ids", ["tt1", "00000000-0000-0000-0000-000000000001"]),
+        ("ids", ["17", ""]),
         ("replay", ["all"]),
+        ("replay", None),
     ],
 )
 def test_the_form_takes(dag: DAG, name: str, value: object) -> None:
@@ -318,7 +321,6 @@ def test_the_form_takes_each_stream_to_load_again_and_no_other(
         ("reload", ""),
         ("reload", None),
         ("ids", "tt1"),
-        ("ids", [""]),
         ("ids", [1]),
         ("replay", "all"),
     ],
@@ -326,6 +328,23 @@ def test_the_form_takes_each_stream_to_load_again_and_no_other(
 def test_the_form_refuses(dag: DAG, name: str, value: object) -> None:
     with pytest.raises(ParamValidationError):
         with_params(dag, **{name: value})
+
+
+def test_a_key_of_conf_that_is_no_param_is_refused_with_the_known_ones(dag: DAG) -> None:
+    conf = {"id": ["tt1"], "ids": ["tt1"], "Reload": "all"}
+    with pytest.raises(
+        errors.ConfigurationError,
+        match=f"with 'id', 'Reload', which {dag.dag_id} does not know. "
+        "Its params are reload, ids, replay, page_size. Nothing was done",
+    ):
+        form.check_conf(dag, conf, with_params(dag) | conf)
+
+
+def test_a_conf_that_airflow_ignores_is_told(dag: DAG) -> None:
+    form.check_conf(dag, {"reload": "all"}, with_params(dag, reload="all"))
+    form.check_conf(dag, {}, with_params(dag))
+    with pytest.raises(errors.ConfigurationError, match="dag_run_conf_overrides_params"):
+        form.check_conf(dag, {"reload": "all"}, with_params(dag))
 
 
 def test_every_param_is_explained_on_the_form(dag: DAG) -> None:

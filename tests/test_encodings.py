@@ -10,7 +10,7 @@ import pytest
 from elasticsearch import Elasticsearch as Client
 from movies_etl.errors import ConfigurationError
 from movies_etl.postgres.assembly import OF_ONE_DOCUMENT
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 
 from local.postgres import Postgres
 from tests.conftest import ROOT

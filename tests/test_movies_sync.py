@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -193,7 +194,6 @@ def test_an_init_that_fails_leaves_nothing_and_is_not_tried_again(
         {"page_size": 0},
         {"page_size": 10_001},
         {"ids": "one"},
-        {"ids": [""]},
         {"replay": [7]},
     ],
 )
@@ -203,3 +203,49 @@ def test_params_that_are_not_valid_are_refused(
     with pytest.raises(ParamValidationError, match=next(iter(conf))):
         movies_sync.run(conf)
     assert movies_sync.variables() == {}
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        (
+            {"id": ["x"], "reload": "all"},
+            (
+                "This run was triggered with 'id', which movies_sync does not know. Its params are "
+                "reload, ids, replay, page_size. Nothing was done; trigger again."
+            ),
+        ),
+        (
+            {"ids": ["", "tt1"], "replay": ["tt2"]},
+            (
+                "No film can have the id 'tt1', 'tt2': an id of this catalogue is a UUID. "
+                "Nothing was done; correct the params ids and replay, and trigger again."
+            ),
+        ),
+    ],
+)
+def test_a_run_that_asks_for_what_there_is_not_does_nothing_and_says_why(
+    movies_sync: MoviesSync,
+    small: Site,
+    caplog: pytest.LogCaptureFixture,
+    conf: dict[str, object],
+    said: str,
+) -> None:
+    run = movies_sync.run(conf)
+    assert run.states == {"init": "failed"} | dict.fromkeys(TASKS[1:], "upstream_failed")
+    assert run.tries["init"] == 1
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == [said]
+    assert movies_sync.variables() == {}
+    assert not small.client.indices.get(index="movies*")
+
+
+@pytest.mark.usefixtures("after_first_run")
+def test_blank_lines_say_nothing_and_ids_that_there_are_not_are_in_the_result(
+    movies_sync: MoviesSync, small: Site
+) -> None:
+    film, gone = min(small.versions()), str(uuid4())
+    run = movies_sync.run({"ids": [film, gone, "", " "], "replay": [""]})
+    assert run.state == "success"
+    assert run.counters("indexed") == [1, 0, 0]
+    assert run.results["film_work"]["unknown"] == [gone]
+    assert "unknown" not in run.results["genre"]

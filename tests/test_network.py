@@ -228,7 +228,9 @@ def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
     result = tasks.sync(FILM_WORK, context)
     assert next(is_lost, None) is None
     assert result["seconds"] >= airflow_tasks.RECONNECT_PAUSE_SECONDS
-    rates = [int(rate) for rate in re.findall(r"\((\d+) films/s\)", caplog.text)]
+    rates = [
+        int(rate.replace(",", "")) for rate in re.findall(r"\(([\d,]+) films/s\)", caplog.text)
+    ]
     assert 0 < rates[-1] <= result["read"] / airflow_tasks.RECONNECT_PAUSE_SECONDS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 
 from tests.support.site import Site, sent
 

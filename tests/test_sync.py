@@ -6,7 +6,7 @@ import pytest
 from movies_etl.definitions.genres import GENRES
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.persons import PERSONS
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.starting_points import Reload
 
 from tests.support.indices import each_index

@@ -16,7 +16,7 @@ from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.assembly import Assembled
 from movies_etl.postgres.source import Source
 from movies_etl.sync import stream_run
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.versions import RESERVED_MICROSECONDS
 
 from tests.support.faults import Faults, too_large

@@ -20,7 +20,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from movies_etl.settings import Settings
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 
 from tests.histories.check import Divergence, check, check_counts
 from tests.histories.fate import EVENTS, KILLS, Fate, Happening, happenings, kills_of_a_load

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 
 from tests.simulation.edits import DESCRIPTION, MOST_FILMS
 from tests.simulation.postgres import Film, Link, Named

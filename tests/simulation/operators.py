@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.es import admin
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.starting_points import Reload
 from movies_etl.sync.versions import RESERVED_MICROSECONDS
 

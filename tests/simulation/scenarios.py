@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 
 from tests.simulation.events import arrive, meet_a_rival
 from tests.simulation.fan_outs import go_on_with_the_page_of_a_newer_run, leave_the_page

@@ -22,7 +22,6 @@ from movies_etl.retries import retrying
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync import prepare
-from movies_etl.sync import run as sync_run
 
 from tests.simulation.switches import always
 from tests.simulation.world import World
@@ -108,7 +107,6 @@ def simulated() -> Iterator[None]:
             stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
         described = admin.described(MOVIES, Settings().include_dir)
         stack.enter_context(mock.patch.object(admin, "described", always(described)))
-        stack.enter_context(mock.patch.object(sync_run, "asdict", vars))
         pure: tuple[tuple[Any, str], ...] = (
             (timestamps, "on_the_wall"),
             (timestamps, "parse"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.sync.run import RunParams
+from movies_etl.sync.asked_for import RunParams
 
 from tests.simulation.events import let_all_go
 from tests.simulation.runs import run

@@ -21,11 +21,12 @@ from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 from movies_etl.state.run_context import RunContext
+from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.counts import Comparison
 from movies_etl.sync.prepare import State, prepare_run
 from movies_etl.sync.resources import Resources
-from movies_etl.sync.run import RunParams, sync
+from movies_etl.sync.run import sync
 from movies_etl.sync.starting_points import Reload
 
 from tests.support.catalogue import Catalogue

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
+from movies_etl.airflow import form
 from movies_etl.airflow.tasks import init_task, sync_task
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.settings import Settings, load_settings
+from movies_etl.settings import load_settings
 
-ONLY_WHAT_MAY_PASS = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(
-            exception=[
-                "movies_etl.errors.ConfigurationError",
-                "movies_etl.errors.RefusedDocumentsError",
-            ],
-            action=RetryAction.FAIL,
-            reason="somebody has to fix something first",
-        )
-    ]
+_NO_RETRY_HELPS = RetryRule(
+    exception=[
+        "movies_etl.errors.ConfigurationError",
+        "movies_etl.errors.RefusedDocumentsError",
+    ],
+    action=RetryAction.FAIL,
+    reason="somebody has to fix something first",
 )
+ONLY_WHAT_MAY_PASS = ExceptionRetryPolicy(rules=[_NO_RETRY_HELPS])
 NEVER = ExceptionRetryPolicy(
     rules=[
+        _NO_RETRY_HELPS,
         RetryRule(
             exception="movies_etl.errors.MoviesEtlError",
             action=RetryAction.FAIL,
             reason="the servers were waited for; the next run tries again",
-        )
+        ),
     ]
 )
-
 
 RUN_TYPES = ["scheduled", "manual", "operator_triggered"]
 """Not ``backfill``: a run loads what changed since the last one, whatever its date."""
@@ -65,7 +63,7 @@ def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
             "retry_policy": ONLY_WHAT_MAY_PASS,
             "max_active_tis_per_dag": 1,
         },
-        params=_params(definition, settings),
+        params=form.fields(definition, settings),
     ) as dag:
         context = init_task(definition, NEVER)()
         before = context
@@ -74,43 +72,3 @@ def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
             before >> loaded
             before = loaded
     return dag
-
-
-def _params(definition: IndexDefinition, settings: Settings) -> dict[str, Param]:
-    """Return the trigger form."""
-    noun, nouns = definition.noun, definition.nouns
-    return {
-        "reload": Param(
-            "none",
-            type="string",
-            enum=["none", "all", *(stream.name for stream in definition.streams)],
-            title="Load again",
-            description="Forget the cursor of this stream (or of all) and load it from the "
-            f"beginning. Deleted {nouns} stay in the index.",
-        ),
-        "ids": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string", "minLength": 1},
-            title=f"{nouns.capitalize()} to load again",
-            description=f"Ids of {nouns}, one per line. They are sent even if the index already "
-            "has the same document.",
-        ),
-        "replay": Param(
-            [],
-            type=["null", "array"],
-            items={"type": "string", "minLength": 1},
-            title="Dead letters to try again",
-            description=f"Each line is the id of a {noun} whose refused document is to be tried "
-            "again, or `all`.",
-        ),
-        "page_size": Param(
-            settings.page_size,
-            type="integer",
-            minimum=1,
-            maximum=10_000,
-            title="Page size",
-            description=f"Rows per page of changes and {nouns} per page of documents. Pages of a "
-            "first load or a reload grow beyond it.",
-        ),
-    }

@@ -14,6 +14,7 @@ from airflow.sdk import task
 from airflow.sdk.definitions.retry_policy import RetryPolicy
 from elasticsearch import Elasticsearch
 
+from movies_etl.airflow import form
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.airflow.variables import (
@@ -27,10 +28,11 @@ from movies_etl.postgres.source import Source
 from movies_etl.retries import retrying
 from movies_etl.settings import Settings, load_settings
 from movies_etl.state.run_context import RunContext
+from movies_etl.sync.asked_for import RunParams, checked
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.prepare import State, prepare_run
 from movies_etl.sync.resources import Resources
-from movies_etl.sync.run import RunParams, run_stream
+from movies_etl.sync.run import run_stream
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import Task
@@ -75,11 +77,19 @@ def _catalogue(
 def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
     """Return the task that puts an index and its cursors in order and decides the run's context."""
 
-    @task(task_id="init", retry_policy=retry_policy)
+    @task(task_id="init", retry_policy=retry_policy, show_return_value_in_logs=False)
     @told_on_one_line()
-    def init(params: dict[str, Any] | None = None, run_id: str | None = None) -> dict[str, Any]:
+    def init(
+        params: dict[str, Any] | None = None,
+        run_id: str | None = None,
+        dag: Any = None,  # noqa: ANN401 - Airflow's
+        dag_run: Any = None,  # noqa: ANN401 - Airflow's
+    ) -> dict[str, Any]:
+        params = params or {}
+        if dag_run and dag_run.conf:
+            form.check_conf(dag, dag_run.conf, params)
+        asked, reload = form.asked_for(params), params.get("reload", "none")
         settings = load_settings()
-        reload = (params or {}).get("reload", "none")
         state = State(VariableCursorStore(definition), VariableHorizonStore(definition))
 
         hook = MoviesElasticsearchHook()
@@ -93,6 +103,7 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
 
             def prepared() -> RunContext:
                 with _catalogue(definition, settings, f"init {run_id}") as source:
+                    checked(asked, source)
                     return prepare_run(
                         source, client.options(request_timeout=5), state, settings, reload
                     )
@@ -113,14 +124,16 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
 def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
     """Return the task that syncs one stream of an index, named after the stream."""
 
-    @task(task_id=stream.name)
+    @task(task_id=stream.name, show_return_value_in_logs=False)
     @told_on_one_line()
     def sync_stream(
         context: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
     ) -> dict[str, Any]:
         _spare_the_collector()
         settings = load_settings()
-        asked = _asked(params or {}, is_first=stream is definition.root)
+        asked = form.asked_for(params or {})
+        if stream is not definition.root:  # whose task loads what is asked for
+            asked = RunParams(asked.page_size)
         counters = Counters()
 
         def attempt(client: Elasticsearch) -> dict[str, Any]:
@@ -186,12 +199,3 @@ def _going_on(
                 raise
             log.warning("%s", error)
             time.sleep(RECONNECT_PAUSE_SECONDS)
-
-
-def _asked(params: dict[str, Any], *, is_first: bool) -> RunParams:
-    """Read the trigger form; documents that are asked for are loaded by the first task."""
-    return RunParams(
-        page_size=params.get("page_size"),
-        ids=params.get("ids") or () if is_first else (),
-        replay=params.get("replay") or () if is_first else (),
-    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass
@@ -17,6 +18,7 @@ class Counters:
     :param refused: documents parked as dead letters.
     :param pages: pages of documents.
     :param seconds: from the task's beginning to the last cursor, over all attempts.
+    :param unknown: ids that were asked for and that there are not.
     """
 
     read: int = 0
@@ -26,9 +28,17 @@ class Counters:
     refused: int = 0
     pages: int = 0
     seconds: float = 0.0
+    unknown: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
+
+    def as_result(self) -> dict[str, Any]:
+        """Return what a task returns: the numbers, and unknown ids where there are any."""
+        result = {one.name: getattr(self, one.name) for one in fields(self)}
+        if not self.unknown:
+            del result["unknown"]
+        return result
 
     def tick(self) -> None:
         """Bring ``seconds`` up to date."""

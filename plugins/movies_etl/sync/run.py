@@ -16,10 +16,7 @@ A crash between any two steps repeats a page and changes nothing else.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from movies_etl.definitions.definition import Stream
@@ -27,27 +24,13 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.es.admin import live
 from movies_etl.postgres import lock
 from movies_etl.settings import Settings
-from movies_etl.sync.batches import Batch, batches
+from movies_etl.sync.asked_for import RunParams, checked, documents_asked_for
+from movies_etl.sync.batches import batches, whatever_the_index_has
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.counts import DifferenceStore, compared
+from movies_etl.sync.progress import Progress
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.stream_run import StreamRun
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunParams:
-    """What somebody asked for in the trigger form.
-
-    :param page_size: rows per page; None takes the setting.
-    :param ids: documents to be loaded whatever the index has of them.
-    :param replay: documents whose dead letters are tried again; ``all`` for every one.
-    """
-
-    page_size: int | None = None
-    ids: Sequence[str] = ()
-    replay: Sequence[str] = ()
 
 
 def run_stream(
@@ -64,7 +47,7 @@ def run_stream(
     """
     counters = sync(stream, resources, settings, asked)
     is_last = stream is resources.definition.streams[-1]
-    return asdict(counters) | (compared(resources, store) if is_last else {})
+    return counters.as_result() | (compared(resources, store) if is_last else {})
 
 
 def sync(
@@ -75,22 +58,25 @@ def sync(
     :returns: what was done; also when nothing changed.
     :raises MoviesEtlError: the cursor stands at the last settled page; see ``errors``.
     """
-    asked = asked or RunParams()
+    asked = checked(asked or RunParams(), resources.source)
     context, counters = resources.context, resources.counters
     page_size = asked.page_size or settings.page_size
     lock.take(resources.source.server, context.uuid, wait=resources.lock_wait)
     check_context(resources)
     run = StreamRun.begun(stream, resources, settings)
+    progress = Progress(stream, resources.definition, counters)
 
-    for ids in _asked_for(asked, run.ids_with_letter, page_size):
-        run.load(Batch(ids, skip_unchanged=False))
-    for batch in batches(stream, run.cursor, resources.source, context, page_size):
-        if run.load(batch) and counters.pages:
-            _log_page(stream, resources)
+    wanted = documents_asked_for(asked, resources, run.ids_with_letter)
+    for batch in chain(
+        whatever_the_index_has(wanted, page_size),
+        batches(stream, run.cursor, resources.source, context, page_size),
+    ):
+        run.load(batch)
+        if batch.ids:
+            progress.page(len(batch.ids))
     run.finish()
 
-    counters.tick()
-    log.info("%s is done: %s", stream.name, asdict(counters))
+    progress.done()
     return counters
 
 
@@ -115,27 +101,3 @@ def check_context(resources: Resources) -> None:
             "This attempt wrote nothing; trigger a new run (clearing this task alone would fail "
             "again)."
         )
-
-
-def _asked_for(asked: RunParams, letters: AbstractSet[str], page_size: int) -> Iterator[list[str]]:
-    """Yield the documents that somebody asked for, a page at a time."""
-    replayed = letters if "all" in asked.replay else asked.replay
-    ids = list(dict.fromkeys([*asked.ids, *sorted(replayed)]))
-    for start in range(0, len(ids), page_size):
-        yield ids[start : start + page_size]
-
-
-def _log_page(stream: Stream, resources: Resources) -> None:
-    done, nouns = resources.counters, resources.definition.nouns
-    done.tick()
-    log.info(
-        "%s: page %d, %d %s read, %d indexed, %d unchanged (%.0f %s/s)",
-        stream.name,
-        done.pages,
-        done.read,
-        nouns,
-        done.indexed,
-        done.unchanged,
-        done.read / max(done.seconds, 1e-3),
-        nouns,
-    )

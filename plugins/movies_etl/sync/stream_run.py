@@ -87,31 +87,28 @@ class StreamRun:
         """The documents that were refused when they were last read."""
         return self._settlement.ids_with_letter
 
-    def load(self, batch: Batch) -> bool:
-        """Build, validate, compare and queue the documents of a batch; settle what has arrived.
-
-        :returns: whether the cursor moved.
-        """
+    def load(self, batch: Batch) -> None:
+        """Build, validate, compare and queue the documents of a batch; settle what has arrived."""
         ids = batch.ids
         is_compared = batch.skip_unchanged or batch.unless_read_since
         stored = self._resources.index.stored(ids) if is_compared else {}
         if since := batch.unless_read_since:
             ids = [one for one in ids if not self._is_read_since(since, one, stored)]
-        moved = bool(ids) and self._build(ids, stored, skip_unchanged=batch.skip_unchanged)
+        if ids:
+            self._build(ids, stored, skip_unchanged=batch.skip_unchanged)
         self._counters.read += len(batch.ids)
         self._counters.unchanged += len(batch.ids) - len(ids)
         self._counters.pages += bool(batch.ids)
         if batch.reached:
             self._loader.mark(batch.reached)
-        return self._save_settled() or moved
+        self._save_settled()
 
-    def _build(self, ids: list[str], stored: dict[str, Stored], *, skip_unchanged: bool) -> bool:
-        """Queue the documents of these ids piece by piece; say if the cursor moved meanwhile.
+    def _build(self, ids: list[str], stored: dict[str, Stored], *, skip_unchanged: bool) -> None:
+        """Queue the documents of these ids piece by piece.
 
         ``stored`` was fetched before this call. It is valid only until a document pending at that
         time is settled, so outcomes are not taken between pieces while comparing.
         """
-        moved = False
         clock, pieces = self._resources.source.documents(ids)
         self._versions.next_reading(clock)
         with closing(pieces):
@@ -120,8 +117,7 @@ class StreamRun:
                     self._queue(self._without_refused(documents), stored)
                 else:
                     self._queue(documents, {})
-                    moved |= self._save_settled()
-        return moved
+                    self._save_settled()
 
     def _is_read_since(self, version: int, id_: str, stored: dict[str, Stored]) -> bool:
         return self._loader.is_pending(id_) or stored.get(id_, ABSENT).version >= version
@@ -185,13 +181,11 @@ class StreamRun:
         if self._versions.about_to_send():
             self._save(self.cursor)
 
-    def _save_settled(self) -> bool:
-        """Save the cursor of the last page of which every document is settled; say if it moved."""
+    def _save_settled(self) -> None:
+        """Save the cursor of the last page of which every document is settled."""
         reached = self._settled()
-        if reached is None or reached == self.cursor:
-            return False
-        self._save(reached)
-        return True
+        if reached is not None and reached != self.cursor:
+            self._save(reached)
 
     def finish(self) -> None:
         """Wait for everything, make it visible to searches, and close the cursor."""

@@ -1,0 +1,88 @@
+"""The trigger form: its fields, and what somebody filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow.sdk import DAG, Param
+
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.errors import ConfigurationError
+from movies_etl.settings import Settings
+from movies_etl.sync.asked_for import ALL, RunParams
+
+_IDS: dict[str, Any] = {"type": ["null", "array"], "items": {"type": "string"}}
+"""Of texts only, also where ids are numbers: the web UI has a field of lines for nothing else."""
+
+
+def fields(definition: IndexDefinition, settings: Settings) -> dict[str, Param]:
+    """Return the fields in the order of the form: first what people come for."""
+    noun, nouns = definition.noun, definition.nouns
+    return {
+        "reload": Param(
+            "none",
+            type="string",
+            enum=["none", ALL, *(stream.name for stream in definition.streams)],
+            title="Load again",
+            description="Forget the cursor of this stream (or of all) and load it from the "
+            f"beginning. Deleted {nouns} stay in the index.",
+        ),
+        "ids": Param(
+            [],
+            **_IDS,
+            title=f"{nouns.capitalize()} to load again",
+            description=f"Ids of {nouns}, one per line. They are sent even if the index already "
+            "has the same document.",
+        ),
+        "replay": Param(
+            [],
+            **_IDS,
+            title="Dead letters to try again",
+            description=f"Each line is the id of a {noun} whose refused document is to be tried "
+            f"again, or `{ALL}`.",
+        ),
+        "page_size": Param(
+            settings.page_size,
+            type="integer",
+            minimum=1,
+            maximum=10_000,
+            title="Page size",
+            description=f"Rows per page of changes and {nouns} per page of documents. Pages of a "
+            "first load or a reload grow beyond it.",
+        ),
+    }
+
+
+def check_conf(dag: DAG, conf: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    """Refuse a run that would not do what it was triggered with.
+
+    :param conf: what the run was triggered with.
+    :param params: what Airflow makes of it, unknown keys included.
+    :raises ConfigurationError: conf has a key that is no param of the DAG, or Airflow ignores it.
+    """
+    if unknown := [key for key in conf if key not in dag.params]:
+        raise ConfigurationError(
+            f"This run was triggered with {', '.join(map(repr, unknown))}, which {dag.dag_id} does "
+            f"not know. Its params are {', '.join(dag.params)}. Nothing was done; trigger again."
+        )
+    if ignored := [key for key, value in conf.items() if params[key] != value]:
+        raise ConfigurationError(
+            f"Airflow ignores what this run was triggered with ({', '.join(ignored)}): its setting "
+            "dag_run_conf_overrides_params in section core is off. Nothing was done; switch it on "
+            "and trigger again."
+        )
+
+
+def asked_for(params: Mapping[str, Any]) -> RunParams:
+    """Read the form."""
+    return RunParams(
+        page_size=params.get("page_size"),
+        ids=_lines(params.get("ids")),
+        replay=_lines(params.get("replay")),
+    )
+
+
+def _lines(given: Iterable[str] | None) -> tuple[str, ...]:
+    """Return what the lines of a field say; blank ones say nothing."""
+    return tuple(stripped for line in given or () if (stripped := line.strip()))
