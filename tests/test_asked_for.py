@@ -9,7 +9,7 @@ import pytest
 from movies_etl.airflow import form
 from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import ids
-from movies_etl.postgres.schema import LOWEST_IDS
+from movies_etl.postgres.layout import LOWEST_IDS
 from movies_etl.sync.asked_for import RunParams, checked
 
 from tests.support.indices import each_index

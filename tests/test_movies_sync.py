@@ -225,7 +225,7 @@ def test_params_that_are_not_valid_are_refused(
     ],
 )
 def test_a_run_that_asks_for_what_there_is_not_does_nothing_and_says_why(
-    movies_sync: MoviesSync,
+    movies_sync: SyncDag,
     small: Site,
     caplog: pytest.LogCaptureFixture,
     conf: dict[str, object],
@@ -241,7 +241,7 @@ def test_a_run_that_asks_for_what_there_is_not_does_nothing_and_says_why(
 
 @pytest.mark.usefixtures("after_first_run")
 def test_blank_lines_say_nothing_and_ids_that_there_are_not_are_in_the_result(
-    movies_sync: MoviesSync, small: Site
+    movies_sync: SyncDag, small: Site
 ) -> None:
     film, gone = min(small.versions()), str(uuid4())
     run = movies_sync.run({"ids": [film, gone, "", " "], "replay": [""]})

@@ -67,10 +67,10 @@ def cursor_saved_before_the_load() -> AbstractContextManager[object]:
     """A page is remembered as done before its documents are sent."""
     load = StreamRun.load
 
-    def broken(self: Any, batch: Batch) -> bool:
+    def broken(self: Any, batch: Batch) -> None:
         if batch.reached:
             self._save(batch.reached)
-        return load(self, batch)
+        load(self, batch)
 
     return patched((StreamRun, "load", broken))
 

@@ -1,6 +1,6 @@
 """Ids that people write, as PostgreSQL writes them.
 
-The lowest id of a column (:data:`~movies_etl.postgres.schema.LOWEST_IDS`) tells its type.
+The lowest id of a column (:data:`~movies_etl.postgres.layout.LOWEST_IDS`) tells its type.
 """
 
 from __future__ import annotations
