@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from movies_etl.definitions.movies import MOVIES
-from movies_etl.state.cursors import Database
+from movies_etl.state.database import Database
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync import counts
 from movies_etl.sync.counts import Comparison

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,19 +12,21 @@ from hypothesis import strategies as st
 from movies_etl.errors import ConfigurationError
 from movies_etl.state.cursors import (
     Cursor,
-    Database,
     FanOutProgress,
     LinkPosition,
     Position,
     RowPosition,
     SentRow,
 )
+from movies_etl.state.database import Database
 from pydantic import ValidationError
 
 STAMP = "2026-10-25T02:30:00.000001+02:00"
 FULL = Cursor(
     index="uuid",
-    database=Database(name="movies", system_identifier="7", timeline=1),
+    database=Database(
+        name="movies", system_identifier="7", timeline=1, oid=16384, tables={"genre": 16400}
+    ),
     rows=RowPosition(stamp=STAMP, id="g1"),
     links=LinkPosition(stamp="2026-01-02T03:04:05.000000+00:00", id="l1"),
     fan_out=FanOutProgress(
@@ -75,7 +78,13 @@ cursors = st.fixed_dictionaries(
 def test_the_json_has_the_documented_names() -> None:
     assert json.loads(FULL.to_json()) == {
         "index": "uuid",
-        "database": {"name": "movies", "system_identifier": "7", "timeline": 1},
+        "database": {
+            "name": "movies",
+            "system_identifier": "7",
+            "timeline": 1,
+            "oid": 16384,
+            "tables": {"genre": 16400},
+        },
         "rows": {"modified": STAMP, "id": "g1"},
         "links": {"created": "2026-01-02T03:04:05.000000+00:00", "id": "l1"},
         "fan_out": {
@@ -194,4 +203,32 @@ def test_a_database_is_known_by_its_name_and_its_cluster_where_that_is_readable(
     first, second = (
         Database(name=name, system_identifier=identifier) for name, identifier in (one, other)
     )
-    assert first.same_as(second) is same
+    assert (first.difference_from(second) is None) is same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ({}, {}, None),
+        ({"oid": 1}, {}, None),
+        ({}, {"oid": 1, "tables": {"genre": 7}}, None),
+        ({"oid": 1}, {"oid": 1}, None),
+        ({"oid": 2}, {"oid": 1}, "database movies was dropped and created again"),
+        ({"tables": {"genre": 7}}, {"tables": {"genre": 7, "gone": 9}}, None),
+        ({"tables": {"genre": 7, "fresh": 9}}, {"tables": {"genre": 7}}, None),
+        ({"tables": {"a": 1, "b": 2, "c": 3}}, {"tables": {"a": 1, "b": 4, "c": 5}}, "b, c"),
+    ],
+)
+def test_a_database_and_its_tables_are_known_by_their_numbers_where_both_are_known(
+    one: dict[str, Any], other: dict[str, Any], said: str | None
+) -> None:
+    found = Database(name="movies", **one).difference_from(Database(name="movies", **other))
+    assert (found is None) if said is None else (found and found.endswith(said))
+
+
+def test_what_another_look_tells_completes_what_was_known() -> None:
+    known = Database(name="movies", system_identifier="7", oid=1, tables={"genre": 7})
+    found = Database(name="movies", timeline=2, oid=1, tables={"person": 8})
+    assert known.completed_by(found) == Database(
+        name="movies", system_identifier="7", timeline=2, oid=1, tables={"genre": 7, "person": 8}
+    )

@@ -15,7 +15,7 @@ from movies_etl.es.index import Index
 from movies_etl.es.outcome import Item, Outcome, Refusal
 from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.source import Source
-from movies_etl.state.cursors import Database
+from movies_etl.state.database import Database
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.settlement import FUSE_REFUSALS, Settlement

@@ -10,7 +10,8 @@ from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.postgres.source import Row, Source
 from movies_etl.settings import Settings
-from movies_etl.state.cursors import Database, Position
+from movies_etl.state.cursors import Position
+from movies_etl.state.database import Database
 
 from local.postgres import Postgres
 from local.processes import wait_until

@@ -1,6 +1,9 @@
 -- Which database this is.
--- Returns: name, version (server_version_num), in_recovery (a standby).
+-- Returns: name, oid (bigint), version (server_version_num), in_recovery (a standby).
 SELECT
-    current_database() AS name,
+    datname AS name,
+    oid::bigint AS oid,
     current_setting('server_version_num')::int AS version,
     pg_is_in_recovery() AS in_recovery
+FROM pg_database
+WHERE datname = current_database()

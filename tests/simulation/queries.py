@@ -120,7 +120,7 @@ class SimulatedQueries(Queries):
         return [(1, "etl", holder.name, None, None)] if holder else []
 
     def _identity(self) -> list[tuple[Any, ...]]:
-        return [("movies", 18_00_06, False)]
+        return [("movies", 16_384, 18_00_06, False)]
 
     def _cluster(self) -> list[tuple[Any, ...]]:
         if self.privileged:

@@ -69,6 +69,7 @@ class Layout(NamedTuple):
     :param zone: the zone of those columns.
     :param lowest_ids: by table, the id that no other comes before.
     :param keyless: tables whose ids may be NULL, or of several rows.
+    :param oids: by table, its number: a table that is dropped and created again has another.
     """
 
     stamps: dict[str, str]
@@ -76,6 +77,7 @@ class Layout(NamedTuple):
     zone: str
     lowest_ids: dict[str, str]
     keyless: tuple[str, ...]
+    oids: dict[str, int]
 
 
 def layout_of(found: Found, definition: IndexDefinition, settings: Settings) -> Layout:
@@ -92,4 +94,5 @@ def layout_of(found: Found, definition: IndexDefinition, settings: Settings) -> 
         zone=settings.timestamp_zone,
         lowest_ids={table: LOWEST_IDS[found[table]["id"].type] for table in tables},
         keyless=tuple(table for table in tables if not found[table]["id"].is_key),
+        oids={table: found[table]["id"].table_oid for table in tables},
     )

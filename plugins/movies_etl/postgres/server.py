@@ -11,7 +11,7 @@ from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.postgres.horizon import Activity, Epoch, Holder, Prepared
 from movies_etl.postgres.lock import LockHolder
 from movies_etl.postgres.queries import Queries
-from movies_etl.state.cursors import Database
+from movies_etl.state.database import Database
 
 
 class Identity(NamedTuple):
@@ -39,7 +39,7 @@ class Server:
 
         :raises SourceUnavailableError: it is a standby's, for now or for good.
         """
-        ((name, version, in_recovery),) = self.queries.rows("identity.sql")
+        ((name, oid, version, in_recovery),) = self.queries.rows("identity.sql")
         if in_recovery:
             raise SourceUnavailableError(
                 "Connection movies_postgres leads to a standby: nothing there tells which "
@@ -52,7 +52,9 @@ class Server:
             if not isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
                 raise
             system_identifier = timeline = None
-        database = Database(name=name, system_identifier=system_identifier, timeline=timeline)
+        database = Database(
+            name=name, system_identifier=system_identifier, timeline=timeline, oid=oid
+        )
         return Identity(int(version), database)
 
     def now(self) -> str:

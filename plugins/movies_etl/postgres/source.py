@@ -15,7 +15,7 @@ from movies_etl.postgres.assembly import Assembled, assembled
 from movies_etl.postgres.layout import FoundColumn, Layout, by_table, layout_of
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.schema import problems_of
-from movies_etl.postgres.server import Server
+from movies_etl.postgres.server import Identity, Server
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
 
@@ -88,6 +88,11 @@ class Source:
             )
         server = Server(queries, settings.horizon_ignore)
         return cls(queries, server, definition, layout_of(found, definition, settings))
+
+    def identity(self) -> Identity:
+        """Return which server, database and tables these are; see :meth:`Server.identity`."""
+        version, database = self.server.identity()
+        return Identity(version, database.model_copy(update={"tables": self.layout.oids}))
 
     def count(self) -> int:
         """Count the root rows: as many documents should be in the index."""

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from movies_etl.definitions.definition import Stream
 from movies_etl.errors import ConfigurationError, problems
+from movies_etl.state.database import Database
 
 
 def _of_the_calendar(stamp: str) -> str:
@@ -64,27 +65,6 @@ class LinkPosition(Position):
     """A position in a link table ordered by ``created``."""
 
     stamp: Stamp = Field(alias="created")
-
-
-class Database(BaseModel):
-    """Which database a cursor was read from.
-
-    :param system_identifier: the cluster's, None where the role may not read it.
-    :param timeline: the cluster's: it rises when a server is promoted or restored.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    name: str
-    system_identifier: str | None = None
-    timeline: int | None = None
-
-    def same_as(self, other: Database) -> bool:
-        """Whether both are one database, as far as can be told."""
-        known = self.system_identifier and other.system_identifier
-        return self.name == other.name and (
-            not known or self.system_identifier == other.system_identifier
-        )
 
 
 class FanOutProgress(BaseModel):

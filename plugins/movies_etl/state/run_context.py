@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from movies_etl.state.cursors import Database, Stamp
+from movies_etl.state.cursors import Stamp
+from movies_etl.state.database import Database
 
 
 class RunContext(BaseModel):

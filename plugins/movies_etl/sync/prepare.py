@@ -23,7 +23,8 @@ from movies_etl.postgres.indexes import missing_indexes
 from movies_etl.postgres.source import Source
 from movies_etl.postgres.timestamps import in_utc, parse
 from movies_etl.settings import Settings
-from movies_etl.state.cursors import WITHOUT_A_CURSOR, Cursor, CursorStore, Database, all_cursors
+from movies_etl.state.cursors import WITHOUT_A_CURSOR, Cursor, CursorStore, all_cursors
+from movies_etl.state.database import Database
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.counts import difference_of
 from movies_etl.sync.starting_points import Reload, StartingPoints
@@ -124,7 +125,7 @@ def _check_positions(
 
 def _known(horizons: HorizonStore, root: Cursor | None, database: Database) -> Known:
     """Return what was measured before; it counts only for the same database."""
-    return horizons.load() if root and root.database.same_as(database) else Known()
+    return Known() if root is None or database.difference_from(root.database) else horizons.load()
 
 
 def _set_back(known: Known, now: str) -> str | None:
@@ -175,7 +176,7 @@ def _emptied(root: Cursor | None, source: Source, index: Index) -> str | None:
 
 def _checked_database(source: Source, settings: Settings) -> Database:
     """Return which database this is; refuse an old server, warn of what makes it slow or odd."""
-    found, database = source.server.identity()
+    found, database = source.identity()
     if found < OLDEST_POSTGRESQL:
         raise ConfigurationError(
             f"The server of connection movies_postgres is PostgreSQL {found // 10000}; version "

@@ -86,12 +86,11 @@ def check_context(resources: Resources) -> None:
     :raises ConfigurationError: one leads elsewhere; the next run finds out where.
     """
     context, definition = resources.context, resources.definition
-    _, database = resources.source.server.identity()
-    if not database.same_as(context.database):
+    _, database = resources.source.identity()
+    if difference := database.difference_from(context.database):
         raise ConfigurationError(
-            f"Connection movies_postgres leads to database {database.name}, but this run began "
-            f"with another ({context.database.name}). This attempt wrote nothing; trigger a new "
-            "run."
+            f"Connection movies_postgres leads elsewhere than when this run began: {difference}. "
+            "This attempt wrote nothing; trigger a new run."
         )
     index = live(resources.client, definition, resources.patience)
     if index is None or index.name != context.index or index.uuid() != context.uuid:

@@ -56,7 +56,7 @@ class StartingPoints:
             elif reason := self._void(stream, cursor):
                 log.warning("%s is loaded again: %s", stream.name, reason)
             elif cursor:
-                self._follow_timeline(stream, cursor)
+                self._note_database(stream, cursor)
                 continue
             self._save(stream, self._beginning(cursors))
 
@@ -77,14 +77,17 @@ class StartingPoints:
                 self._source.definition.nouns,
             )
 
-    def _follow_timeline(self, stream: Stream, cursor: Cursor) -> None:
-        """Note the timeline of a server that was promoted or restored.
+    def _note_database(self, stream: Stream, cursor: Cursor) -> None:
+        """Note what an older version of the program did not, and the timeline.
 
-        Its transactions may have the numbers of lost ones: the rows of the tail are looked at anew.
+        A server that was promoted or restored may give the numbers of lost transactions again: the
+        rows of the tail are looked at anew.
         """
-        database = self._context.database
-        if database.timeline not in {None, cursor.database.timeline}:
+        database = cursor.database.completed_by(self._context.database)
+        if database.timeline != cursor.database.timeline:
             self._save(stream, cursor.moved(database=database, tail=()))
+        elif database != cursor.database:
+            self._save(stream, cursor.moved(database=database))
 
     def _void(self, stream: Stream, cursor: Cursor | None) -> str | None:
         """Say why a cursor does not count, None when it does."""
@@ -92,8 +95,8 @@ class StartingPoints:
             return "there is no cursor"
         if cursor.index != self._context.uuid:
             return f"the cursor belongs to another index than {self._context.index}"
-        if not cursor.database.same_as(self._context.database):
-            return f"the cursor belongs to another database ({cursor.database.name})"
+        if difference := self._context.database.difference_from(cursor.database):
+            return difference
         for feed, position in zip(stream.feeds, (cursor.rows, cursor.links), strict=False):
             if position and self._is_ahead(feed, position):
                 return (
