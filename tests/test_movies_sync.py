@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+from airflow.models.connection import Connection
+from airflow.models.crypto import get_fernet
 from airflow.sdk.exceptions import ParamValidationError
+from airflow.utils.session import create_session
+from cryptography.fernet import Fernet
 from movies_etl import __version__
 from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres import lock
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
+from sqlalchemy import delete
 
 from tests.support.site import Site
 from tests.support.sync_dag import Run, SyncDag
@@ -249,3 +255,64 @@ def test_blank_lines_say_nothing_and_ids_that_there_are_not_are_in_the_result(
     assert run.counters("indexed") == [1, 0, 0]
     assert run.results["film_work"]["unknown"] == [gone]
     assert "unknown" not in run.results["genre"]
+
+
+@pytest.fixture
+def replace_fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """What somebody does who gives Airflow a new key and forgets the old one."""
+
+    def replace() -> None:
+        monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+        get_fernet.cache_clear()
+
+    yield replace
+    monkeypatch.undo()
+    get_fernet.cache_clear()
+
+
+def told_by_init(run: Run, caplog: pytest.LogCaptureFixture) -> str:
+    """Return what a run's first task failed with."""
+    assert run.states["init"] == "failed"
+    assert run.tries["init"] == 1
+    (said,) = [
+        one.getMessage() for one in caplog.records if one.name == "movies_etl.airflow.failures"
+    ]
+    return said
+
+
+@pytest.mark.usefixtures("after_first_run")
+def test_cursors_that_cannot_be_decrypted_are_told_and_what_is_recommended_helps(
+    movies_sync: SyncDag,
+    small: Site,
+    replace_fernet_key: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    replace_fernet_key()
+    versions = small.versions()
+    said = told_by_init(movies_sync.run(), caplog)
+    assert said.startswith("Variable movies_etl.cursor.film_work exists, but Airflow cannot read")
+    assert "another Fernet key" in said
+    assert "delete the Variables movies_etl.*: everything is loaded again" in said
+    assert small.versions() == versions
+    movies_sync.forget()
+    assert movies_sync.run().counters("indexed") == [7, 0, 0]
+
+
+def test_a_connection_that_cannot_be_decrypted_is_told_as_one_that_may_be_there(
+    movies_sync: SyncDag,
+    replace_fernet_key: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_MOVIES_POSTGRES")
+    saved = Connection("movies_postgres", "postgres", host="127.0.0.1", extra='{"password": "x"}')
+    with create_session() as session:
+        session.add(saved)
+    try:
+        replace_fernet_key()
+        said = told_by_init(movies_sync.run(), caplog)
+    finally:
+        with create_session() as session:
+            session.execute(delete(Connection).where(Connection.conn_id == "movies_postgres"))
+    assert "Airflow has no connection movies_postgres" in said
+    assert "If it is listed there, it was saved with another Fernet key" in said

@@ -179,5 +179,6 @@ def _connection(conn_id: str, kind: str) -> Connection:
     except AirflowNotFoundException as error:
         raise ConfigurationError(
             f"Airflow has no connection {conn_id}. Add it in Admin -> Connections (type {kind}); "
-            "docs/connections.md has its fields."
+            "docs/connections.md has its fields. If it is listed there, it was saved with another "
+            "Fernet key than Airflow has: enter its password and extras again."
         ) from error

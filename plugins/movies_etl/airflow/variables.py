@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowRuntimeError
 from pydantic import TypeAdapter, ValidationError
 
 from movies_etl.definitions.definition import IndexDefinition
@@ -15,11 +16,35 @@ _stamp: TypeAdapter[str] = TypeAdapter(Stamp)
 _epochs: TypeAdapter[tuple[Epoch, ...]] = TypeAdapter(tuple[Epoch, ...])
 
 
+def _exists(key: str) -> bool:
+    """Whether there is such a Variable.
+
+    ``Variable.get`` with a default returns the default when the API server is unreachable, and
+    would load everything again; listing raises then.
+    """
+    return key in list(Variable.keys(prefix=key))
+
+
+def _value(key: str) -> str:
+    """Return the value of a Variable that exists.
+
+    :raises ConfigurationError: Airflow cannot decrypt it.
+    """
+    try:
+        return str(Variable.get(key))
+    except AirflowRuntimeError as error:  # also of a value that is there and cannot be decrypted
+        if not _exists(key):
+            raise
+        raise ConfigurationError(
+            f"Variable {key} exists, but Airflow cannot read its value: most likely it was saved "
+            "with another Fernet key (the API server's log says so). Bring that key back ([core] "
+            "fernet_key takes several, separated by commas), or delete the Variables movies_etl.*: "
+            "everything is loaded again then."
+        ) from error
+
+
 class VariableCursorStore:
     """Keeps each stream's cursor in a Variable of its own, such as ``movies_etl.cursor.person``.
-
-    Whether there is a cursor is decided by listing the keys: ``Variable.get`` with a default
-    returns the default when the API server is unreachable, and would load everything again.
 
     :param definition: the index that the streams lead to.
     """
@@ -30,9 +55,9 @@ class VariableCursorStore:
     def load(self, stream: str) -> Cursor | None:
         """Return the stream's cursor, None when its Variable does not exist."""
         key = self._definition.cursor_variable(stream)
-        if key not in list(Variable.keys(prefix=key)):
+        if not _exists(key):
             return None
-        return Cursor.from_json(Variable.get(key), where=key)
+        return Cursor.from_json(_value(key), where=key)
 
     def save(self, stream: str, cursor: Cursor) -> None:
         """Write the stream's Variable, its description too: a write without one erases it."""
@@ -61,13 +86,10 @@ class VariableHorizonStore:
 
     def load(self) -> Known:
         """Return what the last measurement left; nothing before the first run."""
-        keys = list(Variable.keys(prefix=self._horizon))
         try:
             return Known(
-                _stamp.validate_python(Variable.get(self._horizon))
-                if self._horizon in keys
-                else None,
-                _epochs.validate_json(Variable.get(self._epochs)) if self._epochs in keys else (),
+                _stamp.validate_python(_value(self._horizon)) if _exists(self._horizon) else None,
+                _epochs.validate_json(_value(self._epochs)) if _exists(self._epochs) else (),
             )
         except ValidationError as error:
             raise ConfigurationError(
@@ -82,7 +104,7 @@ class VariableHorizonStore:
             horizon,
             description="What was committed before is in the index after the run. Init writes it.",
         )
-        if epochs or self._epochs in list(Variable.keys(prefix=self._epochs)):
+        if epochs or _exists(self._epochs):
             Variable.set(
                 self._epochs,
                 _epochs.dump_json(epochs).decode(),
@@ -105,10 +127,10 @@ class VariableDifferenceStore:
 
         A value that is no comparison was written by someone else; it is ignored and overwritten.
         """
-        if self._key not in list(Variable.keys(prefix=self._key)):
+        if not _exists(self._key):
             return None
         try:
-            return Comparison.model_validate_json(Variable.get(self._key))
+            return Comparison.model_validate_json(_value(self._key))
         except ValidationError:
             return None
 
