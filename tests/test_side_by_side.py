@@ -13,7 +13,7 @@ from movies_etl.sync.stream_run import StreamRun
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
-from tests.support.indices import each_index
+from tests.support.indices import INDEXES, each_index
 from tests.support.site import Site
 from tests.support.sync_dag import SyncDag
 from tests.support.tasks import Tasks
@@ -31,8 +31,8 @@ def sites(small: Site) -> Iterator[Sites]:
     """A site per index, over one catalogue."""
     with psycopg.connect(small.dsn, autocommit=True) as connection:
         sites = {
-            name: Site(small.dsn, connection, small.client, definition)
-            for name, definition in declared().items()
+            definition.name: Site(small.dsn, connection, small.client, definition)
+            for definition in INDEXES
         }
         yield sites
         for site in sites.values():
@@ -67,12 +67,14 @@ def test_the_other_dags_run_while_a_task_of_one_reads(
         began = sites[definition.name].source().server.now()
         ((application, is_open),) = sites[definition.name].execute(OWN_SESSIONS).fetchall()
         assert (application, is_open) == (f"movies_etl {reading} test", True)
-        for name in declared().keys() - {definition.name}:
-            context = tasks[name].init()
+        for other in INDEXES:
+            if other is definition:
+                continue
+            context = tasks[other.name].init()
             assert context["horizon"] > began
             contexts.append(context)
-            for stream in declared()[name].streams:
-                tasks[name].sync(stream, context)
+            for stream in other.streams:
+                tasks[other.name].sync(stream, context)
         queue(run, *documents)
 
     context = tasks[definition.name].init()
@@ -81,7 +83,7 @@ def test_the_other_dags_run_while_a_task_of_one_reads(
         tasks[definition.name].sync(definition.root, context)
     for stream in definition.streams[1:]:
         tasks[definition.name].sync(stream, context)
-    assert [one["held_by"] for one in contexts] == [None] * (len(declared()) - 1)
+    assert [one["held_by"] for one in contexts] == [None] * (len(INDEXES) - 1)
     for site in sites.values():
         site.assert_equal()
 
@@ -90,7 +92,7 @@ def test_the_other_dags_run_while_a_task_of_one_reads(
 def test_each_dag_keeps_its_own_variables_letters_and_results(
     sync_dag: SyncDag, sites: Sites
 ) -> None:
-    dags = [SyncDag(definition) for definition in declared().values()]
+    dags = [SyncDag(definition) for definition in INDEXES]
     keys: set[str] = set()
     for dag in dags:
         run = dag.run()
@@ -105,8 +107,8 @@ def test_each_dag_keeps_its_own_variables_letters_and_results(
         assert sum(dag.run().counters("read")) == 0
         sites[dag.definition.name].assert_equal()
     assert set(sync_dag.variables()) == keys
-    for definition in declared().values():
-        assert sites[definition.name].letters() == {}
+    for site in sites.values():
+        assert site.letters() == {}
 
 
 def variables_of(definition: IndexDefinition) -> set[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.definitions.registry import declared
+from movies_etl.definitions.genres import GENRES
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.persons import PERSONS
 
 
 def over(*definitions: IndexDefinition) -> pytest.MarkDecorator:
@@ -12,5 +14,8 @@ def over(*definitions: IndexDefinition) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("definition", definitions, ids=[one.name for one in definitions])
 
 
-each_index = over(*declared().values())
-"""Run a test over every declared index."""
+INDEXES = (MOVIES, GENRES, PERSONS)
+"""The indexes whose documents ``expected.py`` builds by code of its own."""
+
+each_index = over(*INDEXES)
+"""Run a test over each of them."""

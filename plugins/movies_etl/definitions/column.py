@@ -11,13 +11,13 @@ class Column:
     """What is asked of a column.
 
     :param kind: ``id``; ``key``, the id of another table's row; ``stamp``, a cursor column; a
-        ``text`` or a ``number`` that documents show.
+        ``text`` or a ``number`` that documents show, or ``any`` other type.
     :param of: of a key, the table whose ids it holds.
     :param known: of a text, the values that ``documents.sql`` knows by name; rows of other values
         take no part in documents. Empty: it takes any.
     """
 
-    kind: Literal["id", "key", "stamp", "text", "number"]
+    kind: Literal["id", "key", "stamp", "text", "number", "any"]
     of: str = ""
     known: tuple[str, ...] = ()
 
@@ -26,4 +26,5 @@ ID = Column("id")
 STAMP = Column("stamp")
 TEXT = Column("text")
 NUMBER = Column("number")
+ANY = Column("any")
 ROLE = Column("text", known=("actor", "director", "writer"))
