@@ -18,11 +18,12 @@ import traceback
 from collections import Counter
 from contextlib import ExitStack
 
-from tests.histories.machine import Servers, Tally
+from tests.histories.machine import Servers
 from tests.histories.play import play, servers
 from tests.simulation.breaks import BREAKS
 from tests.support.fresh import FreshDatabase
 from tests.support.servers import ROOT, TEMPLATE, running_elasticsearch, running_postgres
+from tests.support.tally import Tally
 
 DATA = ROOT / ".local" / "soak"
 SIMULATED = 100_000

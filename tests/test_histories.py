@@ -7,9 +7,9 @@ from hypothesis.errors import FlakyFailure
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
-from tests.histories.check import Divergence
 from tests.histories.machine import Servers
 from tests.histories.play import play, servers
+from tests.support.divergence import Divergence
 from tests.support.fresh import FreshDatabase
 
 HISTORIES = 200

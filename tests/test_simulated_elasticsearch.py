@@ -30,8 +30,9 @@ from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.settings import Settings
 
 from tests.simulation.client import SimulatedClient
-from tests.simulation.elasticsearch import POISON, Node
+from tests.simulation.elasticsearch import Node
 from tests.simulation.world import World
+from tests.support.divergence import POISON
 from tests.support.samples import document
 
 DESCRIBED = described(MOVIES, Settings().include_dir)

@@ -10,11 +10,6 @@ from hypothesis import strategies as st
 
 from tests.histories.writes import WRITES, Write
 
-
-class Killed(BaseException):
-    """The task's process ended here: SIGKILL, so nothing of it runs any more."""
-
-
 EVENTS = (
     "kill",
     "kill, requests under way",

@@ -22,14 +22,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from movies_etl.settings import Settings
 from movies_etl.sync.asked_for import RunParams
 
-from tests.histories.check import Divergence, check, check_counts
+from tests.histories.check import check
 from tests.histories.fate import EVENTS, KILLS, Fate, Happening, happenings, kills_of_a_load
 from tests.histories.operator import WAYS, Operator
-from tests.histories.program import Program, Results, Trigger
+from tests.histories.program import Program, Trigger
 from tests.histories.tasks import Surroundings
 from tests.histories.writes import KINDS, MOST_OPEN, WRITES, Write, Writers, few
 from tests.support.catalogue import Catalogue
+from tests.support.divergence import (
+    Divergence,
+    Results,
+    check_counts,
+    come_to_rest,
+    documents_sent,
+)
 from tests.support.fresh import FreshDatabase
+from tests.support.tally import Tally
 
 FOUNDING = Write("add film", 0, 0, "now")
 FEW_WRITES = few(*KINDS)
@@ -54,24 +62,6 @@ OPERATIONS = (
     "move alias",
 )
 """What is done to the program and to its index."""
-
-
-@dataclass
-class Tally:
-    """What was done, for the line at the end."""
-
-    histories: int = 0
-    steps: int = 0
-    runs: int = 0
-    kills: int = 0
-    late: int = 0
-    recreated: int = 0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.histories} histories, {self.steps} steps, {self.runs} runs, {self.kills} kills,"
-            f" {self.late} late requests, {self.recreated} indexes recreated"
-        )
 
 
 @dataclass
@@ -302,7 +292,7 @@ class History(RuleBasedStateMachine):
             if sys.exc_info()[1] is None:
                 self.come_to_rest()
                 check(self.catalogue, self.operator, self.program)
-                check_counts(self.program)
+                check_counts(self.program.differences.last)
                 self.tally.histories += 1
                 self.tally.steps += self.steps
                 self.tally.runs += self.program.runs
@@ -327,11 +317,7 @@ class History(RuleBasedStateMachine):
         while self.program.vanished:
             self.program.vanished.pop().end()
         self._deliver(len(self.around.late) // 2)
-        for _ in range(10):
-            if self._clean_run() == 0:
-                break
-        else:
-            raise Divergence("ten undisturbed runs and there is still something to be sent")
+        come_to_rest(self._clean_run)
         self._deliver(len(self.around.late))
         if again := self._clean_run():
             raise Divergence(f"a further run sent {again} documents")
@@ -345,7 +331,4 @@ class History(RuleBasedStateMachine):
             self.around.deliver(-1, self.client)
 
     def _clean_run(self) -> int:
-        results = self._run(Trigger(), ())
-        if results is None:
-            raise Divergence("an undisturbed run fails")
-        return sum(result["indexed"] + result["conflicts"] for result in results)
+        return documents_sent(self._run(Trigger(), ()))

@@ -14,10 +14,11 @@ from movies_etl.postgres import horizon, source
 from movies_etl.sync import counts, prepare
 
 from local.postgres import Postgres
-from tests.histories.machine import History, Servers, Tally
+from tests.histories.machine import History, Servers
 from tests.simulation.breaks import BREAKS
 from tests.support.faults import Time
 from tests.support.fresh import FreshDatabase
+from tests.support.tally import Tally
 
 STEPS = 38
 """Most steps of a history, its founding included. Hypothesis goes on to the last one, but for some

@@ -8,9 +8,10 @@ it may arrive later.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import elastic_transport
@@ -18,15 +19,15 @@ import psycopg
 from elastic_transport import Urllib3HttpNode
 from elasticsearch import Elasticsearch
 from movies_etl.definitions.movies import MOVIES
-from movies_etl.errors import MoviesEtlError
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 
-from tests.histories.fate import Fate, Killed
+from tests.histories.fate import Fate
 from tests.support.faults import answer_of, refusal
+from tests.support.one_thread import Killed, OneThread
 from tests.support.site import MemoryCursors
 
 
@@ -99,54 +100,6 @@ class FatefulCursors(MemoryCursors):
         self.fate.step(f"saved cursor {stream}")
 
 
-class Answer(Future[Any]):
-    """A call that is made when somebody wants its result; a kill ends the whole task."""
-
-    def __init__(self, call: Callable[..., Any], body: Any) -> None:
-        super().__init__()
-        self._call = call
-        self._body = body
-
-    def run(self) -> None:
-        self.set_running_or_notify_cancel()
-        try:
-            outcome = self._call(self._body)
-        except MoviesEtlError as error:  # any other is no outcome, but a fault
-            self.set_exception(error)
-        else:
-            self.set_result(outcome)
-
-    def result(self, timeout: float | None = None) -> Any:
-        if not self.done():
-            self.run()
-        return super().result(timeout)
-
-
-class OneThread(Executor):
-    """Sends bodies at once, or only when they are waited for.
-
-    :param at_once: which of both.
-    """
-
-    def __init__(self, *, at_once: bool) -> None:
-        self._at_once = at_once
-        self.answers: list[Answer] = []
-
-    def submit(self, call: Callable[..., Any], body: Any) -> Answer:  # type: ignore[override]
-        answer = Answer(call, body)
-        self.answers.append(answer)
-        if self._at_once:
-            answer.run()
-        return answer
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Wait for all, as leaving the block of an executor does."""
-        del wait, cancel_futures
-        for answer in self.answers:
-            if not answer.done() and not answer.running():
-                answer.run()
-
-
 class Task:
     """One attempt of one task.
 
@@ -162,14 +115,15 @@ class Task:
         )
         self.client = self._client()
         self.executor: Executor = (
-            ThreadPoolExecutor(around.settings.senders) if threads else OneThread(at_once=at_once)
+            ThreadPoolExecutor(around.settings.senders) if threads else OneThread(lambda: at_once)
         )
         self.faults: list[str] = []
         self._is_dead = False
         self._requests_leave = False
 
+    @cached_property
     def source(self) -> Source:
-        """Open the program's own source and server over the session."""
+        """The program's own source and server, opened over the session."""
         settings = self._around.settings
         opened = Source.opened(self.session, MOVIES, settings)
         queries = FatefulQueries(self.session, settings.include_dir / "sql", settings.schema_name)
@@ -244,10 +198,8 @@ class Task:
         """Let the bodies that were handed to senders be under way, or nothing."""
         self._is_dead = True
         if self._requests_leave and isinstance(self.executor, OneThread):
-            for one in self.executor.answers:
-                if not one.done() and not one.running():
-                    with suppress(Killed):
-                        one.run()
+            for one in list(self.executor.waiting):
+                one.leave()
 
     def end(self) -> None:
         """End the session, and with it its locks: at once, not when the server notices."""

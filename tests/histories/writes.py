@@ -15,6 +15,8 @@ from uuid import UUID
 import psycopg
 from hypothesis import strategies as st
 
+from tests.support.divergence import POISON
+
 STAMPS = {
     "now": "now()",
     "clock": "clock_timestamp()",
@@ -38,7 +40,7 @@ KINDS = (
 NAMES = "ABC"
 """Contents come from few values, so that a change from A to B and back to A is common."""
 ROLES = ("actor", "writer", "director", None)
-TOO_LONG = "poison " + "x" * 33_000
+TOO_LONG = f"{POISON} " + "x" * 33_000
 """A title that Elasticsearch refuses: no keyword is longer than 32,766 bytes."""
 MOST_OPEN = 3
 

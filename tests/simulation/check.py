@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.state.cursors import Cursor, Position
 
-from tests.simulation.elasticsearch import POISON
-from tests.simulation.postgres import INFINITY, MINUS_INFINITY, ROLES
-from tests.simulation.world import Divergence
+from tests.simulation.postgres import INFINITY, MINUS_INFINITY
+from tests.support.divergence import Divergence, check_counts, check_documents, is_refused
+from tests.support.expected import movies_of
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -19,38 +19,22 @@ ODD = (None, INFINITY, MINUS_INFINITY)
 
 
 def check(history: History) -> None:
-    """Compare the index with the tables.
+    """Compare the index with the tables, the letters and counts with it, and look at the cursors.
 
     :raises Divergence: says what differs.
     """
-    tables = history.postgres.tables
     live = history.node.live()
     if live is None:
         raise Divergence("there is no index behind the alias")
-    refused = {film.id for film in tables["film_work"].values() if is_refused(film)}
-    wanted = expected(tables)
-    for film, document in wanted.items():
-        held = live.held.get(film)
-        found = held and {key: held.source[key] for key in held.source if key != "checksum"}
-        if film in refused:
-            if found and (found["title"].startswith("poison") or found["imdb_rating"] == "NaN"):
-                raise Divergence(f"{film} is refused, but the index has it: {found}")
-        elif found != document:
-            raise Divergence(f"{film} is {found}, it should be {document}")
-    if more := live.held.keys() - wanted.keys():
-        raise Divergence(f"the index has films that the catalogue has not: {more}")
-    _check_rest(history, refused)
-
-
-def _check_rest(history: History, refused: set[str]) -> None:
-    """Look at the dead letters, the counts and the cursors."""
-    letters = {
-        held.source["film"] for held in history.node.indexes[MOVIES.dead_letters].held.values()
+    found = {
+        film: {key: value for key, value in held.source.items() if key != "checksum"}
+        for film, held in live.held.items()
     }
-    if letters != refused:
-        raise Divergence(f"dead letters of {letters}, refused are {refused}")
-    if history.differences.last:
-        raise Divergence(f"the counts differ by {history.differences.last}")
+    letters = history.node.indexes[MOVIES.dead_letters].held.values()
+    check_documents(
+        found, expected(history.postgres.tables), {held.source["film"] for held in letters}
+    )
+    check_counts(history.differences.last)
     for stream, text in history.cursors.texts.items():
         if Cursor.from_json(text, where=stream).open:
             raise Divergence(f"the cursor of {stream} is open after a clean end")
@@ -58,26 +42,17 @@ def _check_rest(history: History, refused: set[str]) -> None:
 
 def expected(tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Build every document from the tables, with nothing of the program's or the model's."""
-    documents: dict[str, dict[str, Any]] = {}
-    for film in tables["film_work"].values():
-        links = [one for one in tables["genre_film_work"].values() if one.film == film.id]
-        document: dict[str, Any] = {
-            "id": film.id,
-            "imdb_rating": film.rating,
-            "title": film.title,
-            "description": film.description,
-            "genres": sorted({tables["genre"][link.other].name for link in links}),
-        }
-        for role in ROLES:
-            people = {
-                (tables["person"][link.other].name, link.other)
-                for link in tables["person_film_work"].values()
-                if link.film == film.id and link.role == role
-            }
-            document[f"{role}s_names"] = [name for name, _ in sorted(people)]
-            document[f"{role}s"] = [{"id": key, "name": name} for name, key in sorted(people)]
-        documents[film.id] = document
-    return documents
+    genres, persons = (
+        {key: row.name for key, row in tables[table].items()} for table in ("genre", "person")
+    )
+    films, labels, cast = (
+        tables[table].values() for table in ("film_work", "genre_film_work", "person_film_work")
+    )
+    return movies_of(
+        ((film.id, film.title, film.description, film.rating) for film in films),
+        ((link.film, link.role, link.other, persons[link.other]) for link in cast),
+        ((link.film, genres[link.other]) for link in labels),
+    )
 
 
 def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> None:
@@ -123,15 +98,14 @@ def check_loaded(history: History, task: Task, stream: str, cursor: Cursor) -> N
     tables = history.postgres.tables
     if stream == "film_work":
         for film in tables["film_work"].values():
-            if film.stamp in ODD or (film.stamp, film.id) > upto or is_refused(film):
+            if (
+                film.stamp in ODD
+                or (film.stamp, film.id) > upto
+                or is_refused(film.title, film.rating)
+            ):
                 continue
             held = index.held.get(film.id)
             if held is None or held.source["title"] != film.title:
                 raise Divergence(
                     f"{task.name}: cursor film_work passed {film.id}, which the index does not have"
                 )
-
-
-def is_refused(film: Any) -> bool:
-    """Whether a film's document is refused, by the program or by Elasticsearch."""
-    return bool(film.title.startswith(POISON) or film.rating != film.rating)

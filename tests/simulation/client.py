@@ -11,7 +11,7 @@ import elasticsearch
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 
 from tests.simulation.elasticsearch import Held, IndexModel, Late, Node, Operation
-from tests.simulation.world import Killed
+from tests.support.one_thread import Killed
 
 
 def _parsed(operations: bytes | Sequence[dict[str, Any]]) -> list[Operation]:

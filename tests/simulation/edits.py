@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulation.elasticsearch import POISON
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Film, Link, Named, Postgres
 from tests.simulation.postgres import Transaction as Tx
 from tests.simulation.world import World, weighted
+from tests.support.divergence import POISON
 
 LONG_AGO = "2020-01-01T00:00:00.000000"
 FAR_AWAY = "2099-01-01T00:00:00.000000"

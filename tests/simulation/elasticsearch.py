@@ -11,9 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tests.simulation.world import World
-
-POISON = "poison"
-"""A title that begins so is refused by Elasticsearch."""
+from tests.support.divergence import POISON
 
 
 class Held(NamedTuple):

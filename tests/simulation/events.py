@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.operators import replace_index, set_clock
 from tests.simulation.runs import run
-from tests.simulation.world import MINUTE, SECOND, Killed, weighted
+from tests.simulation.world import MINUTE, SECOND, weighted
+from tests.support.one_thread import Killed
 
 if TYPE_CHECKING:
     from tests.simulation.history import History

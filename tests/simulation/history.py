@@ -29,13 +29,13 @@ from tests.simulation.tasks import Cursors, Horizons, Task
 from tests.simulation.world import (
     MINUTE,
     SECOND,
-    Divergence,
     World,
     described,
     weighted,
 )
 from tests.simulation.world import microseconds as at
 from tests.simulation.writers import Writers
+from tests.support.divergence import Divergence, come_to_rest
 from tests.support.site import MemoryDifference
 
 MARGIN = 5.0
@@ -167,12 +167,7 @@ class History:
         for request in list(self.node.late):
             if self.world.chance(0.5):
                 self.node.arrive(request)
-        for _ in range(10):
-            self.world.now += 6 * MINUTE  # so long that counts are compared again
-            if clean_run(self) == 0:
-                break
-        else:
-            raise Divergence("ten undisturbed runs and there is still something to be sent")
+        come_to_rest(self._clean_run)
         if self.node.late or self.world.chance(0.2):
             self._go_on()
         check(self)
@@ -182,6 +177,9 @@ class History:
         for request in list(self.node.late):
             self.note("a late request arrives")
             self.node.arrive(request)
-        self.world.now += 6 * MINUTE
-        if again := clean_run(self):
+        if again := self._clean_run():
             raise Divergence(f"a further run sent {again} documents")
+
+    def _clean_run(self) -> int:
+        self.world.now += 6 * MINUTE  # so long that counts are compared again
+        return clean_run(self)

@@ -12,7 +12,7 @@ from tests.simulation.breaks import BREAKS
 from tests.simulation.history import History
 from tests.simulation.stand_ins import simulated
 from tests.simulation.tally import Tally
-from tests.simulation.world import Divergence
+from tests.support.divergence import Divergence
 
 EVERY = 10.0
 """Seconds between two lines of progress."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from movies_etl.sync.asked_for import RunParams
 
 from tests.simulation.edits import DESCRIPTION, MOST_FILMS
-from tests.simulation.elasticsearch import POISON
 from tests.simulation.events import arrive, let_all_go
 from tests.simulation.postgres import Film, Link, Named
 from tests.simulation.runs import run
 from tests.simulation.world import SECOND
+from tests.support.divergence import POISON
 
 if TYPE_CHECKING:
     from tests.simulation.history import History

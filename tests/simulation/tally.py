@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.support import tally
+
 
 @dataclass
-class Tally:
-    """Counts; ``late`` are requests that were carried out with nobody waiting for them.
+class Tally(tally.Tally):
+    """Counts of simulated histories.
 
     ``zoned`` are histories whose columns have no time zone, ``clock_steps`` how often the
     database's clock was set.
     """
 
-    histories: int = 0
-    steps: int = 0
-    runs: int = 0
-    kills: int = 0
     zombies: int = 0
     rivals: int = 0
-    late: int = 0
-    recreated: int = 0
     clock_steps: int = 0
     zoned: int = 0
     divergences: int = 0

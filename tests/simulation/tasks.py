@@ -1,13 +1,9 @@
-"""The program's tasks in a world: an executor without threads, cursors that are checked, runs."""
+"""The program's tasks in a world: senders in one thread, and cursors that are checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from movies_etl.errors import MoviesEtlError
 from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
@@ -16,76 +12,28 @@ from movies_etl.state.run_context import RunContext
 from tests.simulation.check import check_cursor
 from tests.simulation.client import SimulatedClient
 from tests.simulation.queries import SimulatedQueries, source_over
-from tests.simulation.world import Killed, World
+from tests.simulation.world import World
+from tests.support.one_thread import OneThread
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
 
 
-class Answer:
-    """What the executor returns for a future: the call is made when the world wants it."""
-
-    def __init__(self, executor: SimulatedExecutor, call: Callable[..., Any], body: Any) -> None:
-        self._executor = executor
-        self._call = call
-        self._body = body
-        self._outcome: Any = None
-        self._error: MoviesEtlError | None = None
-        self._is_done = False
-
-    def run(self) -> None:
-        """Make the call; a kill ends the whole task, as the thread ends with its process."""
-        self._executor.waiting.remove(self)
-        self._executor.running += 1
-        try:
-            self._outcome = self._call(self._body)
-        except MoviesEtlError as error:  # any other is no outcome, but a fault
-            self._error = error
-        finally:
-            self._executor.running -= 1
-        self._is_done = True
-
-    def leave(self) -> None:
-        """Let the request be under way although its task is dead."""
-        with suppress(Killed):
-            self.run()
-
-    def done(self) -> bool:
-        """Whether the outcome is there."""
-        return self._is_done
-
-    def result(self) -> Any:
-        """Wait for the outcome."""
-        if self in self._executor.waiting:
-            self.run()
-        if self._error:
-            raise self._error
-        return self._outcome
-
-
-class SimulatedExecutor(Executor):
+class SimulatedExecutor(OneThread):
     """Runs bodies at once, when they are waited for, or in between, in any order.
 
     :param senders: how many may be at work at once, one on top of the other.
     """
 
     def __init__(self, world: World, senders: int) -> None:
-        self.world = world
-        self.senders = senders
-        self.running = 0
-        self.waiting: list[Answer] = []
-
-    def submit(self, call: Callable[..., Any], body: Any) -> Answer:  # type: ignore[override]
-        answer = Answer(self, call, body)
-        self.waiting.append(answer)
-        if self.world.hushed or self.world.chance(0.4):
-            answer.run()
-        return answer
+        super().__init__(lambda: world.hushed or world.chance(0.4))
+        self._random = world.random
+        self._senders = senders
 
     def run_one(self) -> None:
         """Run one of the bodies that wait, if a sender is free."""
-        if self.waiting and self.running < self.senders:
-            self.world.random.choice(self.waiting).run()
+        if self.waiting and self.running < self._senders:
+            self._random.choice(self.waiting).run()
 
 
 class Cursors:
@@ -157,3 +105,7 @@ class Task:
         for answer in list(self.executor.waiting):
             if world.chance(0.5):
                 answer.leave()
+
+    def end(self) -> None:
+        """End the session, and with it its locks."""
+        self.session.lose()

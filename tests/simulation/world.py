@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from tests.support.one_thread import Killed
+
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 ACTION = 900
@@ -25,16 +27,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_OF_UTC = datetime(1970, 1, 1)  # noqa: DTZ001 - its texts have no zone
 
 
-class Killed(BaseException):
-    """The task's process ended here: SIGKILL, so nothing of it runs any more."""
-
-
 def _die() -> None:
     raise Killed
-
-
-class Divergence(AssertionError):  # noqa: N818 - it is what a history ends with
-    """The index is not what it should be, or a cursor stands where it must not."""
 
 
 class World:

@@ -6,13 +6,14 @@ Nothing here is shared with the program: neither its SQL nor its models.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
 Connection = psycopg.Connection[Any]
+Rows = Iterable[tuple[Any, ...]]
 Documents = dict[str, dict[str, Any]]
 
 ROLES = ("director", "actor", "writer")
@@ -20,33 +21,44 @@ ROLES = ("director", "actor", "writer")
 
 def movies(connection: Connection) -> Documents:
     """Build every film's document."""
-    people: dict[UUID, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
-    for film, role, person, name in connection.execute(
+    people = connection.execute(
         "SELECT l.film_work_id, l.role::text, p.id::text, p.full_name"
         " FROM content.person_film_work l, content.person p"
         " WHERE l.person_id = p.id AND p.full_name IS NOT NULL"
-    ):
-        people[film][role].add((name, person))
-    genres: dict[UUID, set[str]] = defaultdict(set)
-    for film, name in connection.execute(
+    )
+    genres = connection.execute(
         "SELECT l.film_work_id, g.name"
         " FROM content.genre_film_work l, content.genre g"
         " WHERE l.genre_id = g.id AND g.name IS NOT NULL"
-    ):
-        genres[film].add(name)
+    )
+    films = connection.execute("SELECT id, title, description, rating FROM content.film_work")
+    return movies_of(films, people, genres)
+
+
+def movies_of(films: Rows, people: Rows, genres: Rows) -> Documents:
+    """Build films' documents.
+
+    :param films: id, title, description and rating of each.
+    :param people: film, role, person and name of each link.
+    :param genres: film and name of each link.
+    """
+    cast: dict[object, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
+    for film, role, person, name in people:
+        cast[film][role].add((name, person))
+    labels: dict[object, set[str]] = defaultdict(set)
+    for film, name in genres:
+        labels[film].add(name)
     documents = {}
-    for film, title, description, rating in connection.execute(
-        "SELECT id, title, description, rating FROM content.film_work"
-    ):
+    for film, title, description, rating in films:
         document: dict[str, Any] = {
             "id": str(film),
             "imdb_rating": None if rating is None else float(rating),
-            "genres": _in_byte_order(genres[film]),
+            "genres": _in_byte_order(labels[film]),
             "title": title,
             "description": description,
         }
         for role in ROLES:
-            listed = _in_byte_order(people[film][role])
+            listed = _in_byte_order(cast[film][role])
             document[f"{role}s_names"] = [name for name, _ in listed]
             document[f"{role}s"] = [{"id": key, "name": name} for name, key in listed]
         documents[str(film)] = document

@@ -1,0 +1,166 @@
+"""What Airflow does with the DAG of films: its tasks, each tried again when it comes to no end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any, Generic, Protocol, TypeVar
+
+from movies_etl.definitions.definition import Stream
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.errors import MoviesEtlError
+from movies_etl.postgres.source import Source
+from movies_etl.settings import Settings
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.asked_for import RunParams
+from movies_etl.sync.counters import Counters
+from movies_etl.sync.counts import DifferenceStore
+from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.run import run_stream
+from movies_etl.sync.starting_points import Reload
+
+from tests.support.divergence import Results
+from tests.support.one_thread import Killed
+
+
+class Task(Protocol):
+    """One attempt of one task."""
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def client(self) -> Any: ...
+
+    @property
+    def executor(self) -> Executor: ...
+
+    def end(self) -> None:
+        """End the session, and with it its locks."""
+
+
+TaskT = TypeVar("TaskT", bound=Task)
+ResultT = TypeVar("ResultT")
+
+
+class DagRun(ABC, Generic[TaskT]):
+    """One run.
+
+    :param name: for the story of a history.
+    :param retries: of each task.
+    """
+
+    note: Callable[..., None]
+    """Takes a line of the history's story, and the values for its ``%s``."""
+    state: State
+    differences: DifferenceStore
+    settings: Settings
+    lock_wait: float
+    """Seconds that a task waits for another writer."""
+    tasks: list[TaskT]
+    """Those at work, the one on top last."""
+    vanished: list[TaskT]
+    """Those whose worker is gone without PostgreSQL having noticed."""
+
+    def __init__(self, name: str, retries: int) -> None:
+        self.name = name
+        self.retries = retries
+
+    @abstractmethod
+    def begun(self, name: str, context: RunContext | None) -> TaskT:
+        """Begin a task."""
+
+    @abstractmethod
+    def killed(self, task: TaskT) -> bool:
+        """Let a task that was killed die; say whether its session stays open."""
+
+    def failed(self, name: str, error: MoviesEtlError) -> None:
+        """Take note of a task that failed."""
+
+    def before_retry(self) -> None:
+        """Wait."""
+
+    def init(self, reload: Reload = "none") -> RunContext | None:
+        """Do the first task; None when it came to no good end."""
+
+        def prepared(task: TaskT) -> RunContext:
+            return prepare_run(task.source, task.client, self.state, self.settings, reload)
+
+        return self._attempts("init", None, prepared)
+
+    def sync(
+        self,
+        context: RunContext,
+        asked: RunParams | None = None,
+        streams: Sequence[Stream] = MOVIES.streams,
+    ) -> Results | None:
+        """Do the tasks of streams; None when one came to no good end."""
+        done = []
+        for stream in streams:
+            result = self._stream(stream, context, asked)
+            if result is None:
+                return None
+            done.append(result)
+        return done
+
+    def _stream(
+        self, stream: Stream, context: RunContext, asked: RunParams | None
+    ) -> dict[str, Any] | None:
+        counters = Counters()
+        whole = asked if asked is None or stream is MOVIES.root else RunParams(asked.page_size)
+
+        def synced(task: TaskT) -> dict[str, Any]:
+            resources = Resources(
+                source=task.source,
+                client=task.client,
+                context=context,
+                cursors=self.state.cursors,
+                executor=task.executor,
+                patience=self.settings.patience,
+                counters=counters,
+                lock_wait=self.lock_wait,
+            )
+            return run_stream(stream, resources, self.settings, self.differences, whole)
+
+        return self._attempts(stream.name, context, synced)
+
+    def _attempts(
+        self, task: str, context: RunContext | None, body: Callable[[TaskT], ResultT]
+    ) -> ResultT | None:
+        for _ in range(self.retries + 1):
+            result = self._attempt(f"{self.name} {task}", context, body)
+            if result is not None:
+                return result
+            self.before_retry()
+        return None
+
+    def _attempt(
+        self, name: str, context: RunContext | None, body: Callable[[TaskT], ResultT]
+    ) -> ResultT | None:
+        task = self.begun(name, context)
+        self.tasks.append(task)
+        self.note("%s begins", name)
+        vanishes = False
+        try:
+            try:
+                result = body(task)
+            except MoviesEtlError as error:
+                self.note("%s fails: %s", name, repr(error))
+                task.executor.shutdown()  # as leaving the executor's block does
+                self.failed(name, error)
+                return None
+            else:
+                self.note("%s ends: %s", name, result)
+                return result
+        except Killed:
+            self.note("%s is killed", name)
+            vanishes = self.killed(task)
+            return None
+        finally:
+            self.tasks.remove(task)
+            if vanishes:
+                self.vanished.append(task)
+            else:
+                task.end()

@@ -1,0 +1,87 @@
+"""What must be true at the end of a history, whichever engine played it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from tests.support.expected import Documents
+
+POISON = "poison"
+"""How titles begin that Elasticsearch refuses."""
+
+Results = list[dict[str, Any]]
+"""What the tasks of a run return, in the order of its streams."""
+
+
+class Divergence(AssertionError):  # noqa: N818 - it is what a history ends with
+    """The index is not what it should be, or a cursor stands where it must not."""
+
+
+def is_refused(title: str, rating: float | str | None) -> bool:
+    """Whether a film's document is refused, by the program or by Elasticsearch.
+
+    :param rating: ``NaN`` may be a text.
+    """
+    return title.startswith(POISON) or (rating is not None and math.isnan(float(rating)))
+
+
+def check_documents(found: Documents, wanted: Documents, letters: AbstractSet[str]) -> None:
+    """Compare an index with a catalogue, and the letters with what is refused of it.
+
+    :param found: the index's documents, without checksums.
+    :param wanted: those of the catalogue.
+    :param letters: the films that have a dead letter.
+    :raises Divergence: says what differs.
+    """
+    refused = set()
+    for film, document in wanted.items():
+        there = found.get(film)
+        if _is_refused(document):
+            refused.add(film)
+            if there and _is_refused(there):
+                raise Divergence(f"{film} is refused, but the index has it: {there}")
+        elif there != document:
+            raise Divergence(f"{film} is {there}, it should be {document}")
+    if more := found.keys() - wanted.keys():
+        raise Divergence(f"the index has films that the catalogue has not: {more}")
+    if letters != refused:
+        raise Divergence(f"dead letters of {letters}, refused are {refused}")
+
+
+def _is_refused(document: dict[str, Any]) -> bool:
+    return is_refused(document["title"], document["imdb_rating"])
+
+
+def check_counts(difference: int | None) -> None:
+    """Look at the last comparison of counts; None when none was made.
+
+    :raises Divergence: it did not find both sides equal.
+    """
+    if difference:
+        raise Divergence(f"the counts differ by {difference}")
+
+
+def documents_sent(results: Results | None) -> int:
+    """Return how many documents an undisturbed run sent.
+
+    :param results: of the run.
+    :raises Divergence: it failed.
+    """
+    if results is None:
+        raise Divergence("an undisturbed run fails")
+    return sum(result["indexed"] + result["conflicts"] for result in results)
+
+
+def come_to_rest(run: Callable[[], int]) -> None:
+    """Run until nothing is sent.
+
+    :param run: does a run that nothing disturbs; returns how many documents it sent.
+    :raises Divergence: there is no end to it.
+    """
+    for _ in range(10):
+        if run() == 0:
+            return
+    raise Divergence("ten undisturbed runs and there is still something to be sent")
