@@ -18,7 +18,9 @@ import psycopg
 import pytest
 from movies_etl.definitions.definition import Feed
 from movies_etl.definitions.movies import FILM_WORK, MOVIES
+from movies_etl.definitions.registry import declared
 from movies_etl.postgres.source import Row, Source
+from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
 
 from tests.simulation.postgres import (
@@ -31,7 +33,7 @@ from tests.simulation.postgres import (
     Postgres,
     Transaction,
 )
-from tests.simulation.queries import SimulatedQueries, source_over
+from tests.simulation.queries import SimulatedQueries, method_of, source_over
 from tests.simulation.stand_ins import simulated
 from tests.simulation.world import World
 from tests.support.catalogue import Catalogue
@@ -328,6 +330,21 @@ class Both:
 
 def _key(dice: random.Random) -> str:
     return str(UUID(int=dice.getrandbits(128)))
+
+
+GIVEN = "columns.sql"
+"""Its answer is given as a whole: the model's columns never change."""
+
+
+def test_every_query_has_an_answer_in_the_model() -> None:
+    folder = Settings().include_dir / "sql"
+    others = [name for name in declared() if name != MOVIES.name]  # the simulation is of films
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*.sql")}
+    asked = {
+        file for file in files if file.split("/")[0] not in (*others, "setup", "session.sql", GIVEN)
+    }
+    missing = {file for file in asked if not hasattr(SimulatedQueries, method_of(file))}
+    assert not missing, "tests/README.md says what a new query needs"
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ class SimulatedQueries(Queries):
             yield rows[start : start + size]
 
     def _answer(self, file: str, **values: object) -> list[tuple[Any, ...]]:
-        answer: Callable[..., list[tuple[Any, ...]]] = getattr(self, _method(file))
+        answer: Callable[..., list[tuple[Any, ...]]] = getattr(self, method_of(file))
         return answer(**values)
 
     def _move(self, action: str) -> None:
@@ -248,7 +248,8 @@ def _layout(zone: str | None) -> Layout:
 
 
 @cache
-def _method(file: str) -> str:
+def method_of(file: str) -> str:
+    """Return the name of the method that answers a file of ``include/sql``."""
     return "_" + file.removesuffix(".sql").replace("/", "_")
 
 
