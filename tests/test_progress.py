@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
+from movies_etl.definitions.movies import FILM_WORK, MOVIES
+from movies_etl.es.outcome import Item, Outcome
+from movies_etl.sync.counters import Counters
+from movies_etl.sync.progress import Progress
 
 from tests.support.indices import each_index
 from tests.support.site import Site
 
-PAGE = re.compile(
-    r"film_work: page (\d+), ([\d,]+) films in \d+\.\d s \([\d,]+ films/s\); "
-    r"so far ([\d,]+) read(?:, ([\d,]+) indexed)?"
-)
+PAGE = re.compile(r"film_work: page (\d+) is done: ([\d,]+) films in \d+\.\d s \([\d,]+ films/s\)")
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -31,13 +32,45 @@ def test_a_load_logs_every_page_with_its_rate(site: Site, caplog: pytest.LogCapt
     site.run()
     told = [one for one in lines(caplog) if one.startswith("film_work")]
     pages = [match.groups() for one in told[:-1] if (match := PAGE.fullmatch(one))]
-    assert len(pages) == len(told) - 1
-    assert [page for page, *_ in pages] == ["1", "2", "3", "4", "5"]  # each twice the one before
-    assert [size for _, size, *_ in pages] == ["100", "200", "400", "800", "500"]
-    assert [read for *_, read, _ in pages] == ["100", "300", "700", "1,500", "2,000"]
+    assert pages == [  # each twice the one before
+        *(("1", "100"), ("2", "300"), ("3", "700"), ("4", "1,500"), ("5", "2,000"))
+    ]
+    assert len(told) == len(pages) + 1
     assert re.fullmatch(
         r"film_work is done: 2,000 films in \d+\.\d s \([\d,]+ films/s\): 2,000 indexed", told[-1]
     )
+
+
+def test_a_page_is_told_when_its_last_document_is_settled_and_not_before(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    counters = Counters()
+    progress = Progress(FILM_WORK, MOVIES, counters)
+
+    def read(documents: int, queued: int) -> None:
+        counters.pages += 1
+        counters.read += documents
+        progress.queued(queued)
+        progress.page()
+
+    def settle(documents: int) -> None:
+        items = [Item("x", 1, b"{}")] * documents
+        progress.settled(Outcome(indexed=items[1:], conflicts=items[:1]))
+
+    def told() -> list[int]:
+        return [int(match[1]) for one in lines(caplog) if (match := PAGE.match(one))]
+
+    read(10, queued=0)  # unchanged
+    assert told() == [1]
+    read(10, queued=7)
+    read(10, queued=0)
+    read(5, queued=5)
+    settle(6)
+    assert told() == [1]
+    settle(2)
+    assert told() == [1, 2, 3]
+    settle(4)
+    assert told() == [1, 2, 3, 4]
 
 
 @each_index
@@ -46,10 +79,9 @@ def test_a_task_that_finds_nothing_says_so_in_one_line(
 ) -> None:
     caplog.clear()
     loaded.run()
-    assert [one.partition(" is done after ")[0] for one in lines(caplog)] == [
-        stream.name for stream in loaded.definition.streams
+    assert [one.partition(", ")[0] for one in lines(caplog)] == [
+        f"{stream.name} is done: nothing to load" for stream in loaded.definition.streams
     ]
-    assert all(one.endswith(" s: nothing to load") for one in lines(caplog))
 
 
 def test_the_sentence_at_the_end_says_what_became_of_the_documents(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
+from collections import deque
+from typing import NamedTuple
 
 from movies_etl.definitions.definition import IndexDefinition, Stream
+from movies_etl.es.outcome import Outcome
 from movies_etl.sync.counters import Counters
 
 log = logging.getLogger(__name__)
@@ -19,8 +21,21 @@ _WORDS = {
 """What became of documents, by counter."""
 
 
+class _Page(NamedTuple):
+    """A page whose documents are on their way.
+
+    :param number: of the page in its task.
+    :param read: documents read until its end.
+    :param queued: documents queued until its end.
+    """
+
+    number: int
+    read: int
+    queued: int
+
+
 class Progress:
-    """Logs how far a stream has come.
+    """Logs how far a stream has come: of a page when all of its documents are settled.
 
     :param counters: of the task; an attempt after another goes on counting.
     """
@@ -29,37 +44,42 @@ class Progress:
         self._stream = stream.name
         self._nouns = definition.nouns
         self._counters = counters
-        self._since = time.monotonic()
+        self._pages: deque[_Page] = deque()
+        self._queued = 0
+        self._settled = 0
 
-    def page(self, documents: int) -> None:
-        """Tell of a page that was read and handed to the senders.
+    def queued(self, documents: int) -> None:
+        """Count documents that are sent; they are settled in this order."""
+        self._queued += documents
 
-        :param documents: how many it had.
-        """
-        now = time.monotonic()
-        took, self._since = now - self._since, now
-        log.info(
-            "%s: page %d, %s; so far %s",
-            self._stream,
-            self._counters.pages,
-            self._in_time(documents, took),
-            ", ".join([f"{self._counters.read:,} read", *self._outcomes()]),
-        )
+    def page(self) -> None:
+        """Note that a page is read."""
+        self._pages.append(_Page(self._counters.pages, self._counters.read, self._queued))
+        self._log_pages()
+
+    def settled(self, outcome: Outcome) -> None:
+        """Note what became of the documents of one request."""
+        self._settled += outcome.size
+        self._log_pages()
+
+    def _log_pages(self) -> None:
+        while self._pages and self._pages[0].queued <= self._settled:
+            page = self._pages.popleft()
+            self._counters.tick()
+            log.info("%s: page %d is done: %s", self._stream, page.number, self._rate(page.read))
 
     def done(self) -> None:
         """Tell what the task did."""
         self._counters.tick()
-        read, seconds = self._counters.read, self._counters.seconds
-        if not read:
-            log.info("%s is done after %.1f s: nothing to load", self._stream, seconds)
-            return
-        outcomes = ", ".join(self._outcomes()) or "none of them is there"
-        log.info("%s is done: %s: %s", self._stream, self._in_time(read, seconds), outcomes)
+        counted = ((getattr(self._counters, name), words) for name, words in _WORDS.items())
+        outcomes = [f"{count:,} {words}" for count, words in counted if count]
+        if outcomes:
+            said = f"{self._rate(self._counters.read)}: {', '.join(outcomes)}"
+        else:
+            said = f"nothing to load, after {self._counters.seconds:.1f} s"
+        log.info("%s is done: %s", self._stream, said)
 
-    def _in_time(self, documents: int, seconds: float) -> str:
-        rate = documents / max(seconds, 1e-3)
-        return f"{documents:,} {self._nouns} in {seconds:.1f} s ({rate:,.0f} {self._nouns}/s)"
-
-    def _outcomes(self) -> list[str]:
-        counts = ((getattr(self._counters, name), words) for name, words in _WORDS.items())
-        return [f"{count:,} {words}" for count, words in counts if count]
+    def _rate(self, read: int) -> str:
+        seconds = self._counters.seconds
+        rate = read / max(seconds, 1e-3)
+        return f"{read:,} {self._nouns} in {seconds:.1f} s ({rate:,.0f} {self._nouns}/s)"

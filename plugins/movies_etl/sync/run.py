@@ -28,7 +28,6 @@ from movies_etl.sync.asked_for import RunParams, checked, documents_asked_for
 from movies_etl.sync.batches import batches, whatever_the_index_has
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.counts import DifferenceStore, compared
-from movies_etl.sync.progress import Progress
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.stream_run import StreamRun
 
@@ -64,7 +63,6 @@ def sync(
     lock.take(resources.source.server, context.uuid, wait=resources.lock_wait)
     check_context(resources)
     run = StreamRun.begun(stream, resources, settings)
-    progress = Progress(stream, resources.definition, counters)
 
     wanted = documents_asked_for(asked, resources, run.ids_with_letter)
     for batch in chain(
@@ -72,11 +70,8 @@ def sync(
         batches(stream, run.cursor, resources.source, context, page_size),
     ):
         run.load(batch)
-        if batch.ids:
-            progress.page(len(batch.ids))
     run.finish()
-
-    progress.done()
+    run.progress.done()
     return counters
 
 

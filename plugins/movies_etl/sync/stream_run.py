@@ -14,13 +14,14 @@ from movies_etl.errors import ConfigurationError, MoviesEtlError, problems
 from movies_etl.es.bulk import Sender
 from movies_etl.es.dead_letters import Letter, kept
 from movies_etl.es.index import ABSENT, Stored
-from movies_etl.es.outcome import Item
+from movies_etl.es.outcome import Item, Outcome
 from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.assembly import Assembled
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor, all_cursors
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.loader import Loader
+from movies_etl.sync.progress import Progress
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.settlement import Settlement
 from movies_etl.sync.versions import Versions
@@ -49,6 +50,7 @@ class StreamRun:
         self._loader = loader
         self._counters = resources.counters
         self._model = resources.definition.document
+        self.progress = Progress(stream, resources.definition, resources.counters)
 
     @classmethod
     def begun(cls, stream: Stream, resources: Resources, settings: Settings) -> Self:
@@ -98,7 +100,9 @@ class StreamRun:
             self._build(ids, stored, skip_unchanged=batch.skip_unchanged)
         self._counters.read += len(batch.ids)
         self._counters.unchanged += len(batch.ids) - len(ids)
-        self._counters.pages += bool(batch.ids)
+        if batch.ids:
+            self._counters.pages += 1
+            self.progress.page()
         if batch.reached:
             self._loader.mark(batch.reached)
         self._save_settled()
@@ -152,6 +156,7 @@ class StreamRun:
         resolved = not self._settlement.ids_with_letter.isdisjoint(unchanged)
         if self._versions.is_open or changed or refused or resolved:  # letters have a version, too
             self._note_sending()
+        self.progress.queued(len(changed))
         for item in changed:
             self._loader.add(item)
         self._settlement.park(refused, version)
@@ -197,12 +202,16 @@ class StreamRun:
 
     def _settled(self, *, everything: bool = False) -> Cursor | None:
         try:
-            return self._loader.settled(self._settlement.settle, everything=everything)
+            return self._loader.settled(self._settle, everything=everything)
         except MoviesEtlError:
             reached = self._loader.reached
             if reached and reached != self.cursor:  # pages before the one that failed are done
                 self._save(reached)
             raise
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._settlement.settle(outcome)
+        self.progress.settled(outcome)
 
     def _save(self, cursor: Cursor) -> None:
         # A task that has lost its session has lost the lock: another task may be ahead by now.
