@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable
@@ -49,9 +50,8 @@ class Link:
         self.closed.set()
         for writer in (self._client, self._server):
             with suppress(OSError):
-                writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE
-                )
+                if end := writer.get_extra_info("socket"):  # none where TLS has ended
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             writer.transport.abort()
 
 
@@ -146,13 +146,15 @@ class Proxy:
 
     :param target: the server's port.
     :param http: requests are HTTP, and told apart; else each piece that arrives is one.
+    :param tls: clients have to speak TLS; the server behind does not.
     """
 
-    def __init__(self, target: int, *, http: bool) -> None:
+    def __init__(self, target: int, *, http: bool, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
         self.port = 0
         self.requests: list[bytes] = []
         self._http = http
+        self._tls = tls
         self._plans: list[Planned] = []
         self._links: dict[Link, asyncio.Task[Any] | None] = {}
         self._ready = threading.Event()
@@ -189,7 +191,7 @@ class Proxy:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=64)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=64, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()

@@ -29,9 +29,11 @@ class ElasticsearchExtras(BaseModel):
     :param client_cert: file of a client certificate.
     :param client_key: file of its key.
     :param request_timeout: seconds that one request may take.
+
+    Errors do not show what was given: a misspelt ``api_key`` is one all the same.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     api_key: str | None = None
     ca_certs: str | None = None
