@@ -17,8 +17,9 @@ from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.source import Source
 from movies_etl.state.database import Database
 from movies_etl.state.run_context import RunContext
+from movies_etl.sync.fuse import FUSE_REFUSALS
 from movies_etl.sync.resources import Resources
-from movies_etl.sync.settlement import FUSE_REFUSALS, Settlement
+from movies_etl.sync.settlement import Settlement
 from movies_etl.sync.versions import Versions
 
 from tests.support.catalogue import Catalogue
@@ -136,7 +137,7 @@ def test_of_two_documents_of_a_film_in_one_body_the_later_reading_counts(
 def test_a_letter_of_a_later_reading_outlives_an_earlier_one_that_is_indexed(
     settlement: Settlement, letters: DeadLetters
 ) -> None:
-    settlement.park([Letter("a", "validation", "r", "{}")], 2)
+    settlement.refuse([Letter("a", "validation", "r", "{}")], 2)
     settlement.settle(Outcome(indexed=[item("a", 1)]))
     assert letters.versions() == {"a": 2}
     assert settlement.ids_with_letter == {"a"}
@@ -146,7 +147,7 @@ def test_many_refused_and_none_accepted_blow_the_fuse(
     settlement: Settlement, letters: DeadLetters
 ) -> None:
     settlement.settle(refused(FUSE_REFUSALS - 1))
-    with pytest.raises(RefusedDocumentsError, match=r"refused 20 .* film f19: no such field"):
+    with pytest.raises(RefusedDocumentsError, match=r"20 documents .* film f19: no such field"):
         settlement.settle(refused(1, first=FUSE_REFUSALS - 1))
     assert FUSE_REFUSALS == 20
     assert f"f{FUSE_REFUSALS - 1}" not in letters.ids()
@@ -158,12 +159,58 @@ def test_one_accepted_document_says_that_the_mapping_is_right(settlement: Settle
     assert settlement.counters.refused == FUSE_REFUSALS * 2
 
 
-def test_documents_that_the_program_itself_refuses_do_not_blow_the_fuse(
+def invalid(count: int, first: int = 0) -> list[Letter]:
+    return [Letter(f"i{n}", "validation", "no number", "{}") for n in range(first, first + count)]
+
+
+def test_documents_that_the_program_itself_refuses_blow_the_fuse_too(
+    settlement: Settlement, letters: DeadLetters
+) -> None:
+    settlement.refuse(invalid(FUSE_REFUSALS - 1), 1)
+    with pytest.raises(RefusedDocumentsError, match=r"20 documents were .* film i19: no number"):
+        settlement.refuse(invalid(1, first=FUSE_REFUSALS - 1), 1)
+    assert f"i{FUSE_REFUSALS - 1}" not in letters.ids()
+
+
+@pytest.mark.parametrize("index_first", [False, True])
+def test_both_kinds_of_refusals_are_counted_together(
+    settlement: Settlement, *, index_first: bool
+) -> None:
+    half = FUSE_REFUSALS // 2
+    settlement.send(half)
+    if index_first:
+        settlement.settle(refused(half))
+        with pytest.raises(RefusedDocumentsError, match="20 documents were refused and none"):
+            settlement.refuse(invalid(half), 1)
+    else:
+        settlement.refuse(invalid(half), 1)
+        with pytest.raises(RefusedDocumentsError, match="20 documents were refused and none"):
+            settlement.settle(refused(half))
+
+
+def test_a_document_that_the_index_has_already_says_that_the_catalogue_is_right(
     settlement: Settlement,
 ) -> None:
-    settlement.park([Letter(f"f{n}", "validation", "r", "{}") for n in range(FUSE_REFUSALS * 2)], 1)
-    settlement.settle(Outcome())
+    settlement.find(["good"], 1)
+    settlement.refuse(invalid(FUSE_REFUSALS * 2), 1)
     assert settlement.counters.refused == FUSE_REFUSALS * 2
+
+
+def test_valid_documents_on_their_way_are_waited_for(settlement: Settlement) -> None:
+    settlement.send(1)
+    settlement.refuse(invalid(FUSE_REFUSALS), 1)
+    with pytest.raises(RefusedDocumentsError, match="21 documents were refused"):
+        settlement.settle(refused(1))
+    with pytest.raises(RefusedDocumentsError, match="22 documents were refused"):
+        settlement.refuse(invalid(1, first=FUSE_REFUSALS), 1)
+
+
+def test_documents_that_have_a_letter_already_are_not_counted_again(
+    settlement: Settlement,
+) -> None:
+    for _ in range(3):
+        settlement.refuse(invalid(FUSE_REFUSALS - 1), 1)
+    assert settlement.counters.refused == 3 * (FUSE_REFUSALS - 1)
 
 
 def conflicting(index: Index, version: int) -> Sequence[Item]:

@@ -20,6 +20,7 @@ from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.versions import RESERVED_MICROSECONDS
 
 from tests.support.faults import Faults, too_large
+from tests.support.indices import each_index
 from tests.support.protections import notices
 from tests.support.site import Site, sent
 
@@ -267,7 +268,7 @@ def test_many_refused_and_none_accepted_fail_the_task_and_save_nothing(loaded: S
     for _ in range(25):
         loaded.add_film(TOO_LONG, modified="now()")
     before = loaded.cursors.load("film_work")
-    with pytest.raises(RefusedDocumentsError, match=r"25 documents and accepted none; film .*raw"):
+    with pytest.raises(RefusedDocumentsError, match=r"25 documents .* none accepted; film .*raw"):
         loaded.run()
     after = loaded.cursors.load("film_work")
     assert before is not None
@@ -291,13 +292,70 @@ def test_many_refused_in_several_requests_say_where_the_cursor_stands(loaded: Si
     assert after is not None
     assert after.rows != before.rows
     assert len(loaded.letters()) == 10
-    assert "refused 20 documents and accepted none" in str(raised.value)
+    assert "20 documents were refused and none accepted" in str(raised.value)
     assert "cursor stands at the last settled page; 10 of them are dead letters" in str(
         raised.value
     )
     loaded.execute("UPDATE content.film_work SET title = 'Short' WHERE length(title) > 999")
     assert sent(loaded.run(asked=RunParams(replay=["all"]))) == 25
     loaded.assert_equal()
+
+
+@each_index
+def test_many_that_do_not_validate_and_none_that_does_fail_the_task_and_save_nothing(
+    loaded: Site,
+) -> None:
+    root = loaded.definition.root
+    loaded.execute(f"ALTER TABLE content.{loaded.table} ALTER {loaded.text} DROP NOT NULL")
+    for _ in range(25):
+        loaded.add_root(None, modified="now()")
+    before = loaded.cursors.load(root.name)
+    with pytest.raises(RefusedDocumentsError, match=r"25 documents were refused.*\(got null\)"):
+        loaded.run()
+    after = loaded.cursors.load(root.name)
+    assert before is not None
+    assert after is not None
+    assert (after.rows, after.horizon) == (before.rows, before.horizon)
+    assert loaded.letters() == {}
+    loaded.change("Fixed", "text IS NULL")
+    assert sent(loaded.run()) == 25
+    loaded.assert_equal()
+
+
+def test_a_first_load_of_which_nothing_is_valid_fails_before_it_makes_letters(site: Site) -> None:
+    site.fill(100)
+    site.execute("UPDATE content.film_work SET rating = 'NaN'")
+    with pytest.raises(RefusedDocumentsError, match="100 documents were refused"):
+        site.run()
+    assert site.letters() == {}
+    site.execute("UPDATE content.film_work SET rating = 5")
+    assert sent(site.run()) == 100
+    site.assert_equal()
+
+
+@pytest.mark.parametrize("good", ["new", "unchanged"])
+def test_many_that_do_not_validate_beside_one_that_is_good_are_dead_letters(
+    loaded: Site, good: str
+) -> None:
+    loaded.add_film("Good", modified="now()" if good == "new" else None)
+    if good == "unchanged":
+        loaded.run()
+    for _ in range(25):
+        loaded.add_film("Bad", rating="NaN", modified="now()" if good == "new" else None)
+    counters = loaded.run()["film_work"]
+    assert (counters.indexed, counters.refused) == (good == "new", 25)
+    assert len(loaded.letters()) == 25
+    assert loaded.run()["film_work"].refused == 0
+
+
+def test_letters_that_are_tried_again_and_are_still_bad_stop_nobody(loaded: Site) -> None:
+    loaded.add_film("Good", modified="now()")
+    for _ in range(25):
+        loaded.add_film("Bad", rating="NaN", modified="now()")
+    loaded.run()
+    film = loaded.add_film("Beside them", modified="now()")
+    assert loaded.run(asked=RunParams(replay=["all"]))["film_work"].refused == 25
+    assert film in loaded.documents()
 
 
 def test_many_refused_beside_one_accepted_are_dead_letters(loaded: Site) -> None:

@@ -137,7 +137,7 @@ class Site(Catalogue):
         self._reader.close()
         self._reader = psycopg.connect(self.dsn, autocommit=True)
 
-    def add_root(self, text: str = "A root row", **columns: object) -> str:
+    def add_root(self, text: str | None = "A root row", **columns: object) -> str:
         """Add a root row, and so a document; return its id."""
         add: dict[str, Callable[..., str]] = {
             "film_work": self.add_film,

@@ -11,17 +11,14 @@ from collections import defaultdict
 from collections.abc import Collection, KeysView, Sequence
 from typing import Self
 
-from movies_etl.errors import ConfigurationError, RefusedDocumentsError
+from movies_etl.errors import ConfigurationError
 from movies_etl.es.dead_letters import Letter
 from movies_etl.es.outcome import Item, Outcome
+from movies_etl.sync.fuse import Fuse
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.versions import RESERVED_MICROSECONDS, Versions
 
 log = logging.getLogger(__name__)
-
-FUSE_REFUSALS = 20
-"""Refused documents, with none accepted, that mean a wrong mapping rather than bad documents."""
-
 
 FIRST_LOAD_AHEAD_SECONDS = 2 * RESERVED_MICROSECONDS / 1e6
 """How far ahead of the clock the versions of a first load may be, with room for its margins."""
@@ -44,7 +41,7 @@ class Settlement:
         self.versions = versions
         self._letter_versions = letter_versions
         self._ahead = ahead
-        self._refused_by_index = 0
+        self._fuse = Fuse(self._noun, self._index.name)
 
     @classmethod
     def opened(cls, resources: Resources, versions: Versions, *, ahead: int) -> Self:
@@ -82,6 +79,10 @@ class Settlement:
         parked = self._letters.parked(sorted(self.ids_with_letter & set(ids)))
         return {id_: one.document.encode() for id_, one in parked.items() if one.version >= since}
 
+    def send(self, documents: int) -> None:
+        """Note that valid documents are about to be sent."""
+        self._fuse.send(documents)
+
     def settle(self, outcome: Outcome) -> None:
         """Take the outcome of one bulk request.
 
@@ -90,40 +91,44 @@ class Settlement:
         """
         self.counters.indexed += len(outcome.indexed)
         self.counters.conflicts += len(outcome.conflicts)
-        self._check_fuse(outcome)
+        letters = [
+            (Letter(item.id, "indexing", reason, item.source.decode()), item.version)
+            for item, reason in outcome.refused
+        ]
+        self._fuse.arrive(len(outcome.indexed) + len(outcome.conflicts) + len(letters))
+        self._fuse.accept(len(outcome.indexed))
+        self._fuse.refuse(self._fresh([letter for letter, _ in letters]))
         self._check_versions(outcome.conflicts)
-        if outcome.refused or self._letter_versions:
-            self._settle_letters(outcome)
+        if letters or self._letter_versions:
+            self._settle_letters(outcome.indexed, letters)
 
-    def _settle_letters(self, outcome: Outcome) -> None:
+    def _settle_letters(self, items: Sequence[Item], letters: Sequence[tuple[Letter, int]]) -> None:
         """Park and resolve a reading at a time: a body may hold several readings of one."""
         indexed: defaultdict[int, list[str]] = defaultdict(list)
-        for item in outcome.indexed:
+        for item in items:
             indexed[item.version].append(item.id)
         refused: defaultdict[int, list[Letter]] = defaultdict(list)
-        for item, reason in outcome.refused:
-            letter = Letter(item.id, "indexing", reason, item.source.decode())
-            refused[item.version].append(letter)
+        for letter, version in letters:
+            refused[version].append(letter)
         for version in sorted(indexed.keys() | refused.keys()):
-            self.park(refused[version], version)
+            self._park(refused[version], version)
             self.resolve(indexed[version], version)
 
-    def _check_fuse(self, outcome: Outcome) -> None:
-        self._refused_by_index += len(outcome.refused)
-        if (
-            self._refused_by_index >= FUSE_REFUSALS
-            and outcome.refused
-            and not self.counters.indexed
-        ):
-            first = outcome.refused[0]
-            parked = self._refused_by_index - len(outcome.refused)
-            raise RefusedDocumentsError(
-                f"Elasticsearch refused {self._refused_by_index} documents and accepted none; "
-                f"{self._noun} {first.item.id}: {first.reason}. The mapping of "
-                f"{self._index.name} does not fit the documents. The cursor stands at "
-                f"the last settled page; {parked} of them are dead letters, which the param "
-                "replay tries again."
-            )
+    def _fresh(self, letters: Sequence[Letter]) -> list[Letter]:
+        return [letter for letter in letters if letter.id not in self._letter_versions]
+
+    def refuse(self, letters: Sequence[Letter], version: int) -> None:
+        """Keep documents of one reading, which are not sent at all, as dead letters.
+
+        :raises RefusedDocumentsError: many documents were refused and none accepted.
+        """
+        self._fuse.refuse(self._fresh(letters))
+        self._park(letters, version)
+
+    def find(self, ids: Collection[str], version: int) -> None:
+        """Note documents that the index has already as they were read."""
+        self._fuse.accept(len(ids))
+        self.resolve(ids, version)
 
     def _check_versions(self, conflicts: Sequence[Item]) -> None:
         """Accept that the index has something newer, but not something from the future."""
@@ -139,7 +144,7 @@ class Settlement:
                     f"{_what_to_do(seconds, self._index.definition.alias)}"
                 )
 
-    def park(self, letters: Sequence[Letter], version: int) -> None:
+    def _park(self, letters: Sequence[Letter], version: int) -> None:
         """Keep the refused documents of one reading as dead letters."""
         if not letters:
             return

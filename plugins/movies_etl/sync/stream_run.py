@@ -157,10 +157,11 @@ class StreamRun:
         if self._versions.is_open or changed or refused or resolved:  # letters have a version, too
             self._note_sending()
         self.progress.queued(len(changed))
+        self._settlement.send(len(changed))
         for item in changed:
             self._loader.add(item)
-        self._settlement.park(refused, version)
-        self._settlement.resolve(unchanged, version)
+        self._settlement.find(unchanged, version)
+        self._settlement.refuse(refused, version)
 
     def _validated(self, one: Assembled) -> IndexedDocument | Letter:
         """Return the document, or its letter when it must not be sent."""
