@@ -23,6 +23,7 @@ _SETTINGS = """\
 cluster.name: movies-local
 node.name: local
 path.data: {data}
+path.repo: {snapshots}
 network.host: 127.0.0.1
 http.port: {port}
 transport.port: 0
@@ -152,7 +153,8 @@ class Elasticsearch:
     def _launch(self, program: Program) -> None:
         for folder in ("config", "data", "tmp"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
-        settings = _SETTINGS.format(data=json.dumps(str(self.home / "data")), port=self.port)
+        folders = {name: json.dumps(str(self.home / name)) for name in ("data", "snapshots")}
+        settings = _SETTINGS.format(**folders, port=self.port)
         (self.home / "config" / "elasticsearch.yml").write_text(settings)
         command: list[str | Path] = [
             *(program.java, f"-Xms{self.heap}", f"-Xmx{self.heap}", *_JAVA_OPTIONS),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from typing import Any
 
 import elastic_transport
@@ -13,11 +11,7 @@ from elasticsearch import Elasticsearch
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es import index as elastic
-from movies_etl.es.admin import (
-    check_mapping,
-    create,
-    live,
-)
+from movies_etl.es.admin import create, live
 from movies_etl.es.admin import (
     described as definition,
 )
@@ -148,7 +142,6 @@ def test_an_index_is_made_with_its_alias_in_one_request(client: Elasticsearch) -
     found = live(client, MOVIES)
     assert found is not None
     assert (found.name, found.uuid()) == (made.name, made.uuid())
-    check_mapping(found, DESCRIBED)
 
 
 def test_the_index_has_the_settings_that_searches_and_deletes_need(index: Index) -> None:
@@ -203,64 +196,7 @@ def test_an_alias_of_several_indexes_is_refused_with_their_names(client: Elastic
         live(client, MOVIES)
 
 
-# -- checking it ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda fields: fields.pop("checksum"), "field checksum is missing, long is needed"),
-        (lambda fields: fields.update(genres={"type": "text"}), "genres is text, keyword"),
-        (lambda fields: fields.update(actors={"type": "object"}), "actors is object, nested"),
-        (lambda fields: fields.pop("genre"), "genre is missing, alias is needed"),
-        (lambda fields: fields["genre"].update(path="id"), "genre has path id, genres is needed"),
-        (lambda fields: fields["title"].pop("fields"), r"title\.raw is missing, keyword is needed"),
-        (
-            lambda fields: fields["title"].update(fields={"raw": {"type": "text"}}),
-            r"title\.raw is text, keyword is needed",
-        ),
-        (
-            lambda fields: fields["writers"]["properties"]["id"].update(type="long"),
-            r"writers\.id is long, keyword is needed",
-        ),
-        (
-            lambda fields: fields["actors"]["properties"].pop("name"),
-            r"actors\.name is missing, text is needed",
-        ),
-        (
-            lambda fields: fields["description"].pop("analyzer"),
-            "description has analyzer None, ru_en is needed",
-        ),
-    ],
-)
-def test_a_foreign_mapping_is_refused_by_its_first_field(
-    client: Elasticsearch, change: Callable[[dict[str, Any]], object], said: str
-) -> None:
-    properties = copy.deepcopy(DESCRIBED["mappings"]["properties"])
-    change(properties)
-    described = {**DESCRIBED, "mappings": {"dynamic": "strict", "properties": properties}}
-    index = create(client, MOVIES, "movies-20260101000000", described)
-    with pytest.raises(ConfigurationError, match=said):
-        check_mapping(index, DESCRIBED)
-
-
-def test_further_fields_and_parameters_do_no_harm(index: Index) -> None:
-    more = {"words": {"type": "text"}}
-    index.client.indices.put_mapping(
-        index=index.name,
-        properties={
-            "note": {"type": "text"},
-            "genres": {"type": "keyword", "ignore_above": 100, "fields": more},
-            "actors": {"type": "nested", "properties": {"born": {"type": "integer"}}},
-        },
-    )
-    check_mapping(index, DESCRIBED)
-
-
-def test_an_index_without_any_mapping_is_refused(client: Elasticsearch) -> None:
-    client.indices.create(index="movies-1", aliases={"movies": {}})
-    with pytest.raises(ConfigurationError, match="field id is missing"):
-        check_mapping(Index(client, MOVIES, "movies-1"), DESCRIBED)
+# -- the server ------------------------------------------------------------------------------------
 
 
 def test_the_real_server_is_accepted(client: Elasticsearch) -> None:

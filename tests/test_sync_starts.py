@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-import psycopg
 import pytest
 from elasticsearch.helpers import scan
 from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
@@ -14,8 +13,6 @@ from movies_etl.postgres.assembly import Assembled
 from movies_etl.postgres.source import Source
 from movies_etl.state.cursors import Cursor
 
-from local.postgres import Postgres
-from tests.conftest import TEMPLATE
 from tests.support.indices import each_index, over
 from tests.support.protections import notices
 from tests.support.site import TEXTS, MemoryCursors, Site, sent
@@ -315,25 +312,6 @@ def test_a_task_does_not_write_when_the_alias_has_left_its_index(loaded: Site, w
         assert loaded.versions() == before
     else:
         assert not loaded.client.indices.exists(index=f"{context.index},{alias}")
-
-
-def test_another_database_is_loaded_whole(
-    loaded: Site, postgres: Postgres, caplog: pytest.LogCaptureFixture
-) -> None:
-    name = "movies_other"
-    postgres.dropdb(name)
-    postgres.createdb(name, template=TEMPLATE)
-    with psycopg.connect(postgres.dsn(name), autocommit=True) as connection:
-        other = Site(postgres.dsn(name), connection, loaded.client)
-        other.cursors = loaded.cursors
-        for film, document in loaded.expected().items():
-            other.add_film(document["title"] + " of another database", id=film)
-        assert sent(other.run()) == 7
-        other.assert_equal()
-        assert "another database (movies_other) than before (movies)" in caplog.text
-        assert sent(other.run()) == 0
-        other.close()
-    postgres.dropdb(name)
 
 
 def test_a_cursor_that_was_removed_during_a_run_fails_the_task(loaded: Site) -> None:

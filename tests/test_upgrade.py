@@ -246,6 +246,7 @@ def test_an_upgraded_installation_loads_nothing_again_and_keeps_its_cursors(
     assert installation.letters() == letters
     assert sorted(installation.client.indices.get(index="*")) == [INDEX, "movies-dead-letters"]
     after = cursors(sync_dag)
+    assert after["film_work"].pop("history")  # of the index: a restored one has another
     for stream in STREAMS:
         assert after[stream].keys() == before[stream].keys()
         moves = ("horizon", "version")  # with the clock

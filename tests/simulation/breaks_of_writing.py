@@ -16,6 +16,7 @@ from movies_etl.sync.batches import Batch
 from movies_etl.sync.settlement import Settlement
 from movies_etl.sync.starting_points import StartingPoints
 from movies_etl.sync.stream_run import StreamRun
+from movies_etl.sync.target import Target
 from movies_etl.sync.versions import Reservation, Versions
 
 from tests.simulation.switches import Switches, always, patched
@@ -132,7 +133,7 @@ def no_look_at_the_index_identity() -> AbstractContextManager[object]:
     return patched(
         (StartingPoints, "_void", void),
         (sync_run, "check_context", always(None)),
-        (prepare, "_emptied", always(None)),
+        (Target, "lost", always(None)),
         (Index, "uuid", always("any")),
     )
 
@@ -140,4 +141,10 @@ def no_look_at_the_index_identity() -> AbstractContextManager[object]:
 @WRITING.rule("13-emptied")
 def no_look_at_an_emptied_index() -> AbstractContextManager[object]:
     """An index whose documents were deleted is taken for loaded."""
-    return patched((prepare, "_emptied", always(None)))
+    return patched((Target, "_emptied", always(None)))
+
+
+@WRITING.rule("13-restored")
+def no_look_at_the_index_history() -> AbstractContextManager[object]:
+    """An index that was put back to an older state is taken for loaded."""
+    return patched((Target, "_restored", always(None)))

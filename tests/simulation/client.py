@@ -89,13 +89,24 @@ class SimulatedClient:
         return [index] if index in self.node.indexes else sorted(self.node.aliased)
 
     def get_settings(self, *, index: str, name: str) -> dict[str, Any]:
-        del name
-        self._request("get uuid")
-        return {index: {"settings": {"index": {"uuid": self._index(index).uuid}}}}
+        self._request(f"get {name}")
+        settings = {"uuid": self._index(index).uuid, "number_of_shards": "1"}
+        return {index: {"settings": {"index": settings}}}
+
+    def stats(self, *, index: str, **_what: Any) -> dict[str, Any]:
+        self._request("get history")
+        commit = {"user_data": {"history_uuid": self._index(index).history}}
+        shards = {"0": [{"routing": {"primary": True}, "commit": commit}]}
+        return {"indices": {index: {"shards": shards}}}
 
     def get_mapping(self, *, index: str) -> dict[str, Any]:
         self._request("get mapping")
         return {index: {"mappings": self._index(index).mappings}}
+
+    def put_mapping(self, *, index: str, meta: dict[str, Any]) -> None:
+        self._request("put mapping")
+        of = self._index(index)
+        of.mappings = of.mappings | {"_meta": meta}
 
     def exists(self, *, index: str) -> bool:
         self._request("exists")

@@ -3,7 +3,8 @@
 What is modelled: external versions (``external_gte``); gets in real time, searches and counts of
 the last refresh; items that are refused for now (429) or for good (400); requests that are lost,
 that are carried out without an answer, or that arrive late, even after the task died; indexes that
-are deleted and recreated (another uuid), and created by a request unless a template forbids it.
+are deleted and recreated (another uuid), restored (another history), and created by a request
+unless a template forbids it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class IndexModel:
 
     def __init__(self, uuid: str, mappings: dict[str, Any]) -> None:
         self.uuid = uuid
+        self.history = uuid
         self.mappings = mappings
         self.held: dict[str, Held] = {}
         self.searchable: dict[str, Held] = {}
@@ -50,6 +52,19 @@ class IndexModel:
     def refresh(self) -> None:
         """Make what is held visible to searches."""
         self.searchable = dict(self.held)
+
+    def copy(self) -> IndexModel:
+        """Return a snapshot."""
+        copy = IndexModel(self.uuid, self.mappings)
+        copy.held, copy.deleted = dict(self.held), dict(self.deleted)
+        return copy
+
+    def restore(self, snapshot: IndexModel) -> None:
+        """Take the state of a snapshot; the index keeps its uuid and gets another history."""
+        self.mappings = snapshot.mappings
+        self.held, self.deleted = dict(snapshot.held), dict(snapshot.deleted)
+        self.history += "'"
+        self.refresh()
 
 
 class Node:

@@ -14,6 +14,7 @@ from tests.simulation.runs import clear, run
 from tests.simulation.world import ACTION, MINUTE, SECOND
 
 if TYPE_CHECKING:
+    from tests.simulation.elasticsearch import IndexModel
     from tests.simulation.history import History
 
 
@@ -69,6 +70,15 @@ def empty_index(history: History) -> None:
         live.refresh()
         history.windows.clear()  # what a cleared task adds hides from init that it was emptied
         history.note("emptied the index")
+
+
+def restore_index(history: History, snapshot: IndexModel) -> None:
+    """Restore a snapshot over its index; seen only while nothing writes until the next init."""
+    live = history.node.live()
+    if live and live.uuid == snapshot.uuid and not history.tasks and not history.node.late:
+        live.restore(snapshot)
+        history.windows.clear()  # a cleared task would go on without an init
+        history.note("restored the index")
 
 
 def reload(history: History) -> None:

@@ -11,7 +11,7 @@ from movies_etl.sync.asked_for import RunParams
 
 from tests.simulation.events import arrive, meet_a_rival
 from tests.simulation.fan_outs import go_on_with_the_page_of_a_newer_run, leave_the_page
-from tests.simulation.operators import empty_index, replace_index
+from tests.simulation.operators import empty_index, replace_index, restore_index
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY
 from tests.simulation.renames import (
     rename_and_back,
@@ -136,6 +136,24 @@ def lose_the_index(history: History) -> None:
     run(history)
 
 
+def restore_the_index(history: History) -> None:
+    """Everything is loaded, a film changes and is loaded, and the index is put back."""
+    rest(history)
+    run(history)
+    live, film = history.node.live(), any_film(history)
+    if live is None or film is None or is_locked(history, "film_work", film.id):
+        return
+    history.note("scenario: the index is restored")
+    snapshot = live.copy()
+    write(history, "film_work", film._replace(title=film.title + "+"))
+    history.world.now += SETTLED
+    run(history)
+    while history.node.late:
+        arrive(history)
+    restore_index(history, snapshot)
+    run(history)
+
+
 SCENARIOS = weighted(
     (be_refused_in_between, 10),
     (change_its_mind, 1),
@@ -153,6 +171,7 @@ SCENARIOS = weighted(
 
 OF_OPERATORS = weighted(
     (lose_the_index, 8),
+    (restore_the_index, 6),
     (rename_and_back, 15),
     (rename_before_a_reload, 9),
 )

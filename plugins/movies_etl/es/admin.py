@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,38 +104,3 @@ def create(
             ) from refusal
         raise
     return Index(client, definition, name)
-
-
-def check_mapping(index: Index, described: Mapping[str, Any]) -> None:
-    """Refuse an index whose fields are not this program's.
-
-    Further fields and parameters do no harm.
-
-    :raises ConfigurationError: names the first field, sub-field or parameter that is missing or
-        another.
-    """
-    with translated_errors():
-        answer = index.client.indices.get_mapping(index=index.name)
-    found = answer[index.name]["mappings"].get("properties", {})
-    for difference in _differences(described["mappings"]["properties"], found):
-        raise ConfigurationError(
-            f"Index {index.name} behind alias {index.definition.alias} was not made by this "
-            f"version of the program: {difference} is needed. Take the alias away from "
-            "it: the next run creates an index and loads everything."
-        )
-
-
-def _differences(
-    wanted: Mapping[str, Any], found: Mapping[str, Any], parent: str = ""
-) -> Iterator[str]:
-    for name, parameters in wanted.items():
-        field, has = f"{parent}{name}", found.get(name)
-        if has is None:
-            yield f"field {field} is missing, {parameters['type']}"
-            continue
-        for parameter, value in parameters.items():
-            if parameter in {"properties", "fields"}:
-                yield from _differences(value, has.get(parameter, {}), f"{field}.")
-            elif has.get(parameter) != value:
-                said = "is" if parameter == "type" else f"has {parameter}"
-                yield f"field {field} {said} {has.get(parameter)}, {value}"

@@ -1,9 +1,9 @@
-"""One concrete index: what it holds."""
+"""One concrete index: what it holds, and what tells it from another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
@@ -99,5 +99,41 @@ class Index:
     @patient
     def uuid(self) -> str:
         """Return the index's uuid: a recreated index of the same name has another."""
-        settings = self.client.indices.get_settings(index=self.name, name="index.uuid")
-        return str(settings[self.name]["settings"]["index"]["uuid"])
+        return str(self._setting("uuid"))
+
+    def _setting(self, name: str) -> object:
+        answer = self.client.indices.get_settings(index=self.name, name=f"index.{name}")
+        return answer[self.name]["settings"]["index"][name]
+
+    @patient
+    def mapping(self) -> dict[str, Any]:
+        """Return the mapping: ``properties``, ``dynamic``, ``_meta``."""
+        answer = self.client.indices.get_mapping(index=self.name)
+        mapping: dict[str, Any] = answer[self.name]["mappings"]
+        return mapping
+
+    @patient
+    def history(self) -> str | None:
+        """Return what an index keeps until it is restored: then it has another history.
+
+        A snapshot that is restored over the index gives it one, and so does a shard that is
+        allocated by force from a stale copy or an empty one. The uuid stays.
+
+        :returns: the history of each shard; None while a shard is not there.
+        """
+        answer = self.client.indices.stats(
+            index=self.name,
+            metric="docs",
+            level="shards",
+            filter_path="indices.*.shards.*.routing.primary,"
+            "indices.*.shards.*.commit.user_data.history_uuid",
+        )
+        shards = answer.get("indices", {}).get(self.name, {}).get("shards", {})
+        histories = [
+            copy["commit"]["user_data"]["history_uuid"]
+            for _, copies in sorted(shards.items(), key=lambda shard: int(shard[0]))
+            for copy in copies
+            if copy["routing"]["primary"]
+        ]
+        is_whole = len(histories) == int(str(self._setting("number_of_shards")))
+        return ",".join(histories) if is_whole else None

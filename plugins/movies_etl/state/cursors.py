@@ -101,6 +101,8 @@ class Cursor(BaseModel):
     """Where one stream stands.
 
     :param index: uuid of the concrete index that the loaded documents are in.
+    :param history: the index's when it had all that the cursors passed: a restored index has
+        another. Kept by the first stream; None of a cursor that version 0.1.0 wrote.
     :param database: the database that they were read from.
     :param rows: the last row that is loaded with everything below it; None is the beginning.
     :param links: the same for the link table of the stream.
@@ -119,6 +121,7 @@ class Cursor(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     index: str
+    history: str | None = None
     database: Database
     rows: RowPosition | None = None
     links: LinkPosition | None = None
@@ -136,7 +139,8 @@ class Cursor(BaseModel):
 
     def to_json(self) -> str:
         """Write the cursor as the text of its Variable."""
-        return self.model_dump_json(by_alias=True, indent=2)
+        absent = {"history"} if self.history is None else None
+        return self.model_dump_json(by_alias=True, indent=2, exclude=absent)
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Self:

@@ -13,6 +13,7 @@ class RunContext(BaseModel):
 
     :param index: the concrete index.
     :param uuid: its uuid: the alias must still lead to it when a task begins.
+    :param history: the index's; see ``Index.history``.
     :param database: the database that is read.
     :param m2m_start: the database's time before this run read anything. A first load starts the
         streams of linked rows (the many-to-many ones) below it: what they were before is
@@ -29,6 +30,7 @@ class RunContext(BaseModel):
 
     index: str
     uuid: str
+    history: str | None = None
     database: Database
     m2m_start: Stamp
     horizon: Stamp

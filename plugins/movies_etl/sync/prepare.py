@@ -15,7 +15,7 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.es import admin
 from movies_etl.es.client import check_server
 from movies_etl.es.dead_letters import DeadLetters
-from movies_etl.es.index import Index
+from movies_etl.es.mapping import check_file
 from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.postgres import horizon, lock
 from movies_etl.postgres.horizon import HorizonStore, Known, Measured
@@ -26,8 +26,8 @@ from movies_etl.settings import Settings
 from movies_etl.state.cursors import WITHOUT_A_CURSOR, Cursor, CursorStore, all_cursors
 from movies_etl.state.database import Database
 from movies_etl.state.run_context import RunContext
-from movies_etl.sync.counts import difference_of
 from movies_etl.sync.starting_points import Reload, StartingPoints
+from movies_etl.sync.target import Target
 from movies_etl.sync.versions import first_version
 
 log = logging.getLogger(__name__)
@@ -68,30 +68,34 @@ def prepare_run(
     described = admin.described(definition, settings.include_dir)
     database = _checked_database(source, settings)
     check_server(client)
-    index = admin.live(client, definition)
-    if index is not None:
-        admin.check_mapping(index, described)
-        lock.take(server, index.uuid(), wait=LOCK_WAIT_SECONDS)
+    target = Target.found(client, definition)
+    if target:
+        lock.take(server, target.uuid, wait=LOCK_WAIT_SECONDS)
     lock.take(server, definition.alias, wait=LOCK_WAIT_SECONDS)
     cursors = all_cursors(state.cursors, definition.streams)
     root = cursors[definition.root.name]
+    if target:
+        target.check(described, database, root)
+    else:
+        check_file(definition, described)
     known = _known(state.horizons, root, database)
     now = server.now()
     set_back = _set_back(known, now)
     _check_positions(definition, cursors, None if set_back else parse(now) + timedelta(days=1))
 
     measured = _measure(source, settings, Known() if set_back else known)
-    name = index.name if index else f"{definition.alias}-{parse(measured.now):%Y%m%d%H%M%S}"
-    forbid_automatic_creation(client, definition, name)
+    if target:
+        target.claim(database)
+    new_name = f"{definition.alias}-{parse(measured.now):%Y%m%d%H%M%S}"
+    forbid_automatic_creation(client, definition, target.index.name if target else new_name)
     no_letters = DeadLetters(client, definition).create()
-    is_fresh = index is None and no_letters
+    is_fresh = target is None and no_letters
     version = first_version(server.clock(), cursors.values(), is_fresh=is_fresh)
-    if index is None:
-        index = admin.create(client, definition, name, described)
-        log.info("Created index %s behind alias %s", name, definition.alias)
+    target = target or Target.created(client, definition, new_name, described, database)
     context = RunContext(
-        index=index.name,
-        uuid=index.uuid(),
+        index=target.index.name,
+        uuid=target.uuid,
+        history=target.history,
         database=database,
         m2m_start=measured.now,
         horizon=measured.horizon,
@@ -99,7 +103,7 @@ def prepare_run(
         version=version,
         program=__version__,
     )
-    lost = set_back or _emptied(root, source, index)
+    lost = set_back or target.lost(root, source)
     StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
     state.horizons.save(measured.horizon, measured.epochs)
     return context
@@ -163,15 +167,6 @@ def _lateness(measured: Measured) -> str | None:
     said = f"The horizon is {lag.total_seconds():.0f} s behind, held by {measured.held_by}"
     log.warning("%s. Changes are sent all the same, and read again until it has ended", said)
     return said
-
-
-def _emptied(root: Cursor | None, source: Source, index: Index) -> str | None:
-    """Say that the index has nothing although it was loaded, and some rows are not refused."""
-    loaded = root and (root.rows or root.horizon)
-    if not loaded or index.documents():
-        return None
-    is_emptied = difference_of(source, index, DeadLetters(index.client, source.definition)) > 0
-    return f"index {index.name} was emptied" if is_emptied else None
 
 
 def _checked_database(source: Source, settings: Settings) -> Database:

@@ -56,7 +56,7 @@ class StartingPoints:
             elif reason := self._void(stream, cursor):
                 log.warning("%s is loaded again: %s", stream.name, reason)
             elif cursor:
-                self._note_database(stream, cursor)
+                self._follow(stream, cursor)
                 continue
             self._save(stream, self._beginning(cursors))
 
@@ -77,16 +77,17 @@ class StartingPoints:
                 self._source.definition.nouns,
             )
 
-    def _note_database(self, stream: Stream, cursor: Cursor) -> None:
+    def _follow(self, stream: Stream, cursor: Cursor) -> None:
         """Note what an older version of the program did not, and the timeline.
 
         A server that was promoted or restored may give the numbers of lost transactions again: the
         rows of the tail are looked at anew.
         """
         database = cursor.database.completed_by(self._context.database)
+        is_history_new = stream is self._root and cursor.history is None and self._context.history
         if database.timeline != cursor.database.timeline:
             self._save(stream, cursor.moved(database=database, tail=()))
-        elif database != cursor.database:
+        elif database != cursor.database or is_history_new:
             self._save(stream, cursor.moved(database=database))
 
     def _void(self, stream: Stream, cursor: Cursor | None) -> str | None:
@@ -149,6 +150,8 @@ class StartingPoints:
 
     def _save(self, stream: Stream, cursor: Cursor) -> None:
         self._source.server.now()  # raises when the session is lost, and with it the lock
+        if stream is self._root and self._context.history:
+            cursor = cursor.moved(history=self._context.history)
         self._store.save(stream.name, cursor)
 
     def _last(self, feed: Feed) -> Position | None:
