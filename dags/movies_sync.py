@@ -1,11 +1,10 @@
 """Keeps the Elasticsearch index `movies` equal to the PostgreSQL film catalogue.
 
-Deleted films and links are not followed yet; task `person` warns when the numbers of films stay
-apart.
-
 **What it does.** `init` checks both servers, creates the index when there is none and notes the
 database's time; `film_work` loads changed films, then `genre` and `person` load the films of
 changed genres and persons. Films come first in every run, also in the one after a crash.
+Last of all `person` looks whether films were deleted, by table statistics and counts, and deletes
+their documents; more than 100 that are more than 5 % are left, with a warning.
 
 **State.** Each stream's cursor is a Variable, `movies_etl.cursor.<stream>`, saved after
 Elasticsearch has confirmed a page. A run that finds nothing sends nothing.

@@ -68,6 +68,32 @@ def test_the_same_version_is_taken_again(index: Index) -> None:
     assert found(index, "a")["title"] == "Again"
 
 
+def test_a_deletion_is_settled_whether_the_document_is_there_or_not(index: Index) -> None:
+    send(index, item("a", 10), item("newer", 12))
+    deletions = [Item(film, 11, b"") for film in ("a", "newer", "absent", 'q" \u0451')]
+    gone, newer, *absent = deletions
+    assert send(index, item("b", 11), *deletions) == Outcome(
+        indexed=[item("b", 11)], deleted=[gone], absent=absent, conflicts=[newer]
+    )
+    assert index.stored(["a", "newer", "absent"]).keys() == {"newer"}
+
+
+def test_an_older_reading_does_not_bring_back_what_was_deleted(index: Index) -> None:
+    send(index, item("a", 10), Item("a", 11, b""), Item("never there", 11, b""))
+    late = [item("a", 10), item("never there", 10)]
+    assert send(index, *late) == Outcome(conflicts=late)
+    assert films(send(index, item("a", 11)).indexed) == ["a"]
+
+
+def test_a_deletion_from_a_missing_index_is_an_error_and_does_not_bring_it_back(
+    index: Index,
+) -> None:
+    index.client.indices.delete(index=index.name)
+    with pytest.raises(ConfigurationError, match="vanished"):
+        send(index, Item("a", 1, b""))
+    assert not index.client.indices.exists(index=index.name)
+
+
 def test_a_field_that_the_mapping_forbids_is_refused_alone(index: Index) -> None:
     bad = item("bad", budget=1)
     outcome = send(index, item("a"), bad, item("b"))

@@ -81,7 +81,8 @@ def test_the_first_run_loads_everything_and_leaves_its_cursors(
     assert horizon == context["horizon"]
     assert description
     difference, description = variables["movies_etl.difference"]
-    assert json.loads(difference) == {"difference": 0, "at": context["m2m_start"]}
+    compared = json.loads(difference)
+    assert {"difference": 0, "rows": 7, "at": context["m2m_start"]}.items() <= compared.items()
     assert description
 
 

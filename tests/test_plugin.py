@@ -37,7 +37,8 @@ MAY_USE = {
     "postgres": FOUNDATION | {"definitions", "state"},
     "es": FOUNDATION | {"definitions", "state"},
     "sync": FOUNDATION | {"definitions", "state", "postgres", "es"},
-    "airflow": FOUNDATION | {"definitions", "state", "postgres", "es", "sync"},
+    "reconcile": FOUNDATION | {"definitions", "state", "postgres", "es", "sync"},
+    "airflow": FOUNDATION | {"definitions", "state", "postgres", "es", "sync", "reconcile"},
 }
 """The import law: the rooms that a room may use. The package's own docstring tells it, too."""
 

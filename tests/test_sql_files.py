@@ -23,11 +23,18 @@ EXAMPLES = {
     "after_root": NIL,
     "after_id": NIL,
     "after_stamp": "0001-01-01T00:00:00.000000+00:00",
+    "before": None,
+    "bounds": [NIL],
+    "first": NIL,
+    "fractions": "{0.5}",
     "ids": [NIL],
     "ignored_roles": ["reporting"],
     "key": 7,
     "page_size": 10,
+    "percent": 100,
     "schema": "content",
+    "table": "film_work",
+    "tables": ["film_work"],
     "upto_id": NIL,
     "upto_stamp": "infinity",
 }
@@ -113,7 +120,7 @@ def test_every_query_is_one_statement_that_reads(path: Path) -> None:
 
 def test_no_file_lies_where_nothing_looks_for_it() -> None:
     folders = {path.parts[0] for path in FILES if len(path.parts) > 1}
-    assert folders == {*declared(), "feed", "root", "setup"}
+    assert folders == {*declared(), "feed", "root", "setup", "trace"}
 
 
 def test_the_indexes_may_be_made_again(catalogue: Catalogue) -> None:

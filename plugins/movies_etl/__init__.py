@@ -4,7 +4,8 @@ A room uses only rooms above it in this list; ``postgres`` and ``es`` do not kno
 only ``airflow`` imports Airflow:
 
 ``errors``, ``settings``, ``retries``; ``definitions`` (what is synced); ``state`` (what is
-remembered); ``postgres``, ``es``; ``sync`` (the loop); ``airflow``.
+remembered); ``postgres``, ``es``; ``sync`` (the loop);
+``reconcile`` (what ``modified`` cannot show); ``airflow``.
 """
 
 __version__ = "0.2.0"

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 from movies_etl.postgres import horizon, source
-from movies_etl.sync import counts, prepare
+from movies_etl.reconcile import each_run
+from movies_etl.sync import prepare
 
 from local.postgres import Postgres
 from tests.histories.machine import History, Servers
@@ -43,7 +44,7 @@ def hurried() -> Iterator[None]:
         patch.setattr(horizon, "time", stand_in)
         patch.setattr(prepare, "LOCK_WAIT_SECONDS", 0.0)
         patch.setattr(source, "FETCH_SIZE", 2)
-        patch.setattr(counts, "_is_due", lambda *_: True)  # else the time would decide
+        patch.setattr(each_run, "_is_due", lambda *_: True)  # else the time would decide
         yield
 
 

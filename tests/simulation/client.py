@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -31,6 +32,7 @@ def _parsed(operations: bytes | Sequence[dict[str, Any]]) -> list[Operation]:
     return found
 
 
+_ALL_SHARDS = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
 _NODE = NodeConfig("http", "simulated", 9200)
 
 
@@ -171,17 +173,21 @@ class SimulatedClient:
         held = of.held if realtime else of.searchable
         return {"docs": [_got(key, held.get(key), source_includes) for key in ids]}
 
-    def search(
+    def search(self, *, index: str, **asked: Any) -> dict[str, Any]:
+        self._request("search")
+        answer = self._hits(index, **asked) if "sort" in asked else self._inventory(index, **asked)
+        return answer | {"timed_out": False, "_shards": _ALL_SHARDS}
+
+    def _hits(
         self,
-        *,
         index: str,
+        *,
         size: int,
         source_includes: Sequence[str],
         sort: str,
         search_after: Sequence[str] | None,
         **_options: Any,
     ) -> dict[str, Any]:
-        self._request("search")
         found = sorted(
             (held.source[sort], key)
             for key, held in self._index(index).searchable.items()
@@ -194,9 +200,22 @@ class SimulatedClient:
         ]
         return {"hits": {"hits": hits}}
 
-    def count(self, *, index: str) -> dict[str, int]:
+    def _inventory(
+        self, index: str, *, query: dict[str, Any], aggs: object = None, **_options: Any
+    ) -> dict[str, Any]:
+        """List the ids of all documents, or the keys of those that a query finds."""
+        held = {key: one.source.get("id") for key, one in self._index(index).searchable.items()}
+        if aggs is None:
+            wanted = query.get("terms", {}).get("id", (None,))
+            keys = [key for key, id_ in held.items() if id_ in wanted]
+            return {"hits": {"hits": [{"_id": key} for key in keys]}}
+        counts = Counter(id_ for id_ in held.values() if id_ is not None)
+        buckets = [{"key": {"id": one}, "doc_count": counts[one]} for one in sorted(counts)]
+        return {"aggregations": {"documents": {"buckets": buckets}}}
+
+    def count(self, *, index: str) -> dict[str, Any]:
         self._request("count")
-        return {"count": len(self._index(index).searchable)}
+        return {"count": len(self._index(index).searchable), "_shards": _ALL_SHARDS}
 
     def bulk(
         self,

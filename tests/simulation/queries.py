@@ -136,6 +136,20 @@ class SimulatedQueries(Queries):
     def _root_count(self, table: str) -> list[tuple[Any, ...]]:
         return [(len(self.postgres.tables[table]),)]
 
+    def _root_text_ids(
+        self, *, table: str, first: str | None, before: str | None, page_size: int | None
+    ) -> list[tuple[Any, ...]]:
+        found = [
+            (key,)
+            for key in sorted(self.postgres.tables[table])
+            if (first is None or key >= first) and (before is None or key < before)
+        ]
+        return found[:page_size]
+
+    def _trace_statistics(self, schema: str, tables: Sequence[str]) -> list[tuple[Any, ...]]:
+        del schema
+        return [(table, 0, "1", "") for table in tables]
+
     def _root_existing(self, table: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return [(key,) for key in ids if key in self.postgres.tables[table]]
 
@@ -231,9 +245,15 @@ class SimulatedQueries(Queries):
         return genres, persons
 
 
-def source_over(queries: SimulatedQueries) -> Source:
-    """Return the program's own source and server over a session of the model."""
-    return Source(queries, Server(queries), MOVIES, _layout(queries.postgres.zone))
+def source_over(queries: SimulatedQueries, *, text_ids: bool = False) -> Source:
+    """Return the program's own source and server over a session of the model.
+
+    :param text_ids: any text may be an id.
+    """
+    layout = _layout(queries.postgres.zone)
+    if text_ids:
+        layout = layout._replace(lowest_ids=dict.fromkeys(layout.lowest_ids, ""))
+    return Source(queries, Server(queries), MOVIES, layout)
 
 
 @cache

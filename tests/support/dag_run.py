@@ -11,14 +11,14 @@ from movies_etl.definitions.definition import Stream
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import MoviesEtlError
 from movies_etl.postgres.source import Source
+from movies_etl.reconcile.each_run import run_stream
 from movies_etl.settings import Settings
+from movies_etl.state.comparison import DifferenceStore
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counters import Counters
-from movies_etl.sync.counts import DifferenceStore
 from movies_etl.sync.prepare import State, prepare_run
 from movies_etl.sync.resources import Resources
-from movies_etl.sync.run import run_stream
 from movies_etl.sync.starting_points import Reload
 
 from tests.support.divergence import Results

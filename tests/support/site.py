@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +19,13 @@ from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
+from movies_etl.reconcile.each_run import checked
 from movies_etl.settings import Settings
+from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counters import Counters
-from movies_etl.sync.counts import Comparison
 from movies_etl.sync.prepare import State, prepare_run
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import sync
@@ -125,6 +127,7 @@ class Site(Catalogue):
         self.text = TEXTS[self.table]
         self.cursors = MemoryCursors()
         self.horizons = MemoryHorizons()
+        self.difference = MemoryDifference()
         self.settings = Settings(horizon_margin=0, patience=10)
         self.queries: Counter[str] = Counter()
 
@@ -173,9 +176,11 @@ class Site(Catalogue):
             self.source(), self.client, State(self.cursors, self.horizons), self.settings, reload
         )
 
-    def sync(self, stream: Stream, context: RunContext, asked: RunParams | None = None) -> Counters:
+    @contextmanager
+    def resources(self, context: RunContext) -> Iterator[Resources]:
+        """Give out what a task of a run works with."""
         with ThreadPoolExecutor(self.settings.senders) as executor:
-            resources = Resources(
+            yield Resources(
                 source=self.source(),
                 client=self.client,
                 context=context,
@@ -183,7 +188,22 @@ class Site(Catalogue):
                 executor=executor,
                 patience=self.settings.patience,
             )
+
+    def sync(self, stream: Stream, context: RunContext, asked: RunParams | None = None) -> Counters:
+        with self.resources(context) as resources:
             return sync(stream, resources, self.settings, asked)
+
+    def check(self, context: RunContext) -> dict[str, int]:
+        """Do what a run does when its streams are loaded; return its figures."""
+        with self.resources(context) as resources:
+            return checked(resources, self.settings, self.difference)
+
+    def run_and_check(self) -> dict[str, int]:
+        """Do what one run of the DAG does; return the figures of its end."""
+        context = self.open()
+        for stream in self.definition.streams:
+            self.sync(stream, context)
+        return self.check(context)
 
     def run(self, reload: Reload = "none", asked: RunParams | None = None) -> dict[str, Counters]:
         """Do what one run of the DAG does; return each task's counters."""

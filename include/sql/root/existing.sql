@@ -1,8 +1,7 @@
--- Which of these root rows the catalogue has. Ids are compared as text: of a row that is gone it
--- is not even known that its id fits the column's type.
+-- Which of these root rows the catalogue has.
 -- Names: schema, table.
--- Parameters: ids.
+-- Parameters: ids (of the column's type).
 -- Returns: id.
 SELECT root.id::text AS id
 FROM {schema}.{table} AS root
-WHERE root.id::text = ANY(%(ids)s)
+WHERE root.id = ANY(%(ids)s)

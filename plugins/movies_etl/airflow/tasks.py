@@ -25,6 +25,7 @@ from movies_etl.airflow.variables import (
 from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import SourceUnavailableError
 from movies_etl.postgres.source import Source
+from movies_etl.reconcile.each_run import run_stream
 from movies_etl.retries import retrying
 from movies_etl.settings import Settings, load_settings
 from movies_etl.state.run_context import RunContext
@@ -32,7 +33,6 @@ from movies_etl.sync.asked_for import RunParams, checked
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.prepare import State, prepare_run
 from movies_etl.sync.resources import Resources
-from movies_etl.sync.run import run_stream
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import Task

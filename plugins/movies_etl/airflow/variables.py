@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError, problems
 from movies_etl.postgres.horizon import Epoch, Known
+from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor, Stamp
-from movies_etl.sync.counts import Comparison
 
 _stamp: TypeAdapter[str] = TypeAdapter(Stamp)
 _epochs: TypeAdapter[tuple[Epoch, ...]] = TypeAdapter(tuple[Epoch, ...])

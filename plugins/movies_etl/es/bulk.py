@@ -63,7 +63,7 @@ class Sender:
         try:
             self._send_until_settled(items, outcome)
         except IndexUnavailableError:
-            took_others = outcome.indexed or outcome.conflicts or len(items) == 1
+            took_others = outcome.accepted or len(items) == 1
             if (
                 outcome.size < len(items)
                 or len(outcome.failed) > MAX_FAILED_ITEMS
@@ -145,15 +145,18 @@ class Sender:
                 outcome.refused.append(Refusal(items[0], "the document is too large to be sent"))
                 return []
             raise
-        results = [result["index"] for result in answer["items"]]
+        results = [result for item in answer["items"] for result in item.values()]
         return sort_out(items, results, outcome, self._index.definition.alias)
 
 
 def _body(items: Sequence[Item]) -> bytes:
-    """Return the body of a bulk request: two lines an item."""
+    """Return the body of a bulk request: two lines per document, one per deletion."""
     pieces: list[bytes] = []
     for id_, version, source in items:
-        pieces += (b'{"index":{"_id":', to_json(id_), _VERSION % version, source, b"\n")
+        if source:
+            pieces += (b'{"index":{"_id":', to_json(id_), _VERSION % version, source, b"\n")
+        else:
+            pieces += (b'{"delete":{"_id":', to_json(id_), _VERSION % version)
     return b"".join(pieces)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import elasticsearch
+from elastic_transport import ObjectApiResponse
 from elasticsearch import Elasticsearch
 
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
@@ -89,6 +90,22 @@ def _of_each_node(error: elasticsearch.TransportError) -> str:
 def _address(error: elasticsearch.ApiError) -> str:
     node = error.meta.node
     return f"{node.scheme}://{node.host}:{node.port}{node.path_prefix}"
+
+
+def whole(answer: ObjectApiResponse[Any], what: str) -> ObjectApiResponse[Any]:
+    """Return an answer that every shard gave in time.
+
+    :param what: was asked, for the message.
+    :raises IndexUnavailableError: the answer is of some of them only.
+    """
+    shards = answer["_shards"]
+    if answer.get("timed_out") or shards["successful"] < shards["total"]:
+        raise IndexUnavailableError(
+            f"Elasticsearch (connection movies_elasticsearch) answered {what} in part only: "
+            f"{shards['successful']} of {shards['total']} shards"
+            f"{', and it ran out of time' if answer.get('timed_out') else ''}."
+        )
+    return answer
 
 
 class Patient(Protocol):

@@ -21,7 +21,7 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.documents import MAX_ID_BYTES
 from movies_etl.errors import IndexUnavailableError
 from movies_etl.es.blocks import with_remedy
-from movies_etl.es.client import NEWER_IS_THERE, patient, translated_errors
+from movies_etl.es.client import NEWER_IS_THERE, patient, translated_errors, whole
 
 LETTERS_PER_SEARCH = 10_000
 """Letters that one search returns."""
@@ -120,9 +120,10 @@ class DeadLetters:
             version=True,
             sort=self._noun,
             search_after=after,
-            filter_path="hits.hits._source,hits.hits._version,hits.hits.sort",
+            filter_path="_shards,timed_out,hits.hits._source,hits.hits._version,hits.hits.sort",
         )
-        hits: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
+        found = whole(answer, f"a search of {self._name}")
+        hits: list[dict[str, Any]] = found.get("hits", {}).get("hits", [])
         return hits
 
     def parked(self, ids: Collection[str]) -> dict[str, Parked]:

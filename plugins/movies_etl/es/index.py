@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
-from movies_etl.es.client import NO_INDEX, patient
+from movies_etl.es.client import NO_INDEX, patient, whole
 
 MAX_IDS_PER_LOOKUP = 10_000
 """Documents that are looked up by one request."""
@@ -94,7 +94,8 @@ class Index:
 
     @patient
     def _count(self) -> int:
-        return int(self.client.count(index=self.name)["count"])
+        answer = self.client.count(index=self.name)
+        return int(whole(answer, f"a count of {self.name}")["count"])
 
     @patient
     def uuid(self) -> str:

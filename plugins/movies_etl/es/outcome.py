@@ -12,16 +12,17 @@ from movies_etl.es.blocks import remedy
 from movies_etl.es.client import NEWER_IS_THERE, NO_INDEX, OVERLOADED, SERVER_ERROR
 
 _FORBIDDEN = frozenset({401, 403})
+_NOT_FOUND = 404
 _LONGEST_REASON = 200
 """Characters that are kept of a reason and of its cause."""
 
 
 class Item(NamedTuple):
-    """One document on its way.
+    """One document on its way, or its deletion.
 
     :param id: the document's, and its root row's.
     :param version: external version: microseconds of the database's clock.
-    :param source: the document as JSON without a raw newline.
+    :param source: the document as JSON without a raw newline; empty deletes it.
     """
 
     id: str
@@ -49,12 +50,16 @@ class Outcome:
     """What became of the items of one body.
 
     :param indexed: items that are in the index.
+    :param deleted: documents that were deleted.
+    :param absent: deletions of documents that the index does not have: settled, too.
     :param conflicts: items for which the index has a newer version: settled, too.
     :param refused: items that were refused for good.
     :param failed: items on which Elasticsearch failed at the last try.
     """
 
     indexed: list[Item] = field(default_factory=list)
+    deleted: list[Item] = field(default_factory=list)
+    absent: list[Item] = field(default_factory=list)
     conflicts: list[Item] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     failed: list[Refusal] = field(default_factory=list)
@@ -62,8 +67,12 @@ class Outcome:
     @property
     def size(self) -> int:
         """Items of which something became."""
-        settled = len(self.indexed) + len(self.conflicts) + len(self.refused)
-        return settled + len(self.failed)
+        return len(self.accepted) + len(self.refused) + len(self.failed)
+
+    @property
+    def accepted(self) -> list[Item]:
+        """Items that Elasticsearch took, or had no need of."""
+        return self.indexed + self.deleted + self.absent + self.conflicts
 
 
 def sort_out(
@@ -77,7 +86,9 @@ def sort_out(
     for item, result in zip(items, results, strict=True):
         status = result["status"]
         if status < 300:
-            outcome.indexed.append(item)
+            (outcome.indexed if item.source else outcome.deleted).append(item)
+        elif status == _NOT_FOUND and "error" not in result:  # of a deletion
+            outcome.absent.append(item)
         elif status == NEWER_IS_THERE:
             outcome.conflicts.append(item)
         elif status in OVERLOADED:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from movies_etl.errors import WriterBusyError
@@ -41,10 +43,13 @@ class LockHolder(NamedTuple):
 
 
 class Lockable(Protocol):
-    """A session that can hold the lock."""
+    """A session that can hold the lock, also several times: each taking is undone by itself."""
 
     def lock(self, key: int) -> bool:
         """Take the lock if it is free."""
+
+    def unlock(self, key: int) -> None:
+        """Undo one taking of the lock."""
 
     def lock_holder(self, key: int) -> LockHolder | None:
         """Return who holds it, None when nobody does."""
@@ -75,3 +80,15 @@ def take(session: Lockable, uuid: str, wait: float) -> None:
             )
         log.info("Waiting for another writer: %s", holder)
         time.sleep(LOCK_POLL_SECONDS)
+
+
+@contextmanager
+def held(session: Lockable, uuid: str, wait: float) -> Iterator[None]:
+    """Hold the lock of an index for a block; an error ends the session, and with it the lock.
+
+    :param wait: see ``take``.
+    :raises WriterBusyError: another session holds it; says which.
+    """
+    take(session, uuid, wait)
+    yield
+    session.unlock(key_of(uuid))

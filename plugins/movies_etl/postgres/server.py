@@ -90,6 +90,10 @@ class Server:
         ((taken,),) = self.queries.rows("lock.sql", key=key)
         return bool(taken)
 
+    def unlock(self, key: int) -> None:
+        """Undo one taking of the writer's lock."""
+        self.queries.rows("unlock.sql", key=key)
+
     def lock_holder(self, key: int) -> LockHolder | None:
         """Return the session that holds the writer's lock, None when it is free."""
         for row in self.queries.rows("lock_holder.sql", key=key):

@@ -12,6 +12,7 @@ from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
 from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import names, timestamps
 from movies_etl.postgres.assembly import Assembled, assembled
+from movies_etl.postgres.ids import written
 from movies_etl.postgres.layout import FoundColumn, Layout, by_table, layout_of
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.schema import problems_of
@@ -101,10 +102,19 @@ class Source:
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         """Return those of these root ids that the catalogue has."""
-        if not ids:
+        possible = self.possible(ids)
+        if not possible:
             return set()
         root = names.of_root(self.definition)
-        return {id_ for (id_,) in self.queries.rows("root/existing.sql", root, ids=[*ids])}
+        return {id_ for (id_,) in self.queries.rows("root/existing.sql", root, ids=possible)}
+
+    def possible(self, texts: Sequence[str]) -> list[str]:
+        """Return those of these texts that may be the id of a root row.
+
+        Whatever else lies in an index, a query would say of it that it is no value of the type.
+        """
+        lowest = self.layout.lowest_ids[self.definition.root.rows.table]
+        return [one for one in texts if written(one, lowest) == one]
 
     def below(self, feed: Feed, moment: str) -> Position:
         """Return the position that ends all rows of a feed with a stamp below a moment.

@@ -43,6 +43,8 @@ class Batch:
     :param ids: their ids, a page at most.
     :param reached: where the cursor stands once these documents and all before are settled.
     :param skip_unchanged: skip documents of which the index has the same text.
+    :param delete_absent: delete the documents whose row is gone. Such a batch may name ids that no
+        row can have.
     :param unless_read_since: skip documents whose indexed version is at least this: they were read
         after the change. 0 skips nothing.
     """
@@ -51,6 +53,7 @@ class Batch:
     reached: Cursor | None = None
     skip_unchanged: bool = True
     unless_read_since: int = 0
+    delete_absent: bool = False
 
 
 def batches(

@@ -13,6 +13,7 @@ class Counters:
 
     :param read: documents looked at.
     :param indexed: documents that Elasticsearch took.
+    :param deleted: documents that were deleted, because their row is gone.
     :param unchanged: documents left out because the index has them already.
     :param conflicts: documents for which the index had a newer one.
     :param refused: documents parked as dead letters.
@@ -23,6 +24,7 @@ class Counters:
 
     read: int = 0
     indexed: int = 0
+    deleted: int = 0
     unchanged: int = 0
     conflicts: int = 0
     refused: int = 0

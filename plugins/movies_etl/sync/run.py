@@ -17,7 +17,6 @@ A crash between any two steps repeats a page and changes nothing else.
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any
 
 from movies_etl.definitions.definition import Stream
 from movies_etl.errors import ConfigurationError
@@ -27,26 +26,8 @@ from movies_etl.settings import Settings
 from movies_etl.sync.asked_for import RunParams, checked, documents_asked_for
 from movies_etl.sync.batches import batches, whatever_the_index_has
 from movies_etl.sync.counters import Counters
-from movies_etl.sync.counts import DifferenceStore, compared
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.stream_run import StreamRun
-
-
-def run_stream(
-    stream: Stream,
-    resources: Resources,
-    settings: Settings,
-    store: DifferenceStore,
-    asked: RunParams | None = None,
-) -> dict[str, Any]:
-    """Sync one stream and, after the last one of a run, compare the counts.
-
-    :returns: the counters, and the ``difference`` where counts were compared.
-    :raises MoviesEtlError: see ``sync``.
-    """
-    counters = sync(stream, resources, settings, asked)
-    is_last = stream is resources.definition.streams[-1]
-    return counters.as_result() | (compared(resources, store) if is_last else {})
 
 
 def sync(

@@ -90,29 +90,31 @@ class Settlement:
         :raises ConfigurationError: the index has a document from the future.
         """
         self.counters.indexed += len(outcome.indexed)
+        self.counters.deleted += len(outcome.deleted)
+        self.counters.unchanged += len(outcome.absent)
         self.counters.conflicts += len(outcome.conflicts)
         letters = [
             (Letter(item.id, "indexing", reason, item.source.decode()), item.version)
             for item, reason in outcome.refused
         ]
-        self._fuse.arrive(len(outcome.indexed) + len(outcome.conflicts) + len(letters))
+        self._fuse.arrive(len(outcome.accepted) + len(letters))
         self._fuse.accept(len(outcome.indexed))
         self._fuse.refuse(self._fresh([letter for letter, _ in letters]))
         self._check_versions(outcome.conflicts)
         if letters or self._letter_versions:
-            self._settle_letters(outcome.indexed, letters)
+            self._settle_letters(outcome.indexed + outcome.deleted + outcome.absent, letters)
 
     def _settle_letters(self, items: Sequence[Item], letters: Sequence[tuple[Letter, int]]) -> None:
         """Park and resolve a reading at a time: a body may hold several readings of one."""
-        indexed: defaultdict[int, list[str]] = defaultdict(list)
+        right: defaultdict[int, list[str]] = defaultdict(list)
         for item in items:
-            indexed[item.version].append(item.id)
+            right[item.version].append(item.id)
         refused: defaultdict[int, list[Letter]] = defaultdict(list)
         for letter, version in letters:
             refused[version].append(letter)
-        for version in sorted(indexed.keys() | refused.keys()):
+        for version in sorted(right.keys() | refused.keys()):
             self._park(refused[version], version)
-            self.resolve(indexed[version], version)
+            self.resolve(right[version], version)
 
     def _fresh(self, letters: Sequence[Letter]) -> list[Letter]:
         return [letter for letter in letters if letter.id not in self._letter_versions]
@@ -158,7 +160,9 @@ class Settlement:
             self._letter_versions[letter.id] = max(known, version)
 
     def resolve(self, ids: Collection[str], version: int) -> None:
-        """Remove the dead letters of documents of which this reading is in the index.
+        """Remove the dead letters of documents of which the index has this reading.
+
+        Where the row was gone it has that by having no document.
 
         A letter of a later reading stays.
         """

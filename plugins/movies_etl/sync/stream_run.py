@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.documents import IndexedDocument
+from movies_etl.definitions.documents import MAX_ID_BYTES, IndexedDocument
 from movies_etl.errors import ConfigurationError, MoviesEtlError, problems
 from movies_etl.es.bulk import Sender
 from movies_etl.es.dead_letters import Letter, kept
@@ -92,12 +92,12 @@ class StreamRun:
     def load(self, batch: Batch) -> None:
         """Build, validate, compare and queue the documents of a batch; settle what has arrived."""
         ids = batch.ids
-        is_compared = batch.skip_unchanged or batch.unless_read_since
+        is_compared = batch.skip_unchanged or batch.unless_read_since or batch.delete_absent
         stored = self._resources.index.stored(ids) if is_compared else {}
         if since := batch.unless_read_since:
             ids = [one for one in ids if not self._is_read_since(since, one, stored)]
         if ids:
-            self._build(ids, stored, skip_unchanged=batch.skip_unchanged)
+            self._build(ids, stored, batch)
         self._counters.read += len(batch.ids)
         self._counters.unchanged += len(batch.ids) - len(ids)
         if batch.ids:
@@ -107,21 +107,49 @@ class StreamRun:
             self._loader.mark(batch.reached)
         self._save_settled()
 
-    def _build(self, ids: list[str], stored: dict[str, Stored], *, skip_unchanged: bool) -> None:
+    def _build(self, ids: list[str], stored: dict[str, Stored], batch: Batch) -> None:
         """Queue the documents of these ids piece by piece.
+
+        :param batch: says what is skipped and what becomes of ids without a row.
 
         ``stored`` was fetched before this call. It is valid only until a document pending at that
         time is settled, so outcomes are not taken between pieces while comparing.
         """
-        clock, pieces = self._resources.source.documents(ids)
+        source = self._resources.source
+        clock, pieces = source.documents(source.possible(ids) if batch.delete_absent else ids)
         self._versions.next_reading(clock)
+        absent = dict.fromkeys(ids) if batch.delete_absent else {}
         with closing(pieces):
             for documents in pieces:
-                if skip_unchanged:
+                for one in documents if absent else ():
+                    absent.pop(one.id, None)
+                if batch.skip_unchanged:
                     self._queue(self._without_refused(documents), stored)
                 else:
                     self._queue(documents, {})
                     self._save_settled()
+        self._queue_deletions([*absent], stored)
+
+    def _queue_deletions(self, ids: list[str], stored: dict[str, Stored]) -> None:
+        """Delete the documents of these ids, which had no row at the newest reading."""
+        version = self._versions.reading
+        there = [one for one in ids if self._may_be_there(one, stored)]
+        if there:
+            self._note_sending()
+        self._settlement.send(len(there))
+        for one in there:
+            self._loader.add(Item(one, version, b""))
+        gone = [one for one in ids if one not in set(there)]
+        self._counters.unchanged += len(gone)
+        self._settlement.resolve(gone, version)
+
+    def _may_be_there(self, id_: str, stored: dict[str, Stored]) -> bool:
+        """Whether the index has a document of this id, or a late request may bring one."""
+        if not 0 < len(id_.encode()) <= MAX_ID_BYTES:
+            return False
+        there = stored.get(id_, ABSENT)
+        is_trusted = self._versions.is_trusted(there.version)
+        return there is not ABSENT or not is_trusted or self._loader.is_pending(id_)
 
     def _is_read_since(self, version: int, id_: str, stored: dict[str, Stored]) -> bool:
         return self._loader.is_pending(id_) or stored.get(id_, ABSENT).version >= version
@@ -196,7 +224,7 @@ class StreamRun:
     def finish(self) -> None:
         """Wait for everything, make it visible to searches, and close the cursor."""
         reached = self._settled(everything=True)
-        if self._counters.indexed:
+        if self._counters.indexed or self._counters.deleted:
             self._resources.index.refresh()
         self._versions.close()
         self._save(reached or self.cursor)

@@ -1,0 +1,176 @@
+"""What every run asks when it has loaded what changed: whether rows were deleted.
+
+The questions are cheap, so that deleted films are gone at the end of a run and not only after the
+next pass of the reconcile. They are hints: what they miss is found by its passes.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from movies_etl.definitions.definition import Stream
+from movies_etl.postgres.timestamps import parse
+from movies_etl.postgres.traces import statistics
+from movies_etl.reconcile.presence import presence
+from movies_etl.reconcile.repair import repair
+from movies_etl.settings import Settings
+from movies_etl.state.comparison import Comparison, DifferenceStore, TableStatistics
+from movies_etl.state.cursors import all_cursors
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.asked_for import RunParams
+from movies_etl.sync.counters import Counters
+from movies_etl.sync.counts import arrived, never_indexed
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.run import sync
+
+log = logging.getLogger(__name__)
+
+CHEAP_ROWS = 1_000_000
+"""Rows that are counted in every run, in 50 ms or less."""
+
+COMPARE_EVERY = timedelta(minutes=4, seconds=30)
+"""Time after which a run that loaded nothing counts more rows than those: each fifth one of a run
+per minute, though they do not begin at the same second."""
+
+
+def run_stream(
+    stream: Stream,
+    resources: Resources,
+    settings: Settings,
+    store: DifferenceStore,
+    asked: RunParams | None = None,
+) -> dict[str, Any]:
+    """Sync one stream and, after the last one of a run, look whether rows were deleted.
+
+    :returns: the counters, and the ``difference`` where counts were compared.
+    :raises MoviesEtlError: see ``sync``.
+    """
+    counters = sync(stream, resources, settings, asked)
+    if stream is not resources.definition.streams[-1]:
+        return counters.as_result()
+    return counters.as_result() | checked(resources, settings, store)
+
+
+def checked(resources: Resources, settings: Settings, store: DifferenceStore) -> dict[str, int]:
+    """Ask whether rows were deleted; if so, delete their documents. The lock is held.
+
+    :returns: ``difference`` = rows - documents - rows never indexed because of a letter, less those
+        that arrived since the run began; ``deleted`` documents where ids were compared. Empty when
+        nothing was compared.
+    """
+    last = store.load()
+    counted = _statistics(resources)
+    is_hinted = last is None or last.statistics != counted
+    if not (is_hinted or _is_time_to_count(resources, last)):
+        return {}
+    now = _compared(resources, last)
+    deleted: dict[str, int] = {}
+    if is_hinted or now.difference < -now.surplus:
+        _tell_of_hint(resources, last, counted)
+        now, done = _without_surplus(resources, settings, now)
+        now = now.model_copy(update={"statistics": counted})
+        deleted = {"deleted": done.deleted}
+    _warn_of_drift(resources, last, now)
+    if _is_due(resources.context, last) or _changed(last, now):
+        store.save(now)
+    return {"difference": now.difference, **deleted}
+
+
+def _statistics(resources: Resources) -> TableStatistics | None:
+    table = resources.definition.root.rows.table
+    return statistics(resources.source.queries, [table]).get(table)
+
+
+def _is_time_to_count(resources: Resources, last: Comparison | None) -> bool:
+    cursors = all_cursors(resources.cursors, resources.definition.streams).values()
+    loaded = any(cursor and cursor.version >= resources.context.version for cursor in cursors)
+    is_cheap = last is not None and last.rows <= CHEAP_ROWS
+    return loaded or is_cheap or _is_due(resources.context, last)
+
+
+def _is_due(context: RunContext, last: Comparison | None) -> bool:
+    if last is None:
+        return True
+    since = parse(context.m2m_start) - parse(last.at)
+    return not timedelta(0) <= since < COMPARE_EVERY  # a clock may have been set back
+
+
+def _compared(resources: Resources, last: Comparison | None) -> Comparison:
+    """Count both sides."""
+    source, index = resources.source, resources.index
+    documents = index.documents()
+    rows = source.count()
+    difference = rows - documents - len(never_indexed(source, index, resources.letters))
+    if difference > 0:
+        difference -= min(len(arrived(resources, at_most=difference)), difference)
+    return Comparison(
+        difference=difference,
+        at=resources.context.m2m_start,
+        rows=rows,
+        surplus=last.surplus if last else 0,
+        statistics=last.statistics if last else None,
+    )
+
+
+def _without_surplus(
+    resources: Resources, settings: Settings, now: Comparison
+) -> tuple[Comparison, Counters]:
+    """Compare the ids of both sides and delete the documents whose rows are gone.
+
+    What is missing is for the reconcile: it holds up no run.
+    """
+    found = presence(resources)
+    done = repair(resources, settings, replace(found, missing=[]))
+    left = max(len(found.surplus) - done.read, 0)
+    difference = len(found.missing) - left
+    return now.model_copy(update={"surplus": left, "difference": difference}), done
+
+
+def _tell_of_hint(
+    resources: Resources, last: Comparison | None, counted: TableStatistics | None
+) -> None:
+    known = last and last.statistics
+    if known and counted and known.since == counted.since and counted.deleted > known.deleted:
+        log.info(
+            "%d rows of %s were deleted since the last look",
+            counted.deleted - known.deleted,
+            resources.definition.root.rows.table,
+        )
+
+
+def _changed(last: Comparison | None, now: Comparison) -> bool:
+    """Whether a comparison differs in anything that the next run asks for."""
+    return last is None or now.model_copy(update={"at": last.at, "rows": last.rows}) != last
+
+
+def _warn_of_drift(resources: Resources, last: Comparison | None, now: Comparison) -> None:
+    """Warn when the difference has the sign that it had before: it does not go by itself."""
+    if last is None or now.difference * last.difference <= 0:
+        return
+    log.warning(
+        "The index has %d %s %s than the database, after %d in the last comparison. %s",
+        abs(now.difference),
+        resources.definition.nouns,
+        "more" if now.difference < 0 else "fewer",
+        abs(last.difference),
+        _next_step(now.difference, resources),
+    )
+
+
+def _next_step(difference: int, resources: Resources) -> str:
+    """Say what helps. Loading again brings what is missing and takes nothing away."""
+    definition = resources.definition
+    if difference > 0:
+        return (
+            "Rows were changed behind the cursors, or their documents were deleted: trigger "
+            f"{definition.sync_dag} with reload=all"
+        )
+    return (
+        f"So many {definition.nouns} were deleted from the database that their documents are left, "
+        f"and reload=all leaves them in the index. If that is right: take alias {definition.alias} "
+        f"away from {resources.index.name}, and the next run creates an index without them and "
+        "loads everything (until then a search finds little)"
+    )

@@ -1,0 +1,83 @@
+"""Which rows have no document, and which documents have no row.
+
+Where there are many, both sides count by ranges of ids, which costs little and shows a film that is
+gone even when another one is missing elsewhere. Only of ranges that differ the ids are compared.
+"""
+
+from __future__ import annotations
+
+from movies_etl.definitions.ranges import Range, number_of, ranges
+from movies_etl.es.inventory import DocumentInventory
+from movies_etl.postgres.inventory import RowInventory
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.sync.counts import arrived, never_indexed
+from movies_etl.sync.resources import Resources
+
+FEW_DOCUMENTS = 10_000
+"""So many ids are compared without counting anything before."""
+
+DOCUMENTS_PER_RANGE = 1000
+MAX_RANGES = 1000
+"""Ranges that are counted; each is a filter of one search."""
+
+MAX_STRAYS = 1000
+"""Documents under a wrong key that one look finds."""
+
+
+def presence(resources: Resources) -> Candidates:
+    """Compare which documents there are with which rows there are.
+
+    Rows that the next run is going to read, and those that were always refused, are not missing.
+    """
+    rows = RowInventory(resources.source)
+    documents = DocumentInventory(resources.index)
+    found = Candidates(documents=resources.index.documents())
+    few = found.documents <= FEW_DOCUMENTS
+    for part in [Range()] if few else _different(resources, rows, documents, found.documents):
+        _compare(part, rows, documents, found)
+    if found.missing:
+        awaited = _awaited(resources)
+        found.missing = [one for one in found.missing if one not in awaited]
+    found.surplus += documents.without_id(MAX_STRAYS)
+    letters = sorted(resources.letters.ids())
+    found.letters = sorted(set(letters) - resources.source.existing(letters))
+    return found
+
+
+def _different(
+    resources: Resources, rows: RowInventory, documents: DocumentInventory, number: int
+) -> list[Range]:
+    """Return the ranges of ids in which both sides have not as many.
+
+    :param number: of documents.
+    """
+    awaited = _awaited(resources)
+    bounds = rows.bounds(min(number // DOCUMENTS_PER_RANGE, MAX_RANGES))
+    parts = ranges(bounds)
+    there = documents.counts(parts)
+    wanted = rows.counts(bounds)
+    for one in awaited:
+        wanted[number_of(one, bounds)] -= 1
+    return [part for part, *both in zip(parts, wanted, there, strict=True) if both[0] != both[1]]
+
+
+def _awaited(resources: Resources) -> set[str]:
+    """Return the rows that have no document for now: they are new, or were always refused."""
+    refused = never_indexed(resources.source, resources.index, resources.letters)
+    return refused | arrived(resources)
+
+
+def _compare(
+    part: Range, rows: RowInventory, documents: DocumentInventory, found: Candidates
+) -> None:
+    """Compare the ids of a range.
+
+    The index is asked first: of a document that it has, the row is there unless it is gone.
+    """
+    there = documents.ids(part)
+    wanted = dict.fromkeys(rows.ids(part))
+    found.surplus += (one for one in there if one not in wanted)
+    found.missing += (one for one in wanted if one not in there)
+    if several := [one for one, number in there.items() if number > 1]:
+        keys = documents.keys(several, MAX_STRAYS)
+        found.surplus += (key for key in keys if key not in there)

@@ -1,0 +1,55 @@
+"""What is remembered of the last comparison of both sides' counts."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from movies_etl.state.cursors import Stamp
+
+_MODEL = ConfigDict(frozen=True, extra="forbid")
+
+
+class TableStatistics(BaseModel):
+    """What PostgreSQL counts of one table: a hint that rows were deleted.
+
+    :param deleted: rows that were ever deleted, those of rolled back transactions included.
+    :param files: numbers of the table's files; another one means TRUNCATE or a rewrite.
+    :param since: since when is counted; another value means that nothing is known.
+    """
+
+    model_config = _MODEL
+
+    deleted: int
+    files: str
+    since: str
+
+
+class Comparison(BaseModel):
+    """What a comparison found.
+
+    :param difference: rows - documents - rows never indexed because of a letter.
+    :param at: the database's time when its run began.
+    :param rows: of the root table.
+    :param surplus: documents without a row that were found and left, because a person is asked.
+    :param statistics: of the root table, before its ids were compared with the index.
+    """
+
+    model_config = _MODEL
+
+    difference: int
+    at: Stamp
+    rows: int = 0
+    surplus: int = 0
+    statistics: TableStatistics | None = None
+
+
+class DifferenceStore(Protocol):
+    """Keeps the last comparison between runs."""
+
+    def load(self) -> Comparison | None:
+        """Return it, None when nothing was compared yet."""
+
+    def save(self, comparison: Comparison) -> None:
+        """Keep it."""
