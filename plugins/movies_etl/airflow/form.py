@@ -26,7 +26,7 @@ def fields(definition: IndexDefinition, settings: Settings) -> dict[str, Param]:
             enum=["none", ALL, *(stream.name for stream in definition.streams)],
             title="Load again",
             description="Forget the cursor of this stream (or of all) and load it from the "
-            f"beginning. Deleted {nouns} stay in the index.",
+            "beginning.",
         ),
         "ids": Param(
             [],
