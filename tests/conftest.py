@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -49,6 +50,8 @@ os.environ |= {
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    # A home that is new has no key: what is saved would be readable with any other one.
+    "AIRFLOW__CORE__FERNET_KEY": urlsafe_b64encode(b"of no worth: the tests' own key.").decode(),
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{DATA / 'airflow' / 'airflow.db'}",
 }
 

@@ -43,7 +43,7 @@ def log_of(stack: Stack, run: str, age: timedelta) -> Path:
 
 def test_logs_of_old_runs_are_removed_with_their_folders(stack: Stack) -> None:
     old = log_of(stack, "old", airflow_cleaning.KEPT + timedelta(minutes=1))
-    young = log_of(stack, "young", airflow_cleaning.KEPT - timedelta(minutes=1))
+    young = log_of(stack, "young", airflow_cleaning.KEPT - timedelta(hours=1))
     stack.forget()
     assert not old.parent.exists()
     assert young.exists()
