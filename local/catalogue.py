@@ -1,8 +1,8 @@
 """The sample catalogue in a PostgreSQL database: `python -m local.catalogue --dsn postgresql://...`.
 
-It makes the schema `content`, loads 17,472 real films once, and applies the indexes that the DAGs
-want (`include/sql/setup/`). It runs against any PostgreSQL, with psycopg and the standard library
-only. The data are CC0-1.0, by Wikidata contributors (see `local.films`).
+It makes the schema `content`, loads 17,472 real films once, and makes the indexes that the DAGs
+want (`include/sql/setup/indexes.sql`). It runs against any PostgreSQL, with psycopg and the
+standard library only. The data are CC0-1.0, by Wikidata contributors (see `local.films`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     """Told what is counted, how many of it are done, and how many there are."""
 
 SCHEMA = Path(__file__).parent / "schema.sql"
-SETUP = CHECKOUT / "include" / "sql" / "setup"
+INDEXES = CHECKOUT / "include" / "sql" / "setup" / "indexes.sql"
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
@@ -73,7 +73,7 @@ def make_indexes(connection: psycopg.Connection[Any], progress: Progress = lambd
     ).fetchall()
     for (name,) in unfinished:
         connection.execute(sql.SQL("DROP INDEX content.{}").format(sql.Identifier(name)))
-    wanted = [one for file in sorted(SETUP.glob("*.sql")) for one in statements(file.read_text())]
+    wanted = statements(INDEXES.read_text())
     make(connection, wanted, "indexes made", progress)
 
 

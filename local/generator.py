@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from local.catalogue import SCHEMA, SETUP, CatalogueError, has_films, make, make_indexes, statements
+from local.catalogue import (
+    INDEXES,
+    SCHEMA,
+    CatalogueError,
+    has_films,
+    make,
+    make_indexes,
+    statements,
+)
 
 if TYPE_CHECKING:
     from local.catalogue import Progress
@@ -22,7 +30,7 @@ _RANGE = 20_000
 
 def files() -> list[Path]:
     """Return all files that make a generated catalogue what it is."""
-    return [SCHEMA, _BEGIN, _FILMS, _END, *sorted(SETUP.glob("*.sql"))]
+    return [SCHEMA, _BEGIN, _FILMS, _END, INDEXES]
 
 
 def generate(dsn: str, films: int, progress: Progress = lambda *_: None) -> None:

@@ -34,10 +34,7 @@ def running_postgres(data: Path) -> Iterator[Postgres]:
         server.dropdb(TEMPLATE)
         server.createdb(TEMPLATE)
         with psycopg.connect(server.dsn(TEMPLATE), autocommit=True) as connection:
-            for file in (
-                ROOT / "local" / "schema.sql",
-                *sorted((ROOT / "include/sql/setup").glob("*.sql")),
-            ):
+            for file in (ROOT / "local" / "schema.sql", ROOT / "include/sql/setup/indexes.sql"):
                 for statement in file.read_text().split(";"):
                     if statement.strip():
                         connection.execute(statement)
