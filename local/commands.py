@@ -14,12 +14,10 @@ from local.lag import Observer
 from local.processes import interrupt_by_signals
 from local.query import query
 from local.report import Report
-from local.search import LETTERS, count
 from local.simulate import Simulation
 from local.stack import Stack
-from local.summary import addresses, films_in_database, found
+from local.summary import addresses, both_sides, found
 from local.watch import watch
-from local.words import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -42,10 +40,8 @@ def status(_: argparse.Namespace) -> int:
     if not stack.up:
         print("start          make run, or .venv/bin/python -m local up")
         return 1
-    films, url = films_in_database(stack.dsn), stack.elasticsearch.url
-    letters = count(url, LETTERS)
-    refused = f", {counted(letters, 'dead letter')}" if letters else ""
-    print(f"films          {films:,} in PostgreSQL, {count(url):,} in Elasticsearch{refused}")
+    for one in both_sides(stack):
+        print(one)
     print("\n".join(addresses(stack)))
     return 0
 

@@ -14,14 +14,15 @@ from local.outcome import IDLE, lines
 from local.processes import end_signals, interrupt_by_signals, pause
 from local.report import Report
 from local.rest import RestError, UnreachableError
-from local.runs import FinishedRuns, first_run
+from local.runs import FinishedRuns, RunError, await_scheduler, first_run
 from local.search import count
 from local.stack import Stack
 from local.starting import HAS_CATALOGUE
-from local.summary import addresses, films_in_database, summary
+from local.summary import addresses, rows_in_database, summary
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from local.airflow_api import AirflowApi, Run
 
@@ -56,7 +57,7 @@ def _run(stack: Stack, report: Report, arguments: argparse.Namespace) -> int:
     if arguments.once:
         return 0 if equal else 1
     print("stop           Ctrl-C\n", flush=True)
-    follower = _Follower(stack, first.ended or datetime.now(UTC))
+    follower = _Follower(stack, first)
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             follower.look()
@@ -65,8 +66,11 @@ def _run(stack: Stack, report: Report, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _started(stack: Stack, report: Report, films: int | None) -> Run:
-    """Start what does not run; return the first run that has ended since."""
+def _started(stack: Stack, report: Report, films: int | None) -> dict[str, Run]:
+    """Start what does not run; return each DAG's first run that has ended since.
+
+    Without the first run of `movies_sync` nothing works; another DAG's that failed is told.
+    """
     since = datetime.now(UTC)
     with report.bars():
         if not stack.up:
@@ -74,9 +78,17 @@ def _started(stack: Stack, report: Report, films: int | None) -> Run:
         elif films:
             raise CatalogueError(HAS_CATALOGUE)
         loading = _Loading(stack, report)
-        first = first_run(stack.api(), stack.airflow.check, report, since, loading.look)
+        check = stack.airflow.check
+        first, *others = [stack.api(index.sync_dag) for index in indexes()]
+        await_scheduler(first, check, report)
+        runs = {first.dag_id: first_run(first, check, report, since, loading.look)}
         loading.end()
-    return first
+        for api in others:
+            try:
+                runs[api.dag_id] = first_run(api, check, report, since)
+            except RunError as error:
+                report(f"{api.dag_id}: {error}")
+    return runs
 
 
 class _Loading:
@@ -87,7 +99,7 @@ class _Loading:
     def __init__(self, stack: Stack, report: Report) -> None:
         self._url = stack.elasticsearch.url
         self._report = report
-        self._films = films_in_database(stack.dsn)
+        self._films = rows_in_database(stack.dsn)
         self._found = 0
 
     def look(self) -> int:
@@ -106,11 +118,17 @@ class _Follower:
     """Prints a line for each run that ends, and for each part that is lost.
 
     Of the DAGs that keep other indexes only those runs are told that did something.
+
+    :param told: the runs that were told already, by the DAG's id; earlier ones are not told.
     """
 
-    def __init__(self, stack: Stack, since: datetime) -> None:
+    def __init__(self, stack: Stack, told: Mapping[str, Run]) -> None:
         self._stack = stack
-        self._runs = [FinishedRuns(stack.api(index.sync_dag), since) for index in indexes()]
+        self._runs = []
+        for index in indexes():
+            run = told.get(index.sync_dag)
+            since = run.ended if run and run.ended else datetime.now(UTC)
+            self._runs.append(FinishedRuns(stack.api(index.sync_dag), since))
         self._told: dict[str, list[str]] = {}
         self._lost: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""Waiting for runs of movies_sync."""
+"""Waiting for runs of the sync DAGs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from local.airflow_api import DAG, Run
 from local.outcome import why
 from local.processes import pause
 from local.rest import RestError, UnreachableError
@@ -15,7 +14,7 @@ from local.rest import RestError, UnreachableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.airflow_api import AirflowApi, Task
+    from local.airflow_api import AirflowApi, Run, Task
 
 Answer = TypeVar("Answer")
 _PATIENCE = 600.0
@@ -23,7 +22,20 @@ _GRACE = 20.0  # the scheduler's own first run is there by then
 
 
 class RunError(RuntimeError):
-    """movies_sync did not run, or failed; the message says why."""
+    """A DAG did not run, or failed; the message says why."""
+
+
+def await_scheduler(
+    api: AirflowApi, check: Callable[[], None], report: Callable[[str], None]
+) -> None:
+    """Wait until Airflow's parts have told that they work.
+
+    :param check: called again and again; raises when a part has died.
+    """
+    ask = _Patient(api.dag_id, check)
+    while not api.healthy():
+        ask.wait()
+    report("Airflow's scheduler is up")
 
 
 def first_run(
@@ -41,17 +53,14 @@ def first_run(
 
     Raises RunError when the run failed, with the tasks' error messages.
     """
-    ask = _Patient(check)
-    while not api.healthy():
-        ask.wait()
-    report("Airflow's scheduler is up")
+    ask = _Patient(api.dag_id, check)
     _make_known(api, ask, report)
     run = _await_run(api, ask, since)
     told: dict[str, str | None] = {}
     while True:
         for task in ask(partial(api.tasks, run.run_id)):
             if _is_news(task, told):
-                report(f"{DAG}: {task.name} {task.state}{_after(task, ask, api, run)}")
+                report(f"{api.dag_id}: {task.name} {task.state}{_after(task, ask, api, run)}")
         if run.finished:
             break
         ask.wait(loaded())
@@ -64,10 +73,12 @@ def first_run(
 class _Patient:
     """Asks Airflow again while it does not answer, as it may on a busy machine; within a deadline.
 
+    :param dag: what is waited for.
     :param check: raises when Airflow will never answer.
     """
 
-    def __init__(self, check: Callable[[], None]) -> None:
+    def __init__(self, dag: str, check: Callable[[], None]) -> None:
+        self._dag = dag
         self._check = check
         self._deadline = time.monotonic() + _PATIENCE
         self._loaded = 0
@@ -85,7 +96,7 @@ class _Patient:
             self._loaded = loaded
             self._deadline = time.monotonic() + _PATIENCE
         if time.monotonic() > self._deadline:
-            msg = f"{DAG} did nothing for {_PATIENCE:.0f} s; see Airflow's web UI"
+            msg = f"{self._dag} did nothing for {_PATIENCE:.0f} s; see Airflow's web UI"
             raise RunError(msg)
         pause(0.5)
 
@@ -126,7 +137,7 @@ def _make_known(api: AirflowApi, ask: _Patient, report: Callable[[str], None]) -
         ask.wait()
     if dag["is_paused"]:
         ask(api.unpause)
-        report(f"{DAG} was paused: unpaused it")
+        report(f"{api.dag_id} was paused: unpaused it")
 
 
 def _await_run(api: AirflowApi, ask: _Patient, since: datetime) -> Run:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ALIAS = "movies"
-LETTERS = "movies-dead-letters"
 _FIELDS = ["title^3", "description", "actors_names", "directors_names", "writers_names"]
 
 

@@ -68,23 +68,24 @@ def test_a_result_that_cannot_be_read_ends_nothing() -> None:
     api.silent = True
     said = "its result cannot be read: timed out"
     assert outcome.lines(api, DONE)[0].endswith(f"success in 6.0 s: {said}")
-    assert summary.result(api, DONE) == [f"task film_work           {said}"]
+    assert summary.result(api, DONE, "film_work") == [f"movies_sync    {said}"]
 
 
 def test_the_summary_counts_what_the_first_task_sent() -> None:
     api = Scripted([])
     api.results = {"film_work": {"indexed": 1_200, "seconds": 2.0}}
-    assert summary.result(api, DONE) == [
-        "task film_work               1,200 sent in 2.0 s, 600 films per second"
+    assert summary.result(api, DONE, "film_work") == [
+        "movies_sync    1,200 sent by film_work in 2.0 s, 600 per second"
     ]
     api.results = {}
-    assert summary.result(api, DONE) == ["task film_work                   0 sent in 0.0 s"]
+    nothing = ["movies_sync    0 sent by film_work in 0.0 s"]
+    assert summary.result(api, DONE, "film_work") == nothing
 
 
 def test_the_summary_says_what_the_run_warned_of() -> None:
     api = Scripted([])
     api.warned = {"film_work": ["film 1 is kept"]}
-    assert summary.result(api, DONE)[1:] == ["         film_work: film 1 is kept"]
+    assert summary.result(api, DONE, "film_work")[1:] == ["         film_work: film 1 is kept"]
 
 
 def test_only_the_programs_own_warnings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from local import run as running
 from local.airflow_api import DAG
-from tests.local.scripted import NOW, Scripted, run
+from local.indexes import indexes
+from tests.local.scripted import Scripted, run
 
 
 class Stack:
@@ -32,7 +33,8 @@ def stack() -> Stack:
 
 @pytest.fixture
 def follower(stack: Stack) -> running._Follower:
-    return running._Follower(stack, NOW)  # type: ignore[arg-type]
+    before = {index.sync_dag: run("before", "success", 0) for index in indexes()}
+    return running._Follower(stack, before)  # type: ignore[arg-type]
 
 
 def told(follower: running._Follower, capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.elasticsearch import Elasticsearch
-from local.search import LETTERS, count, search
+from local.search import count, search
 from tests.support.site import Site
 
 
@@ -48,7 +48,7 @@ def test_a_search_before_the_first_run_says_what_to_wait_for(
 
 
 def test_dead_letters_are_counted(site: Site, elasticsearch_node: Elasticsearch) -> None:
-    assert count(elasticsearch_node.url, LETTERS) == 0
+    assert count(elasticsearch_node.url, "movies-dead-letters") == 0
     site.add_film("Not a number", rating=float("nan"))
     site.run()
-    assert count(elasticsearch_node.url, LETTERS) == 1
+    assert count(elasticsearch_node.url, "movies-dead-letters") == 1
