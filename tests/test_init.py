@@ -197,12 +197,11 @@ PRODUCT = {"X-Elastic-Product": "Elasticsearch", "Content-Type": "application/js
 
 
 def test_an_elasticsearch_of_a_newer_major_version(init: Init, serve: Serve) -> None:
-    said = json.dumps({"version": {"number": "9.1.3"}, "tagline": "You Know, for Search"})
+    said = json.dumps({"version": {"number": "10.1.3"}, "tagline": "You Know, for Search"})
     init.connect_elasticsearch(serve(200, PRODUCT, said))
     message = init.fails()
-    assert "movies_elasticsearch is Elasticsearch 9.1.3" in message
-    assert "speaks to version 8" in message
-    assert "elasticsearch>=9,<10" in message
+    assert "movies_elasticsearch is Elasticsearch 10.1.3" in message
+    assert "speaks to versions 8 and 9" in message
 
 
 def test_an_elasticsearch_of_an_older_major_version(init: Init, serve: Serve) -> None:
@@ -217,7 +216,7 @@ def test_an_elasticsearch_of_an_older_major_version(init: Init, serve: Serve) ->
     init.connect_elasticsearch(serve(400, PRODUCT, said))
     message = init.fails()
     assert "movies_elasticsearch" in message
-    assert "speaks to version 8" in message
+    assert "speaks to versions 8 and 9" in message
     assert "either version 7 or 6" in message
 
 

@@ -13,6 +13,7 @@ from elasticsearch import Elasticsearch
 
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
 from movies_etl.es.blocks import BLOCK, with_remedy
+from movies_etl.es.transport import API_VERSION
 from movies_etl.retries import retrying
 
 OVERLOADED = frozenset({429, 502, 503, 504})
@@ -26,6 +27,11 @@ NEWER_IS_THERE = 409
 
 NO_INDEX = frozenset({"index_not_found_exception", "index_closed_exception"})
 """What Elasticsearch says of an item when its index is deleted or closed."""
+
+SERVERS = (API_VERSION, API_VERSION + 1)
+"""The major versions of servers that have the version of the API that is spoken."""
+
+_SPOKEN_TO = f"versions {SERVERS[0]} and {SERVERS[1]}"
 
 ArgumentsT = ParamSpec("ArgumentsT")
 AnswerT = TypeVar("AnswerT")
@@ -141,11 +147,10 @@ def patient(
 
 
 def check_server(client: Elasticsearch) -> None:
-    """Refuse a server of another major version than the client's.
+    """Refuse a server that has not the version of the API that the client asks for.
 
     :raises ConfigurationError: another major version, or not Elasticsearch.
     """
-    ours = elasticsearch.__version__[0]
     try:
         with translated_errors():
             found = str(client.info()["version"]["number"])
@@ -154,14 +159,12 @@ def check_server(client: Elasticsearch) -> None:
         if isinstance(refusal, (elasticsearch.BadRequestError, elasticsearch.NotFoundError)):
             raise ConfigurationError(
                 "The server of connection movies_elasticsearch is not Elasticsearch, or of another "
-                f"major version; this program speaks to version {ours}. It said: {refusal}. Fix "
-                "its host and port, or point the connection to such a server."
+                f"major version; this program speaks to {_SPOKEN_TO}. It said: {refusal}. Fix its "
+                "host and port, or point the connection to such a server."
             ) from refusal
         raise
-    major = int(found.split(".", maxsplit=1)[0])
-    if major != ours:
+    if int(found.partition(".")[0]) not in SERVERS:
         raise ConfigurationError(
             f"The server of connection movies_elasticsearch is Elasticsearch {found}; this "
-            f"program speaks to version {ours}. Point the connection to such a server, or install "
-            f"the client of the server's major version (elasticsearch>={major},<{major + 1})."
+            f"program speaks to {_SPOKEN_TO}. Point the connection to such a server."
         )
