@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +16,16 @@ from tests.support import expected
 
 NIL = "00000000-0000-0000-0000-000000000000"
 """The lowest uuid."""
+
+IDS = (
+    *((table, "id") for table in ("film_work", "genre", "person")),
+    *(
+        (f"{table}_film_work", column)
+        for table in ("genre", "person")
+        for column in ("id", "film_work_id", f"{table}_id")
+    ),
+)
+"""Every column that holds an id, with its table."""
 
 LONG_AGO = "2020-01-01 00:00:00+00"
 
@@ -52,6 +62,7 @@ class Catalogue:
         self.dsn = dsn
         self.connection = connection
         self._reader = psycopg.connect(dsn, autocommit=True)
+        self.new_id: Callable[[], object] = uuid4
 
     def close(self) -> None:
         self._reader.close()
@@ -79,27 +90,27 @@ class Catalogue:
         )
 
     def add_film(self, title: str | None = "A film", **columns: object) -> str:
-        film = str(columns.pop("id", uuid4()))
+        film = str(columns.pop("id", None) or self.new_id())
         row = {"id": film, "title": title, "type": "movie", "modified": LONG_AGO} | columns
         self._insert("film_work", row)
         return film
 
     def add_person(self, name: str | None = "Somebody", **columns: object) -> str:
-        person = str(columns.pop("id", uuid4()))
+        person = str(columns.pop("id", None) or self.new_id())
         self._insert("person", {"id": person, "full_name": name, "modified": LONG_AGO} | columns)
         return person
 
     def add_genre(self, name: str | None = "Drama", **columns: object) -> str:
-        genre = str(columns.pop("id", uuid4()))
+        genre = str(columns.pop("id", None) or self.new_id())
         self._insert("genre", {"id": genre, "name": name, "modified": LONG_AGO} | columns)
         return genre
 
     def cast(self, film: str, person: str, role: str | None = "actor", **columns: object) -> None:
-        row = {"id": uuid4(), "film_work_id": film, "person_id": person, "role": role}
+        row = {"id": self.new_id(), "film_work_id": film, "person_id": person, "role": role}
         self._insert("person_film_work", row | {"created": LONG_AGO} | columns)
 
     def label(self, film: str, genre: str, **columns: object) -> None:
-        row = {"id": uuid4(), "film_work_id": film, "genre_id": genre}
+        row = {"id": self.new_id(), "film_work_id": film, "genre_id": genre}
         self._insert("genre_film_work", row | {"created": LONG_AGO} | columns)
 
     def add_small_catalogue(self) -> None:
@@ -131,11 +142,21 @@ class Catalogue:
     def use_text_ids(self) -> None:
         """Make every id text, as some sites have them."""
         self.drop_constraints("f")
-        for table in ("genre_film_work", "person_film_work"):
-            self.retype(table, "film_work_id", "text")
-            self.retype(table, table.partition("_")[0] + "_id", "text")
-        for table in ("film_work", "genre", "person", "genre_film_work", "person_film_work"):
-            self.retype(table, "id", "text")
+        for table, column in IDS:
+            self.retype(table, column, "text")
+
+    def use_ids(self, type_name: str, new_id: Callable[[], object]) -> None:
+        """Make every id of this type; the catalogue must be empty.
+
+        :param new_id: the ids that rows are given.
+        """
+        self.drop_constraints("f")
+        for table, column in IDS:
+            self.execute(
+                f"ALTER TABLE content.{table} ALTER COLUMN {column} DROP DEFAULT,"
+                f" ALTER COLUMN {column} TYPE {type_name} USING NULL::{type_name}"
+            )
+        self.new_id = new_id
 
     def use_wall_time(self) -> None:
         """Make every stamp a timestamp without time zone."""

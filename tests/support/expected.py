@@ -22,16 +22,18 @@ ROLES = ("director", "actor", "writer")
 def movies(connection: Connection) -> Documents:
     """Build every film's document."""
     people = connection.execute(
-        "SELECT l.film_work_id, l.role::text, p.id::text, p.full_name"
+        "SELECT l.film_work_id, l.role::text, p.id, p.full_name::text"
         " FROM content.person_film_work l, content.person p"
         " WHERE l.person_id = p.id AND p.full_name IS NOT NULL"
     )
     genres = connection.execute(
-        "SELECT l.film_work_id, g.name"
+        "SELECT l.film_work_id, g.name::text"
         " FROM content.genre_film_work l, content.genre g"
         " WHERE l.genre_id = g.id AND g.name IS NOT NULL"
     )
-    films = connection.execute("SELECT id, title, description, rating FROM content.film_work")
+    films = connection.execute(
+        "SELECT id, title::text, description::text, rating FROM content.film_work"
+    )
     return movies_of(films, people, genres)
 
 
@@ -42,7 +44,7 @@ def movies_of(films: Rows, people: Rows, genres: Rows) -> Documents:
     :param people: film, role, person and name of each link.
     :param genres: film and name of each link.
     """
-    cast: dict[object, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
+    cast: dict[object, dict[str, set[tuple[str, object]]]] = defaultdict(lambda: defaultdict(set))
     for film, role, person, name in people:
         cast[film][role].add((name, person))
     labels: dict[object, set[str]] = defaultdict(set)
@@ -60,7 +62,7 @@ def movies_of(films: Rows, people: Rows, genres: Rows) -> Documents:
         for role in ROLES:
             listed = _in_byte_order(cast[film][role])
             document[f"{role}s_names"] = [name for name, _ in listed]
-            document[f"{role}s"] = [{"id": key, "name": name} for name, key in listed]
+            document[f"{role}s"] = [{"id": str(key), "name": name} for name, key in listed]
         documents[str(film)] = document
     return documents
 
@@ -70,7 +72,7 @@ def genres(connection: Connection) -> Documents:
     return {
         str(genre): {"id": str(genre), "name": name, "description": description}
         for genre, name, description in connection.execute(
-            "SELECT id, name, description FROM content.genre"
+            "SELECT id, name::text, description::text FROM content.genre"
         )
     }
 
@@ -80,7 +82,7 @@ def persons(connection: Connection) -> Documents:
     films = {
         film: (title, None if rating is None else float(rating))
         for film, title, rating in connection.execute(
-            "SELECT id, title, rating FROM content.film_work WHERE title IS NOT NULL"
+            "SELECT id, title::text, rating FROM content.film_work WHERE title IS NOT NULL"
         )
     }
     roles: dict[UUID, dict[UUID, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -90,7 +92,7 @@ def persons(connection: Connection) -> Documents:
         if role in ROLES and film in films:
             roles[person][film].add(role)
     documents = {}
-    for person, name in connection.execute("SELECT id, full_name FROM content.person"):
+    for person, name in connection.execute("SELECT id, full_name::text FROM content.person"):
         ordered = sorted(roles[person], key=lambda film: (films[film][0].encode(), film))
         documents[str(person)] = {
             "id": str(person),
@@ -118,6 +120,6 @@ EXPECTED: dict[str, Callable[[Connection], Documents]] = {
 def _in_byte_order(values: set[Any]) -> list[Any]:
     def key(value: Any) -> Any:
         parts = value if isinstance(value, tuple) else (value,)
-        return [part.encode() for part in parts]
+        return [part.encode() if isinstance(part, str) else part for part in parts]
 
     return sorted(values, key=key)

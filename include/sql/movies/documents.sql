@@ -80,8 +80,8 @@ assembled AS (
         '{"id":' || to_json(film.id::text)::text
         || ',"imdb_rating":' || coalesce(to_json(film.rating)::text, 'null')
         || ',"genres":[' || coalesce(genres.names, '')
-        || '],"title":' || coalesce(to_json(film.title)::text, 'null')
-        || ',"description":' || coalesce(to_json(film.description)::text, 'null')
+        || '],"title":' || coalesce(to_json(film.title::text)::text, 'null')
+        || ',"description":' || coalesce(to_json(film.description::text)::text, 'null')
         || ',"directors_names":[' || coalesce(people.directors_names, '')
         || '],"actors_names":[' || coalesce(people.actors_names, '')
         || '],"writers_names":[' || coalesce(people.writers_names, '')
