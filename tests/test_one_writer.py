@@ -7,7 +7,7 @@ from functools import partial
 
 import psycopg
 import pytest
-from movies_etl.definitions.movies import FILM_WORK, MOVIES
+from movies_etl.definitions.movies import FILM_WORK
 from movies_etl.errors import SourceUnavailableError, WriterBusyError
 from movies_etl.postgres import lock
 from movies_etl.postgres.source import Source
@@ -16,6 +16,7 @@ from movies_etl.state.cursors import Cursor
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.starting_points import Reload, StartingPoints
 
+from tests.support.indices import INDEXES
 from tests.support.protections import notices
 from tests.support.site import Site
 
@@ -36,21 +37,29 @@ def context(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> RunContext:
 def running(loaded: Site, context: RunContext) -> Iterator[psycopg.Connection]:
     """The session of a task that is at work."""
     with psycopg.connect(loaded.dsn, autocommit=True, application_name=NAME) as session:
-        source = Source.opened(session, MOVIES, Settings())
+        source = Source.opened(session, loaded.definition, Settings())
         lock.take(source.server, context.uuid, wait=0)
         yield session
 
 
-@pytest.mark.parametrize("task", ["init", *(stream.name for stream in MOVIES.streams)])
+@pytest.mark.parametrize(
+    ("definition", "task"),
+    [
+        (definition, task)
+        for definition in INDEXES
+        for task in ("init", *(stream.name for stream in definition.streams))
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
 @notices("12", raises=pytest.fail.Exception)
 def test_whoever_comes_second_is_told_who_writes_and_changes_nothing(
     loaded: Site, context: RunContext, running: psycopg.Connection, task: str
 ) -> None:
-    loaded.add_film("New", modified="now()")
+    loaded.execute("UPDATE content.film_work SET title = 'New', modified = now()")
     loaded.execute("UPDATE content.person SET full_name = 'New', modified = now()")
     loaded.execute("UPDATE content.genre SET name = 'New', modified = now()")
     before = loaded.documents(), dict(loaded.cursors.texts), loaded.horizons.load()
-    tasks = {one.name: partial(loaded.sync, one, context) for one in MOVIES.streams}
+    tasks = {one.name: partial(loaded.sync, one, context) for one in loaded.definition.streams}
     with pytest.raises(WriterBusyError) as refused:
         tasks.get(task, partial(loaded.open, "all"))()
     assert f"{NAME} (pid {running.info.backend_pid}, role postgres" in str(refused.value)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import pytest
+from movies_etl.definitions.genres import GENRES
 from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, RefusedDocumentsError
 from movies_etl.es.bulk import Sender
 from movies_etl.es.dead_letters import DeadLetters, Letter
@@ -20,7 +22,7 @@ from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.versions import RESERVED_MICROSECONDS
 
 from tests.support.faults import Faults, too_large
-from tests.support.indices import each_index
+from tests.support.indices import each_index, over
 from tests.support.protections import notices
 from tests.support.site import Site, sent
 
@@ -55,18 +57,57 @@ def test_a_film_that_does_not_validate_becomes_a_dead_letter(loaded: Site) -> No
 
 
 @notices("11-stop", raises=ConfigurationError)
-def test_a_film_that_elasticsearch_refuses_becomes_a_dead_letter(loaded: Site) -> None:
-    film = loaded.add_film(TOO_LONG, modified="now()")
-    other = loaded.add_film("Beside it", modified="now()")
-    counters = loaded.run()["film_work"]
+@each_index
+def test_a_document_that_elasticsearch_refuses_becomes_a_dead_letter(loaded: Site) -> None:
+    root = loaded.definition.root.name
+    bad = loaded.add_root(TOO_LONG, modified="now()")
+    other = loaded.add_root("Beside it", modified="now()")
+    counters = loaded.run()[root]
     assert (counters.indexed, counters.refused) == (1, 1)
     assert other in loaded.documents()
-    assert film not in loaded.documents()
-    letter = loaded.letters()[film]
+    assert bad not in loaded.documents()
+    letter = loaded.letters()[bad]
     assert letter["stage"] == "indexing"
-    assert "title.raw" in letter["reason"]
+    assert f"{loaded.text}.raw" in letter["reason"]
     assert TOO_LONG in letter["document"]
-    assert loaded.run()["film_work"].read == 0
+    assert loaded.run()[root].read == 0
+    loaded.change("Short", f"id = '{bad}'")
+    assert sent(loaded.run()) == 1
+    assert loaded.letters() == {}
+    loaded.assert_equal()
+
+
+@over(PERSONS, GENRES)
+def test_a_person_or_a_genre_without_a_name_becomes_a_dead_letter(loaded: Site) -> None:
+    loaded.execute(f"ALTER TABLE content.{loaded.table} ALTER COLUMN {loaded.text} DROP NOT NULL")
+    good = loaded.documents()
+    bad = min(good)
+    loaded.execute(
+        f"UPDATE content.{loaded.table} SET {loaded.text} = NULL, modified = now() WHERE id = %s",
+        bad,
+    )
+    loaded.add_root("Beside it", modified="now()")
+    counters = loaded.run()[loaded.definition.root.name]
+    assert (counters.indexed, counters.refused) == (1, 1)
+    assert loaded.documents()[bad] == good[bad]
+    letter = loaded.letters()[bad]
+    assert letter["stage"] == "validation"
+    assert f"{loaded.text}: Input should be a valid string" in letter["reason"]
+
+
+@over(PERSONS)
+def test_a_film_of_a_bad_rating_refuses_none_of_its_persons(loaded: Site) -> None:
+    film = loaded.add_film("Bad", rating=5)
+    for number in range(25):
+        loaded.cast(film, loaded.add_person(f"Person {number}", modified="now()"))
+    loaded.run()
+    for rating in ("NaN", "Infinity", "-Infinity", None, 3.5):
+        loaded.execute(
+            "UPDATE content.film_work SET rating = %s, modified = now() WHERE id = %s", rating, film
+        )
+        loaded.run()
+        loaded.assert_equal()
+    assert loaded.letters() == {}
 
 
 @pytest.mark.parametrize("modified", ["2021-01-01", None])
@@ -156,32 +197,36 @@ def test_a_letter_disappears_when_the_film_returns_to_what_the_index_has(loaded:
     loaded.assert_equal()
 
 
-def test_a_replayed_film_that_is_still_bad_keeps_its_letter_and_counts(loaded: Site) -> None:
-    film = loaded.add_film("Bad", rating="NaN", modified="now()")
+@each_index
+def test_a_replayed_document_that_is_still_bad_keeps_its_letter_and_counts(loaded: Site) -> None:
+    bad = loaded.add_root(TOO_LONG, modified="now()")
     loaded.run()
-    first = loaded.letters()[film]
-    counters = loaded.run(asked=RunParams(replay=[film]))["film_work"]
+    first = loaded.letters()[bad]
+    counters = loaded.run(asked=RunParams(replay=[bad]))[loaded.definition.root.name]
     assert (counters.read, counters.refused) == (1, 1)
-    second = loaded.letters()[film]
+    second = loaded.letters()[bad]
     assert second["attempts"] == 2
     assert second["first_seen"] == first["first_seen"]
     assert second["last_seen"] > first["last_seen"]
 
 
+@each_index
 @pytest.mark.parametrize("all_of_them", [False, True])
-def test_replay_loads_films_that_were_mended_without_a_stamp(
+def test_replay_loads_documents_that_were_corrected_without_a_stamp(
     loaded: Site, *, all_of_them: bool
 ) -> None:
-    films = {loaded.add_film(f"Bad {n}", rating="NaN", modified="now()") for n in range(3)}
+    bad = {loaded.add_root(f"{n}{TOO_LONG}", modified="now()") for n in range(3)}
     loaded.run()
-    loaded.execute("UPDATE content.film_work SET rating = 7 WHERE rating = 'NaN'")
-    asked = {"all"} if all_of_them else {min(films)}
+    loaded.execute(
+        f"UPDATE content.{loaded.table} SET {loaded.text} = 'Short' WHERE length({loaded.text}) > 9"
+    )
+    asked = {"all"} if all_of_them else {min(bad)}
     counters = loaded.run(asked=RunParams(replay=sorted(asked)))
-    replayed = films if all_of_them else asked
+    replayed = bad if all_of_them else asked
     assert sent(counters) == len(replayed)
-    assert loaded.letters().keys() == films - replayed
+    assert loaded.letters().keys() == bad - replayed
     found, wanted = loaded.documents(), loaded.expected()
-    assert {film: found.get(film) for film in replayed} == {film: wanted[film] for film in replayed}
+    assert {one: found.get(one) for one in replayed} == {one: wanted[one] for one in replayed}
 
 
 @pytest.mark.parametrize("modified", [None, "2099-01-01"])
@@ -264,18 +309,23 @@ def test_a_text_that_was_refused_before_a_task_died_is_refused_again(
     assert loaded.letters().keys() == {film}
 
 
+@each_index
 def test_many_refused_and_none_accepted_fail_the_task_and_save_nothing(loaded: Site) -> None:
+    root, noun = loaded.definition.root.name, loaded.definition.noun
     for _ in range(25):
-        loaded.add_film(TOO_LONG, modified="now()")
-    before = loaded.cursors.load("film_work")
-    with pytest.raises(RefusedDocumentsError, match=r"25 documents .* none accepted; film .*raw"):
+        loaded.add_root(TOO_LONG, modified="now()")
+    before = loaded.cursors.load(root)
+    with pytest.raises(RefusedDocumentsError, match=rf"25 documents .* accepted; {noun} .*raw"):
         loaded.run()
-    after = loaded.cursors.load("film_work")
+    after = loaded.cursors.load(root)
     assert before is not None
     assert after is not None
     assert (after.rows, after.horizon) == (before.rows, before.horizon)
     assert loaded.letters() == {}
-    loaded.execute("UPDATE content.film_work SET title = 'Short' WHERE length(title) > 999")
+    loaded.execute(
+        f"UPDATE content.{loaded.table} SET {loaded.text} = 'Short'"
+        f" WHERE length({loaded.text}) > 999"
+    )
     assert sent(loaded.run()) == 25
     loaded.assert_equal()
 

@@ -5,6 +5,7 @@ Nothing here is shared with the program: neither its SQL nor its models.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -80,7 +81,7 @@ def genres(connection: Connection) -> Documents:
 def persons(connection: Connection) -> Documents:
     """Build every person's document, films by title and id."""
     films = {
-        film: (title, None if rating is None else float(rating))
+        film: (title, float(rating) if rating is not None and math.isfinite(rating) else None)
         for film, title, rating in connection.execute(
             "SELECT id, title::text, rating FROM content.film_work WHERE title IS NOT NULL"
         )

@@ -1,6 +1,7 @@
 -- Whole documents for a page of persons; see movies/documents.sql for the rules of the text.
 -- Films by title and id, each with the person's roles in it in the order of their names. Films
--- without a title and roles other than the three take no part.
+-- without a title and roles other than the three take no part. A rating that is no number is left
+-- out: it is refused with its film (movies), and must not be with everybody in the film.
 -- Names: schema.
 -- Parameters: ids (person ids).
 -- Returns: id, document (JSON in UTF-8, as it is sent), one row per person that exists.
@@ -37,7 +38,10 @@ films AS (
         string_agg(
             '{"id":' || to_json(film.id::text)::text
             || ',"title":' || to_json(film.title::text)::text
-            || ',"imdb_rating":' || coalesce(to_json(film.rating)::text, 'null')
+            || ',"imdb_rating":' || CASE
+                WHEN film.rating::text NOT IN ('NaN', 'Infinity', '-Infinity') THEN to_json(film.rating)::text
+                ELSE 'null'
+            END
             || ',"roles":[' || roles.names || ']}',
             ',' ORDER BY film.title::text COLLATE "C", film.id
         ) AS list
