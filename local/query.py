@@ -65,16 +65,19 @@ def _names(
     path: Path, definition: IndexDefinition, stream: Stream, settings: Settings, *, links: bool
 ) -> Names:
     from movies_etl.postgres import names  # noqa: PLC0415 - indexes() finds the program
+    from movies_etl.postgres.layout import LOWEST_IDS  # noqa: PLC0415
 
     feed = stream.links if links else stream.rows
     if feed is None:
         msg = f"stream {stream.name} of {definition.name} has no links of its own"
         raise LookupError(msg)
-    if path.stem == "fan_out":
+    if path.stem in ("fan_out", "touched_keys", "dangling"):
         if stream.fan_out is None:
             msg = f"rows of {stream.name} are documents of {definition.name} themselves"
             raise LookupError(msg)
         return names.of_fan_out(stream)
+    if path.parts[0] == "trace" and feed.root:
+        return names.of_hashed(feed.table, feed.root, LOWEST_IDS["uuid"])
     if path.parts[0] == "feed":
         stamps = {"modified": settings.modified_column, "created": settings.created_column}
         return names.of_feed(feed, stamps)

@@ -47,7 +47,7 @@ def delete(site: Site, where: str, *parameters: object) -> None:
 def repaired(site: Site, found: Candidates) -> dict[str, int]:
     """Read candidates again; return what was done."""
     with site.resources(site.open()) as resources:
-        return vars(repair.repair(resources, site.settings, found))
+        return vars(repair.repair(resources, site.settings, found).counters)
 
 
 def put(site: Site, key: str, **fields: object) -> None:
@@ -289,10 +289,10 @@ def test_while_a_task_writes_nothing_is_done_and_the_candidates_are_left(known: 
         with other.resources(writing.context) as resources:
             waiting = replace(resources, lock_wait=0.0)
             found = Candidates(documents=7, surplus=[film])
-            assert repair.repair(waiting, other.settings, found).read == 0
+            assert repair.repair(waiting, other.settings, found).left == 1
     known.reconnect()
     with other.resources(writing.context) as resources:
-        assert repair.repair(resources, other.settings, found).deleted == 1
+        assert repair.repair(resources, other.settings, found).counters.deleted == 1
         holder = resources.source.server.lock_holder
         key = lock.key_of(writing.context.uuid)
         assert holder(key) is None  # it is let go though the session goes on

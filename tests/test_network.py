@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 import psycopg
 import pytest
+from movies_etl.airflow import servers
 from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import FILM_WORK
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, WriterBusyError
@@ -195,7 +196,7 @@ def test_bodies_that_no_sender_has_taken_are_dropped_after_an_error() -> None:
         may_end.wait(10)
 
     def send_two_and_fail() -> None:
-        with airflow_tasks._executor(1) as executor:
+        with servers.senders(1) as executor:
             executor.submit(send)
             waiting = executor.submit(sent.append, "a second body")
             waiting.add_done_callback(lambda _: may_end.set())

@@ -18,19 +18,23 @@ FILES = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.sql"))
 QUERIES = [path for path in FILES if path.parts[0] not in ("setup", "session.sql")]
 """The others are statements of the owner and of each session; the fixtures run them."""
 
-NAMES = ("schema", "table", "stamp", "root", "link", "key")
+NAMES = ("schema", "table", "stamp", "root", "link", "key", "hash")
 EXAMPLES = {
     "after_root": NIL,
     "after_id": NIL,
     "after_stamp": "0001-01-01T00:00:00.000000+00:00",
     "before": None,
     "bounds": [NIL],
+    "ceiling": "700",
+    "earlier": "700",
     "first": NIL,
     "fractions": "{0.5}",
     "ids": [NIL],
     "ignored_roles": ["reporting"],
     "key": 7,
+    "numbers": "{1,2}",
     "page_size": 10,
+    "parts": 256,
     "percent": 100,
     "schema": "content",
     "table": "film_work",
@@ -53,13 +57,20 @@ FAN_OUTS: Filled = {
     for stream in definition.streams
     if stream.fan_out
 }
+LINKS: Filled = {
+    f"{definition.name} {table}": names.of_hashed(table, root, NIL)
+    for definition in declared().values()
+    for table, root in {**definition.links, definition.root.rows.table: "id"}.items()
+}
 ROOTS: Filled = {definition.name: names.of_root(definition) for definition in declared().values()}
 
 
 def named(path: Path) -> Filled:
     """Return the names that a query is filled in with, by what they are for."""
-    if path.stem == "fan_out":
+    if path.stem in ("fan_out", "touched_keys", "dangling"):
         return FAN_OUTS
+    if path.parts[0] == "trace" and "{table}" in (FOLDER / path).read_text():
+        return LINKS
     return {"feed": FEEDS, "root": ROOTS}.get(path.parts[0], {"": {}})
 
 

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     schedule: Schedule = "* * * * *"
     """When the sync DAGs run: a cron expression; empty: by hand only."""
 
+    reconcile_schedule: Schedule = "*/5 * * * *"
+    """When the reconcile DAGs run: a cron expression; empty: by hand only."""
+
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Changed rows per page, and documents per page; the pages of a first load grow."""
 

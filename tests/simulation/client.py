@@ -209,8 +209,16 @@ class SimulatedClient:
             wanted = query.get("terms", {}).get("id", (None,))
             keys = [key for key, id_ in held.items() if id_ in wanted]
             return {"hits": {"hits": [{"_id": key} for key in keys]}}
-        counts = Counter(id_ for id_ in held.values() if id_ is not None)
-        buckets = [{"key": {"id": one}, "doc_count": counts[one]} for one in sorted(counts)]
+        searchable = self._index(index).searchable
+        counts = Counter(
+            (id_, searchable[key].source.get("checksum"))
+            for key, id_ in held.items()
+            if id_ is not None
+        )
+        buckets = [
+            {"key": {"id": id_, "checksum": checksum}, "doc_count": counts[id_, checksum]}
+            for id_, checksum in sorted(counts)
+        ]
         return {"aggregations": {"documents": {"buckets": buckets}}}
 
     def count(self, *, index: str) -> dict[str, Any]:

@@ -19,10 +19,13 @@ from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
+from movies_etl.reconcile.context import loaded_context
 from movies_etl.reconcile.each_run import checked
+from movies_etl.reconcile.run import TASKS, Reconcile, ReconcileParams
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
+from movies_etl.state.reconcile import ReconcileState
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counters import Counters
@@ -84,6 +87,19 @@ class MemoryDifference:
         self.kept = comparison
 
 
+class MemoryReconcile:
+    """What the reconcile remembers, kept as text."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+
+    def load(self) -> ReconcileState | None:
+        return None if self.text is None else ReconcileState.model_validate_json(self.text)
+
+    def save(self, state: ReconcileState) -> None:
+        self.text = state.model_dump_json()
+
+
 class WatchedQueries(Queries):
     """Queries that are counted by file and table, for tests of what is not read again."""
 
@@ -128,6 +144,7 @@ class Site(Catalogue):
         self.cursors = MemoryCursors()
         self.horizons = MemoryHorizons()
         self.difference = MemoryDifference()
+        self.reconciled = MemoryReconcile()
         self.settings = Settings(horizon_margin=0, patience=10)
         self.queries: Counter[str] = Counter()
 
@@ -214,6 +231,18 @@ class Site(Catalogue):
             )
             for stream in self.definition.streams
         }
+
+    def reconcile(self, *tasks: str, **asked: Any) -> dict[str, dict[str, Any]]:
+        """Do what the reconcile's tasks do, all of them by default; return their results."""
+        params = ReconcileParams(**asked)
+        results = {}
+        for name in tasks or TASKS:
+            context = loaded_context(self.source(), self.client, self.cursors, 0)
+            assert context is not None
+            with self.resources(context) as resources:
+                task = Reconcile(resources, self.settings, self.reconciled, params)
+                results[name] = TASKS[name](task)
+        return results
 
     # -- what is, and what should be -------------------------------------------------------------
 

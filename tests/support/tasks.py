@@ -30,7 +30,7 @@ class Tasks:
         self._definition = site.definition
         self._monkeypatch = monkeypatch
         self.difference = MemoryDifference()
-        monkeypatch.setattr(airflow_tasks, "_spare_the_collector", lambda: None)
+        monkeypatch.setattr(airflow_tasks, "spare_the_collector", lambda: None)
         self.connect("movies_postgres", "postgres", ports[0], login="postgres", schema="movies")
         self.connect(
             "movies_elasticsearch", "elasticsearch", ports[1], extra={"request_timeout": 2}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from movies_etl.airflow import form
+from movies_etl.airflow.reconcile_tasks import reconcile_task
 from movies_etl.airflow.tasks import init_task, sync_task
 from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.reconcile.run import TASKS
 from movies_etl.settings import load_settings
 
 _NO_RETRY_HELPS = RetryRule(
@@ -44,11 +47,45 @@ def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     :param doc_md: what the DAG's page shows; its first line is the description in lists.
     """
     settings = load_settings()
-    with DAG(
-        dag_id=definition.sync_dag,
+    params = form.fields(definition, settings)
+    with _dag(definition, definition.sync_dag, doc_md, settings.schedule, params) as dag:
+        context = init_task(definition, NEVER)()
+        before = context
+        for stream in definition.streams:
+            loaded = sync_task(definition, stream)(context)
+            before >> loaded
+            before = loaded
+    return dag
+
+
+def reconcile_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
+    """Return the DAG that finds what leaves no trace in ``modified``.
+
+    Its tasks ask one question each, the cheapest first.
+
+    :param doc_md: what the DAG's page shows; its first line is the description in lists.
+    """
+    schedule = load_settings().reconcile_schedule
+    params = form.fields_of_reconcile(definition)
+    with _dag(definition, definition.reconcile_dag, doc_md, schedule, params) as dag:
+        for before, after in pairwise([reconcile_task(definition, name)() for name in TASKS]):
+            before >> after
+    return dag
+
+
+def _dag(
+    definition: IndexDefinition,
+    dag_id: str,
+    doc_md: str | None,
+    schedule: str | None,
+    params: dict[str, Param],
+) -> DAG:
+    """Return a DAG of which one run at a time goes on."""
+    return DAG(
+        dag_id=dag_id,
         description=(doc_md or "").partition("\n")[0].replace("`", ""),
         doc_md=doc_md,
-        schedule=settings.schedule,
+        schedule=schedule,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
@@ -63,12 +100,5 @@ def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
             "retry_policy": ONLY_WHAT_MAY_PASS,
             "max_active_tis_per_dag": 1,
         },
-        params=form.fields(definition, settings),
-    ) as dag:
-        context = init_task(definition, NEVER)()
-        before = context
-        for stream in definition.streams:
-            loaded = sync_task(definition, stream)(context)
-            before >> loaded
-            before = loaded
-    return dag
+        params=params,
+    )

@@ -9,6 +9,7 @@ from airflow.sdk import DAG, Param
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
+from movies_etl.reconcile.run import ReconcileParams
 from movies_etl.settings import Settings
 from movies_etl.sync.asked_for import ALL, RunParams
 
@@ -52,6 +53,40 @@ def fields(definition: IndexDefinition, settings: Settings) -> dict[str, Param]:
             "first load or a reload grow beyond it.",
         ),
     }
+
+
+def fields_of_reconcile(definition: IndexDefinition) -> dict[str, Param]:
+    """Return the fields of the reconcile's form."""
+    nouns = definition.nouns
+    return {
+        "full": Param(
+            False,
+            type="boolean",
+            title="Compare everything now",
+            description=f"Without it a run compares the next {nouns}, and everything twice a day.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Only tell",
+            description="Find what differs, and change nothing.",
+        ),
+        "ids": Param(
+            [],
+            **_IDS,
+            title=f"{nouns.capitalize()} to compare",
+            description=f"Ids of {nouns}, one per line. They are compared, and nothing else.",
+        ),
+    }
+
+
+def to_reconcile(params: Mapping[str, Any]) -> ReconcileParams:
+    """Read the reconcile's form."""
+    return ReconcileParams(
+        full=bool(params.get("full")),
+        dry_run=bool(params.get("dry_run")),
+        ids=_lines(params.get("ids")),
+    )
 
 
 def check_conf(dag: DAG, conf: Mapping[str, Any], params: Mapping[str, Any]) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.sdk import task
 from airflow.sdk.definitions.retry_policy import RetryPolicy
@@ -16,7 +13,8 @@ from elasticsearch import Elasticsearch
 
 from movies_etl.airflow import form
 from movies_etl.airflow.failures import told_on_one_line
-from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
+from movies_etl.airflow.hooks import MoviesElasticsearchHook
+from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_the_collector
 from movies_etl.airflow.variables import (
     VariableCursorStore,
     VariableDifferenceStore,
@@ -24,10 +22,9 @@ from movies_etl.airflow.variables import (
 )
 from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import SourceUnavailableError
-from movies_etl.postgres.source import Source
 from movies_etl.reconcile.each_run import run_stream
 from movies_etl.retries import retrying
-from movies_etl.settings import Settings, load_settings
+from movies_etl.settings import load_settings
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams, checked
 from movies_etl.sync.counters import Counters
@@ -47,31 +44,6 @@ within 30 s with a reason, except when PostgreSQL accepts the login and then han
 
 RECONNECT_PAUSE_SECONDS = 1.0
 """Seconds between the loss of PostgreSQL and the next attempt, which waits for a connection."""
-
-
-@contextmanager
-def _elasticsearch(hook: MoviesElasticsearchHook) -> Iterator[Elasticsearch]:
-    """Give out one client for the life of a task: it remembers which nodes failed."""
-    logging.getLogger("elastic_transport.transport").setLevel(logging.ERROR)
-    with cast("Elasticsearch", hook.get_conn) as client:
-        yield client
-
-
-@contextmanager
-def _catalogue(
-    definition: IndexDefinition, settings: Settings, task_name: str, patience: float = 0.0
-) -> Iterator[Source]:
-    """Connect to PostgreSQL.
-
-    :param task_name: what PostgreSQL shows of the session, and a waiting task of the lock's holder.
-    :param patience: seconds to wait for PostgreSQL.
-    """
-    hook = MoviesPostgresHook(application=f"movies_etl {task_name}")
-    connection = retrying(patience)(hook.connect)
-    try:
-        yield Source.opened(connection, definition, settings)
-    finally:
-        connection.close()
 
 
 def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
@@ -99,10 +71,10 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
                 "%s. Set the connection's schema to https",
                 ", ".join(hook.in_clear_text),
             )
-        with _elasticsearch(hook) as client:
+        with elasticsearch(hook) as client:
 
             def prepared() -> RunContext:
-                with _catalogue(definition, settings, f"init {run_id}") as source:
+                with catalogue(definition, settings, f"init {run_id}") as source:
                     checked(asked, source)
                     return prepare_run(
                         source, client.options(request_timeout=5), state, settings, reload
@@ -129,7 +101,7 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
     def sync_stream(
         context: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
     ) -> dict[str, Any]:
-        _spare_the_collector()
+        spare_the_collector()
         settings = load_settings()
         asked = form.asked_for(params or {})
         if stream is not definition.root:  # whose task loads what is asked for
@@ -139,8 +111,8 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
         def attempt(client: Elasticsearch) -> dict[str, Any]:
             name = f"{stream.name} {run_id}"
             with (
-                _catalogue(definition, settings, name, settings.patience) as source,
-                _executor(settings.senders) as executor,
+                catalogue(definition, settings, name, settings.patience) as source,
+                senders(settings.senders) as executor,
             ):
                 resources = Resources(
                     source=source,
@@ -154,30 +126,10 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
                 store = VariableDifferenceStore(definition)
                 return run_stream(stream, resources, settings, store, asked)
 
-        with _elasticsearch(MoviesElasticsearchHook()) as client:
+        with elasticsearch(MoviesElasticsearchHook()) as client:
             return _going_on(lambda: attempt(client), counters, settings.patience)
 
     return sync_stream
-
-
-@contextmanager
-def _executor(senders: int) -> Iterator[Executor]:
-    """Give out threads that send; bodies that none has taken yet are dropped after an error."""
-    executor = ThreadPoolExecutor(senders, thread_name_prefix="bulk")
-    try:
-        yield executor
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _spare_the_collector() -> None:
-    """Keep garbage collection from walking over Airflow's modules again and again.
-
-    A page of documents makes thousands of short-lived containers and no cycles; with Airflow's own
-    objects in every walk, collecting would cost about as much as validating.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _going_on(

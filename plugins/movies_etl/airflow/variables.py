@@ -11,6 +11,7 @@ from movies_etl.errors import ConfigurationError, problems
 from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor, Stamp
+from movies_etl.state.reconcile import ReconcileState
 
 _stamp: TypeAdapter[str] = TypeAdapter(Stamp)
 _epochs: TypeAdapter[tuple[Epoch, ...]] = TypeAdapter(tuple[Epoch, ...])
@@ -141,4 +142,37 @@ class VariableDifferenceStore:
             comparison.model_dump_json(),
             description=f"Rows less documents less {self._nouns} that were always refused. The "
             "same sign twice in a row is drift: rows were deleted, or changed behind the cursors.",
+        )
+
+
+class VariableReconcileStore:
+    """Keeps what the reconcile remembers in a Variable such as ``movies_etl.reconcile``.
+
+    :param definition: the index that is compared.
+    """
+
+    def __init__(self, definition: IndexDefinition) -> None:
+        self._key = definition.reconcile_variable
+        self._dag = definition.reconcile_dag
+
+    def load(self) -> ReconcileState | None:
+        """Return the state, None when there is none.
+
+        A value that is no state was written by someone else, or by another version; it is ignored
+        and overwritten.
+        """
+        if not _exists(self._key):
+            return None
+        try:
+            return ReconcileState.model_validate_json(_value(self._key))
+        except ValidationError:
+            return None
+
+    def save(self, state: ReconcileState) -> None:
+        """Write the state."""
+        Variable.set(
+            self._key,
+            state.model_dump_json(),
+            description=f"How far {self._dag} has come, since when everything is verified, and "
+            "what its tasks did last. Delete it to have everything compared again.",
         )

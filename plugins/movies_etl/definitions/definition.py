@@ -120,6 +120,11 @@ class IndexDefinition:
         return f"{self.name}_sync"
 
     @property
+    def reconcile_dag(self) -> str:
+        """The id of the DAG that finds what leaves no trace in ``modified``."""
+        return f"{self.name}_reconcile"
+
+    @property
     def _variables(self) -> str:
         return self.variables or f"movies_etl.{self.name}"
 
@@ -136,6 +141,22 @@ class IndexDefinition:
     def difference_variable(self) -> str:
         """The Variable that keeps the last comparison of counts."""
         return f"{self._variables}.difference"
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The link tables, each with its column of the document's id."""
+        found: dict[str, str] = {}
+        for stream in self.streams:
+            if stream.links and stream.links.root:
+                found[stream.links.table] = stream.links.root
+            if fan_out := stream.fan_out:
+                found[fan_out.link] = fan_out.root
+        return found
+
+    @property
+    def reconcile_variable(self) -> str:
+        """The Variable that keeps how far the reconcile has come."""
+        return f"{self._variables}.reconcile"
 
     @property
     def required(self) -> dict[str, dict[str, Column]]:

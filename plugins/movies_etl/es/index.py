@@ -102,6 +102,11 @@ class Index:
         """Return the index's uuid: a recreated index of the same name has another."""
         return str(self._setting("uuid"))
 
+    @patient
+    def shards(self) -> int:
+        """Return the number of primary shards."""
+        return int(str(self._setting("number_of_shards")))
+
     def _setting(self, name: str) -> object:
         answer = self.client.indices.get_settings(index=self.name, name=f"index.{name}")
         return answer[self.name]["settings"]["index"][name]

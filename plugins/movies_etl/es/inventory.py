@@ -1,4 +1,4 @@
-"""What an index holds as a whole: documents by ranges of ids, the ids of a range, strays.
+"""What an index holds as a whole: documents by ranges of ids, their checksums, strays.
 
 An answer that is not whole (a shard failed, time ran out) is no answer: what is missing from it
 would look like documents that are not there.
@@ -7,18 +7,41 @@ would look like documents that are not there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from elastic_transport import ObjectApiResponse
 
 from movies_etl.definitions.ranges import Range
+from movies_etl.errors import IndexUnavailableError
 from movies_etl.es.client import patient, whole
 from movies_etl.es.index import Index
 
-IDS_PER_REQUEST = 10_000
-"""Ids that one request lists."""
+LISTED_PER_REQUEST = 10_000
+"""Documents that one request lists."""
+
+WRITTEN_PER_REQUEST = 1_000
+"""Documents that one request returns with their text."""
 
 _NO_ID = {"bool": {"must_not": {"exists": {"field": "id"}}}}
+
+
+class Listed(NamedTuple):
+    """What a search sees of the documents of one id.
+
+    :param checksum: None where there is none, or several.
+    :param copies: documents that say to have this id: more than one are strays.
+    """
+
+    checksum: int | None
+    copies: int
+
+
+class Written(NamedTuple):
+    """A document with its place in the order in which a shard wrote them."""
+
+    key: str
+    sequence: int
+    source: dict[str, Any]
 
 
 class DocumentInventory:
@@ -39,31 +62,38 @@ class DocumentInventory:
         answer = self._search(size=0, aggs={"parts": {"filters": {"filters": filters}}})
         return [part["doc_count"] for part in answer["aggregations"]["parts"]["buckets"]]
 
-    def ids(self, part: Range) -> dict[str, int]:
-        """Return the ids of a range in their order, each with the number of its documents."""
-        found: dict[str, int] = {}
+    def listed(self, part: Range) -> dict[str, Listed]:
+        """Return the documents of a range by id, in the order of ids."""
+        found: dict[str, Listed] = {}
         after = None
         while True:
             page, after = self._page(part, after)
-            found |= page
+            for id_, one in page:
+                before = found.get(id_)
+                found[id_] = Listed(None, before.copies + one.copies) if before else one
             if after is None:
                 return found
 
     @patient
     def _page(
         self, part: Range, after: Mapping[str, Any] | None
-    ) -> tuple[dict[str, int], dict[str, Any] | None]:
-        by_id: dict[str, Any] = {
-            "size": IDS_PER_REQUEST,
-            "sources": [{"id": {"terms": {"field": "id"}}}],
-        }
+    ) -> tuple[list[tuple[str, Listed]], Mapping[str, Any] | None]:
+        sources = [
+            {"id": {"terms": {"field": "id"}}},
+            {"checksum": {"terms": {"field": "checksum", "missing_bucket": True}}},
+        ]
+        composite = {"size": LISTED_PER_REQUEST, "sources": sources}
         if after:
-            by_id["after"] = after
-        answer = self._search(size=0, query=_within(part), aggs={"documents": {"composite": by_id}})
-        found = answer["aggregations"]["documents"]
-        return {one["key"]["id"]: one["doc_count"] for one in found["buckets"]}, found.get(
-            "after_key"
+            composite["after"] = after
+        answer = self._search(
+            size=0, query=_within(part), aggs={"documents": {"composite": composite}}
         )
+        found = answer["aggregations"]["documents"]
+        page = [
+            (one["key"]["id"], Listed(one["key"]["checksum"], one["doc_count"]))
+            for one in found["buckets"]
+        ]
+        return page, found.get("after_key")
 
     @patient
     def without_id(self, limit: int) -> list[str]:
@@ -78,6 +108,50 @@ class DocumentInventory:
     def _keys(self, query: Mapping[str, Any], limit: int) -> list[str]:
         answer = self._search(size=limit, query=query, source=False)
         return [hit["_id"] for hit in answer["hits"]["hits"]]
+
+    @patient
+    def newest(self, shard: int) -> int:
+        """Return the place of the document that a shard wrote last; -1 in an empty one."""
+        found = self._in_order(shard, {"gte": 0}, size=1, order="desc")
+        return found[0].sequence if found else -1
+
+    @patient
+    def written(self, shard: int, after: int, upto: int) -> list[Written]:
+        """Return a page of the documents that a shard wrote, in the order in which it did.
+
+        :param after: the place before the first one.
+        :param upto: the place of the last one.
+        """
+        bounds = {"gt": after, "lte": upto}
+        return self._in_order(shard, bounds, size=WRITTEN_PER_REQUEST, order="asc")
+
+    def _in_order(
+        self, shard: int, bounds: Mapping[str, int], *, size: int, order: str
+    ) -> list[Written]:
+        answer = self._search(
+            size=size,
+            query={"range": {"_seq_no": bounds}},
+            sort=[{"_seq_no": order}],
+            seq_no_primary_term=True,
+            track_total_hits=False,
+            preference=f"_shards:{shard}",
+        )
+        return [
+            Written(hit["_id"], hit["_seq_no"], hit["_source"]) for hit in answer["hits"]["hits"]
+        ]
+
+    @patient
+    def texts(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return documents by their keys, in real time."""
+        if not ids:
+            return {}
+        answer = self._client.mget(index=self._name, ids=[*ids])
+        for one in answer["docs"]:
+            if "error" in one:
+                raise IndexUnavailableError(
+                    f"Elasticsearch could not look up {one['_id']} in {self._name}: {one['error']}."
+                )
+        return {one["_id"]: one["_source"] for one in answer["docs"] if one["found"]}
 
     def _search(self, **body: Any) -> ObjectApiResponse[Any]:  # noqa: ANN401 - the client's own
         answer = self._client.search(

@@ -1,4 +1,4 @@
-"""What the root table holds as a whole: rows by ranges of ids, and the ids of a range.
+"""What the root table holds as a whole: rows by ranges of ids, the ids of a range, checksums.
 
 Ids have the order that Elasticsearch gives them: that of their texts, by bytes. Every id lies in
 exactly one range.
@@ -6,13 +6,37 @@ exactly one range.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
 from movies_etl.definitions.ranges import Range
+from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import names
+from movies_etl.postgres.assembly import OF_ONE_DOCUMENT, Assembled, assembled
 from movies_etl.postgres.layout import LOWEST_IDS
-from movies_etl.postgres.source import Source
+from movies_etl.postgres.source import FETCH_SIZE, Source
 
 SAMPLED_PER_RANGE = 100
 """Rows of the sample for each range, about: ranges are then of equal size by a third."""
+
+_LONGEST_ENDING = 40
+"""Bytes of a document's end that hold its checksum: ``,"checksum":-9223372036854775808}``."""
+
+_ENDINGS = (
+    b"built.id, substr(built.document, octet_length(built.document) - %d) AS ending,"
+    b" CASE WHEN built.id = ANY(%%(whole)s) THEN built.document END AS document"
+) % (_LONGEST_ENDING - 1)
+
+
+class Built(NamedTuple):
+    """A document as its row has it now.
+
+    :param checksum: None where PostgreSQL cannot build it.
+    :param text: all of it, where that was asked for.
+    """
+
+    checksum: int | None
+    text: bytes | None
 
 
 class RowInventory:
@@ -25,8 +49,14 @@ class RowInventory:
         self._queries = source.queries
         self._names = names.of_root(source.definition)
         self._table = source.definition.root.rows.table
+        self._documents = f"{source.definition.name}/documents.sql"
         lowest = source.layout.lowest_ids[self._table]
         self._folder = f"root/{'uuid' if lowest == LOWEST_IDS['uuid'] else 'text'}"
+
+    @property
+    def is_read_by_id(self) -> bool:
+        """Whether an index has the ids in their order; else the table is read for each range."""
+        return self._folder == "root/uuid"
 
     def bounds(self, ranges: int) -> list[str]:
         """Return ids that part the rows into at most this many ranges of about equal size."""
@@ -66,3 +96,31 @@ class RowInventory:
             page_size=limit,
         )
         return [id_ for (id_,) in rows]
+
+    def built(self, ids: Sequence[str], whole: Sequence[str] = ()) -> dict[str, Built]:
+        """Build the documents of these ids that exist; return their checksums.
+
+        :param whole: those of them whose texts are wanted, too.
+        """
+        try:
+            rows = self._queries.around(self._documents, _ENDINGS, ids=[*ids], whole=[*whole])
+        except ConfigurationError as error:
+            if not isinstance(error.__cause__, OF_ONE_DOCUMENT):
+                raise
+            return self._built_one_by_one(ids, frozenset(whole))
+        return {id_: Built(_checksum(ending), text) for id_, ending, text in rows}
+
+    def _built_one_by_one(self, ids: Sequence[str], whole: Iterable[str]) -> dict[str, Built]:
+        """Build documents of which PostgreSQL cannot build some."""
+        pieces = assembled(self._queries, self._documents, FETCH_SIZE, ids)
+        return {one.id: _built(one, one.id in whole) for piece in pieces for one in piece}
+
+
+def _built(one: Assembled, is_whole: bool) -> Built:
+    if one.problem:
+        return Built(None, None)
+    return Built(_checksum(one.text[-_LONGEST_ENDING:]), one.text if is_whole else None)
+
+
+def _checksum(ending: bytes) -> int:
+    return int(ending.rpartition(b":")[2].rstrip(b"}"))

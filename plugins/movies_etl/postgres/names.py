@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
+from movies_etl.postgres.layout import LOWEST_IDS
 from movies_etl.postgres.queries import Names
+
+_HASHES = {
+    LOWEST_IDS["uuid"]: "uuid_hash_extended",
+    LOWEST_IDS["text"]: "hashtextextended",
+}
+"""PostgreSQL's functions by the lowest id of a type; the other types are whole numbers."""
 
 
 def of_feed(feed: Feed, stamps: Mapping[str, str]) -> Names:
@@ -30,3 +37,13 @@ def of_fan_out(stream: Stream) -> Names:
 def of_root(definition: IndexDefinition) -> Names:
     """Return the names of the queries ``root/*.sql``."""
     return {"table": definition.root.rows.table}
+
+
+def of_hashed(table: str, root: str, lowest: str) -> Names:
+    """Return the names of the queries ``trace/*.sql`` that part documents by a hash of their ids.
+
+    :param table: a link table, or the root table.
+    :param root: its column of the document's id.
+    :param lowest: the lowest id of that column's type.
+    """
+    return {"table": table, "root": root, "hash": _HASHES.get(lowest, "hashint8extended")}

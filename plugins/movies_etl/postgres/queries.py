@@ -96,6 +96,17 @@ class Queries:
             ((rows,),) = self.connection.execute(query, _values(parameters)).fetchall()
         return int(rows)
 
+    def around(self, file: str, outer: bytes, **parameters: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query about what another one finds.
+
+        :param file: what is asked about: ``built`` in the other query.
+        :param outer: the columns of the query about it.
+        """
+        # Without OFFSET the columns of the inner query would be computed once per mention.
+        query = b"SELECT %b FROM (\n%b\nOFFSET 0) AS built" % (outer, self.text(file))
+        with self._translated_errors(file):
+            return self.connection.execute(query, _values(parameters)).fetchall()
+
     def run(self, file: str) -> None:
         """Run the statements of a file one by one."""
         for statement in self.text(file).split(b";"):

@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 class Candidates:
     """Ids of documents, each of which is read again before anything is done.
 
-    :param documents: how many documents were looked at: what fuses are measured by.
+    :param documents: what fuses are measured by: the documents of the index, or of a pass so far.
+    :param looked_at: documents and rows that were compared.
+    :param rewritten: documents that were loaded again before, for the same reason.
     :param missing: rows without a document.
     :param different: documents that are not what their row says.
+    :param damaged: documents that are not what their row says though their checksum may be.
     :param surplus: documents without a row.
     :param letters: dead letters without a row.
     """
 
     documents: int = 0
+    looked_at: int = 0
+    rewritten: int = 0
     missing: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
     letters: list[str] = field(default_factory=list)
-
-    @property
-    def ids(self) -> list[str]:
-        """All of them, each once; what is to be deleted comes first."""
-        found = (*self.surplus, *self.missing, *self.different, *self.letters)
-        return list(dict.fromkeys(found))

@@ -123,7 +123,7 @@ def _without_surplus(
     What is missing is for the reconcile: it holds up no run.
     """
     found = presence(resources)
-    done = repair(resources, settings, replace(found, missing=[]))
+    done = repair(resources, settings, replace(found, missing=[])).counters
     left = max(len(found.surplus) - done.read, 0)
     difference = len(found.missing) - left
     return now.model_copy(update={"surplus": left, "difference": difference}), done

@@ -74,10 +74,10 @@ def _compare(
 
     The index is asked first: of a document that it has, the row is there unless it is gone.
     """
-    there = documents.ids(part)
+    there = documents.listed(part)
     wanted = dict.fromkeys(rows.ids(part))
     found.surplus += (one for one in there if one not in wanted)
     found.missing += (one for one in wanted if one not in there)
-    if several := [one for one, number in there.items() if number > 1]:
+    if several := [id_ for id_, one in there.items() if one.copies > 1]:
         keys = documents.keys(several, MAX_STRAYS)
         found.surplus += (key for key in keys if key not in there)

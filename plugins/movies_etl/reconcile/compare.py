@@ -1,0 +1,78 @@
+"""Documents beside what their rows make now: which of some ids are not what they should be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from movies_etl.es.inventory import DocumentInventory
+from movies_etl.postgres.inventory import Built, RowInventory
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.sync.resources import Resources
+
+COMPARED_TOGETHER = 5_000
+"""Documents that are built by one statement and looked up by one request."""
+
+
+class Comparer:
+    """Compares documents with their rows. What differs is a candidate and no more.
+
+    :param resources: the servers.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._documents = DocumentInventory(resources.index)
+        self._rows = RowInventory(resources.source)
+        # Of a refused document the last good one stays in the index, or none was ever there.
+        self._refused = resources.letters.ids()
+
+    def compare(self, ids: Sequence[str], found: Candidates) -> None:
+        """Compare checksums, as the index has them in real time."""
+        stored = self._resources.index.stored(ids)
+        there = {id_: one.checksum for id_, one in stored.items()}
+        self.judge(there, self._built(ids), found)
+        found.looked_at += len(ids)
+
+    def judge(
+        self, there: Mapping[str, int | None], built: Mapping[str, Built], found: Candidates
+    ) -> None:
+        """Add what differs between checksums in the index and what rows make."""
+        for id_, one in built.items():
+            if one.checksum is None or id_ in self._refused:
+                continue
+            if id_ not in there:
+                found.missing.append(id_)
+            elif there[id_] != one.checksum:
+                found.different.append(id_)
+        found.surplus += (id_ for id_ in there if id_ not in built)
+
+    def compare_texts(self, ids: Sequence[str], found: Candidates) -> None:
+        """Compare whole documents, as the index has them in real time."""
+        self.judge_texts(self._documents.texts(ids), self.texts(ids), found)
+        found.looked_at += len(ids)
+
+    def texts(self, ids: Sequence[str]) -> dict[str, Built]:
+        """Build documents with their texts."""
+        return self._built(ids, whole=ids)
+
+    def judge_texts(
+        self, there: Mapping[str, Any], built: Mapping[str, Built], found: Candidates
+    ) -> None:
+        """Add what differs between documents in the index and what rows make.
+
+        :param there: documents by key.
+        """
+        for id_, one in built.items():
+            if one.text is None or id_ in self._refused:
+                continue
+            if id_ not in there:
+                found.missing.append(id_)
+            elif there[id_] != json.loads(one.text):
+                found.damaged.append(id_)
+        found.surplus += (id_ for id_ in there if id_ not in built)
+
+    def _built(self, ids: Sequence[str], whole: Sequence[str] = ()) -> dict[str, Built]:
+        possible = self._resources.source.possible
+        return self._rows.built(possible(ids), possible(whole))

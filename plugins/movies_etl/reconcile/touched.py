@@ -1,0 +1,99 @@
+"""What was written since the last look, on either side.
+
+Rows: those of a transaction at or above the ceiling of the sweep before, whatever their time says.
+Documents: those that a shard wrote since they were last compared. A link that came and went between
+two looks at the links has left neither a row nor a gap; a document that was built meanwhile shows
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
+from movies_etl.es.inventory import DocumentInventory, Written
+from movies_etl.postgres.traces import Snapshot, Traces
+from movies_etl.reconcile.compare import COMPARED_TOGETHER
+from movies_etl.state.reconcile import Mark, Sweep, WrittenDocuments
+from movies_etl.sync.resources import Resources
+
+
+def begun(last: Sweep | None, snapshot: Snapshot) -> Sweep:
+    """Return the sweep to go on with: the one under way, or one from where the last one ended."""
+    if last is None:
+        return Sweep(since=snapshot.ceiling)
+    if last.upto is not None:
+        return last
+    return Sweep(since=last.since, upto=snapshot.ceiling)
+
+
+def swept(resources: Resources, sweep: Sweep) -> Iterator[tuple[list[str], Sweep]]:
+    """Follow the rows of a sweep to their documents.
+
+    :returns: pages of documents, each with the sweep once they are done; the last page is empty.
+    """
+    if sweep.upto is None:
+        yield [], sweep
+        return
+    traces = Traces(resources.source)
+    feeds = _feeds(resources.definition)
+    names = [feed.table for _, feed in feeds]
+    first = names.index(sweep.table) if sweep.table in names else 0
+    after = sweep.after if sweep.table in names else None
+    for stream, feed in feeds[first:]:
+        while ids := traces.touched(stream, feed, sweep.since, after, COMPARED_TOGETHER):
+            after = ids[-1]
+            yield ids, sweep.model_copy(update={"table": feed.table, "after": after})
+        after = None
+    yield [], Sweep(since=sweep.upto)
+
+
+def _feeds(definition: IndexDefinition) -> list[tuple[Stream, Feed]]:
+    """Return each table once, with a stream that says how its rows lead to documents."""
+    found: dict[str, tuple[Stream, Feed]] = {}
+    for stream in definition.streams:
+        for feed in stream.feeds:
+            found.setdefault(feed.table, (stream, feed))
+    return [*found.values()]
+
+
+def marked(
+    places: tuple[int, ...], snapshot: Snapshot, last: WrittenDocuments | None
+) -> WrittenDocuments:
+    """Note the moment of a look at the links, before the look.
+
+    :param places: of the newest document of each shard.
+    :param snapshot: taken after them.
+    """
+    mark = Mark(places=places, ceiling=snapshot.ceiling, next=snapshot.next)
+    if last is None or len(last.places) != len(places):
+        return WrittenDocuments(places=places, newest=mark)
+    return last.model_copy(update={"newest": mark})
+
+
+def written(documents: DocumentInventory, known: WrittenDocuments) -> Iterator[list[Written]]:
+    """Yield the documents that were written before the last look and not compared since."""
+    if known.newest is None:
+        return
+    for shard, upto in enumerate(known.newest.places):
+        after = known.places[shard]
+        while page := documents.written(shard, after, upto):
+            yield page
+            after = page[-1].sequence
+
+
+def compared(known: WrittenDocuments) -> WrittenDocuments:
+    """Return what is known when everything before the last look was compared.
+
+    A link that a transaction wrote which ran at the look may not be among those that stand: what
+    was written before is compared again until that transaction is over.
+    """
+    newest, waiting = known.newest, known.waiting
+    if newest is None or newest.ceiling >= newest.next:
+        done = newest.places if newest else known.places
+        return WrittenDocuments(places=done)
+    if waiting is None:
+        return WrittenDocuments(places=known.places, waiting=newest)
+    if newest.ceiling >= waiting.next:
+        return WrittenDocuments(places=waiting.places, waiting=newest)
+    return WrittenDocuments(places=known.places, waiting=waiting)

@@ -1,0 +1,144 @@
+"""What the reconcile remembers between its runs; losing it costs a comparison of everything."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from movies_etl.state.comparison import TableStatistics
+from movies_etl.state.cursors import Stamp
+from movies_etl.state.database import Database
+
+_MODEL = ConfigDict(frozen=True, extra="forbid")
+
+
+class Standing(BaseModel):
+    """The rows of a link table that stood at the last look.
+
+    :param ceiling: the oldest transaction that ran then.
+    :param counts: rows written below it, by part of the documents.
+    :param due: parts of which rows are gone, or were changed: their documents are to be compared.
+    """
+
+    model_config = _MODEL
+
+    ceiling: int
+    counts: tuple[int, ...]
+    due: tuple[int, ...] = ()
+
+
+class Sweep(BaseModel):
+    """How far rows were followed that were written since the sweep before.
+
+    :param since: the ceiling of the sweep before: rows at or above it are followed.
+    :param upto: the ceiling when this one began: the next one begins there.
+    :param table: the table that is being followed; None between two sweeps.
+    :param after: the last document that was compared for it.
+    """
+
+    model_config = _MODEL
+
+    since: int
+    upto: int | None = None
+    table: str | None = None
+    after: str | None = None
+
+
+class Mark(BaseModel):
+    """A moment in the order in which shards write, and the transactions of that moment.
+
+    :param places: of the newest document of each shard.
+    :param ceiling: the oldest transaction that ran then.
+    :param next: the transaction that would have begun next.
+    """
+
+    model_config = _MODEL
+
+    places: tuple[int, ...]
+    ceiling: int
+    next: int
+
+
+class WrittenDocuments(BaseModel):
+    """Up to where documents were compared once more after they had been written.
+
+    :param places: of each shard: what it wrote up to there was compared.
+    :param newest: the moment of the last look at the links.
+    :param waiting: an earlier such moment at which transactions were running: what was written
+        before it is compared again until those are over.
+    """
+
+    model_config = _MODEL
+
+    places: tuple[int, ...]
+    newest: Mark | None = None
+    waiting: Mark | None = None
+
+
+class Pass(BaseModel):
+    """A comparison of everything, range by range.
+
+    :param began: the database's time when it did.
+    :param first: the first id that is not compared yet; None at the beginning.
+    :param looked_at: documents that were compared.
+    :param rewritten: documents that were loaded again.
+    """
+
+    model_config = _MODEL
+
+    began: Stamp
+    first: str | None = None
+    looked_at: int = 0
+    rewritten: int = 0
+
+
+class ReconcileState(BaseModel):
+    """How far the reconcile of one index has come.
+
+    :param index: uuid of the concrete index.
+    :param history: of that index.
+    :param database: that it is compared with.
+    :param verified_at: the database's time: every document was compared with its row since then.
+    :param current: the pass that is under way; None between two.
+    :param standing: links, by table.
+    :param keys: statistics of the tables whose rows documents are linked to, at the last look for
+        links that lead nowhere.
+    :param results: what each task did when it ran last.
+    """
+
+    model_config = _MODEL
+
+    index: str
+    history: str | None = None
+    database: Database
+    verified_at: Stamp | None = None
+    current: Pass | None = None
+    standing: dict[str, Standing] = {}
+    keys: dict[str, TableStatistics] = {}
+    sweep: Sweep | None = None
+    written: WrittenDocuments | None = None
+    results: dict[str, dict[str, int | float | None]] = {}
+
+    def is_about(self, other: ReconcileState) -> bool:
+        """Whether this is of the index and the database of another state.
+
+        After a promotion or a restore transactions may have the numbers of lost ones.
+        """
+        same_history = None in (self.history, other.history) or self.history == other.history
+        return (
+            self.index == other.index
+            and same_history
+            and self.database.timeline == other.database.timeline
+            and other.database.difference_from(self.database) is None
+        )
+
+
+class ReconcileStore(Protocol):
+    """Keeps the state of one index's reconcile."""
+
+    def load(self) -> ReconcileState | None:
+        """Return it, None when there is none that can be read."""
+
+    def save(self, state: ReconcileState) -> None:
+        """Keep it."""

@@ -1,0 +1,300 @@
+"""What leaves no trace in ``modified``: each kind is found by a run of the reconcile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from movies_etl.definitions.movies import MOVIES
+
+from tests.support.indices import each_index
+from tests.support.site import Site
+
+CHANGED = "UPDATE content.film_work SET title = 'Changed'"
+
+
+@pytest.fixture
+def known(loaded: Site) -> Site:
+    """The small site after a run of the reconcile, which found nothing."""
+    quiet(loaded.reconcile())
+    return loaded
+
+
+def quiet(results: dict[str, dict[str, Any]]) -> None:
+    """Assert that nothing was found."""
+    for name, result in results.items():
+        found = {key: result[key] for key in ("missing", "different", "surplus", "repaired")}
+        assert set(found.values()) == {0}, (name, result)
+
+
+def repaired(results: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Return how many documents each task loaded or deleted."""
+    return {name: one["repaired"] + one["deleted"] for name, one in results.items()}
+
+
+@each_index
+def test_nothing_is_found_where_nothing_is_wrong(known: Site) -> None:
+    quiet(known.reconcile())
+    quiet(known.reconcile(full=True))
+    known.assert_equal()
+
+
+# -- links ----------------------------------------------------------------------------------------
+
+
+def test_a_deleted_link_is_found(known: Site) -> None:
+    known.execute("DELETE FROM content.person_film_work WHERE role = 'director'")
+    results = known.reconcile("presence")
+    assert results["presence"]["repaired"] == 2
+    known.assert_equal()
+    quiet(known.reconcile())
+
+
+def test_a_link_of_another_role_is_found(known: Site) -> None:
+    known.execute("UPDATE content.person_film_work SET role = 'actor' WHERE role = 'director'")
+    assert known.reconcile("presence")["presence"]["repaired"] == 2
+    known.assert_equal()
+
+
+def test_a_link_that_came_and_went_between_two_looks_is_found(known: Site) -> None:
+    film, *_ = sorted(known.documents())
+    person = known.add_person("Passing")
+    known.cast(film, person, "actor", created="now()")
+    known.run()
+    assert "Passing" in known.documents()[film]["actors_names"]
+    known.execute("DELETE FROM content.person_film_work WHERE person_id = %s", person)
+    assert repaired(known.reconcile("presence", "touched")) == {"presence": 0, "touched": 1}
+    known.assert_equal()
+    quiet(known.reconcile())
+
+
+def test_a_link_that_came_while_another_transaction_ran_and_went_is_found(known: Site) -> None:
+    """It is not among those that stand at the look, as that transaction holds the ceiling."""
+    film, *_ = sorted(known.documents())
+    person = known.add_person("Passing")
+    with psycopg.connect(known.dsn, autocommit=True) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT txid_current()")
+        known.cast(film, person, "actor", created="now()")
+        known.run()
+        quiet(known.reconcile("presence", "touched"))
+        other.execute("COMMIT")
+    known.execute("DELETE FROM content.person_film_work WHERE person_id = %s", person)
+    known.reconcile("presence", "touched")
+    known.assert_equal()
+    for _ in range(2):
+        quiet(known.reconcile())
+    state = known.reconciled.load()
+    assert state
+    assert state.written
+    assert state.written.waiting is None
+
+
+def test_a_link_table_that_was_truncated_is_found(known: Site) -> None:
+    known.execute("TRUNCATE content.genre_film_work")
+    assert known.reconcile("presence")["presence"]["repaired"] == 6
+    known.assert_equal()
+
+
+def test_links_of_a_person_who_was_deleted_without_them_are_found(known: Site) -> None:
+    known.drop_constraints("f")
+    known.execute("DELETE FROM content.person WHERE full_name = 'Ann'")
+    known.execute("SELECT pg_stat_force_next_flush()")
+    assert known.reconcile("presence")["presence"]["repaired"] == 6
+    known.assert_equal()
+    quiet(known.reconcile())
+
+
+def test_what_a_look_found_is_not_forgotten_before_it_is_done(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known.execute("DELETE FROM content.person_film_work WHERE role = 'director'")
+
+    class KilledError(Exception):
+        pass
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as dying:
+        dying.setattr("movies_etl.reconcile.run.repair", killed)
+        with pytest.raises(KilledError):
+            known.reconcile("presence")
+    assert known.reconcile("presence")["presence"]["repaired"] == 2
+    known.assert_equal()
+
+
+# -- rows -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        CHANGED + " WHERE title = 'Film 1'",
+        CHANGED + ", modified = NULL WHERE title = 'Film 1'",
+        CHANGED + ", modified = '1999-01-01' WHERE title = 'Film 1'",
+        "UPDATE content.person SET full_name = 'Changed' WHERE full_name = 'Bob'",
+        "UPDATE content.genre SET name = 'Changed' WHERE name = 'Drama'",
+        "UPDATE content.genre_film_work SET genre_id = (SELECT id FROM content.genre LIMIT 1)",
+    ],
+)
+def test_a_change_without_a_trace_in_its_time_is_found(known: Site, change: str) -> None:
+    if "NULL" in change:
+        known.execute("ALTER TABLE content.film_work ALTER COLUMN modified DROP NOT NULL")
+    if "genre_id" in change:
+        known.drop_constraints("u")
+    known.execute(change)
+    results = known.reconcile("touched")
+    assert results["touched"]["repaired"] > 0
+    known.assert_equal()
+    quiet(known.reconcile())
+
+
+def test_rows_of_a_transaction_that_ran_at_the_look_are_found_by_the_next(known: Site) -> None:
+    with psycopg.connect(known.dsn, autocommit=True) as other:
+        other.execute("BEGIN")
+        other.execute("UPDATE content.film_work SET title = 'Changed' WHERE title = 'Film 1'")
+        quiet(known.reconcile("presence", "touched"))
+        other.execute("COMMIT")
+    assert known.reconcile("touched")["touched"]["repaired"] == 1
+    known.assert_equal()
+
+
+def test_a_back_dated_film_is_loaded(known: Site) -> None:
+    known.add_film("Back-dated", modified="1999-01-01 00:00:00+00")
+    assert known.reconcile("presence")["presence"]["repaired"] == 1
+    known.assert_equal()
+
+
+def test_links_without_a_time_are_found(known: Site) -> None:
+    film = known.add_film("Without links")
+    known.run()
+    person = known.add_person("Somebody")
+    known.cast(film, person, created="1999-01-01 00:00:00+00")
+    known.reconcile("presence", "touched")
+    known.assert_equal()
+
+
+# -- the index's side -----------------------------------------------------------------------------
+
+
+def test_a_document_that_is_gone_is_loaded(known: Site) -> None:
+    film, *_ = sorted(known.documents())
+    known.client.delete(index="movies", id=film)
+    assert known.reconcile("presence")["presence"]["repaired"] == 1
+    known.assert_equal()
+
+
+def test_a_document_that_was_changed_is_found_though_its_checksum_says_nothing(
+    known: Site,
+) -> None:
+    film, *_ = sorted(known.documents())
+    known.client.update(index="movies", id=film, doc={"title": "Vandalised"})
+    assert repaired(known.reconcile()) == {"presence": 0, "touched": 1, "contents": 0}
+    known.assert_equal()
+
+
+def test_a_damaged_checksum_is_found_by_a_comparison_of_everything(known: Site) -> None:
+    film, *_ = sorted(known.documents())
+    known.client.update(index="movies", id=film, doc={"checksum": 7})
+    assert known.reconcile("contents", full=True)["contents"]["repaired"] == 1
+    known.assert_equal()
+
+
+def test_one_of_a_hundred_texts_is_compared_whole(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.contents.WHOLE_TEXTS", 1)
+    film, *_ = sorted(known.documents())
+    known.client.update(index="movies", id=film, doc={"title": "Vandalised"})
+    assert known.reconcile("contents", full=True)["contents"]["repaired"] == 1
+    known.assert_equal()
+
+
+# -- params ---------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_tells_and_writes_nothing(known: Site) -> None:
+    film, other, *_ = sorted(known.documents())
+    known.execute("DELETE FROM content.film_work WHERE id = %s", film)
+    known.execute("UPDATE content.film_work SET title = 'Changed' WHERE id = %s", other)
+    before, text = known.versions(), known.reconciled.text
+    results = known.reconcile(dry_run=True)
+    assert results["presence"]["surplus"] == 1
+    assert results["touched"]["different"] == 1
+    assert repaired(results) == dict.fromkeys(results, 0)
+    assert (known.versions(), known.reconciled.text) == (before, text)
+    known.reconcile()
+    known.assert_equal()
+
+
+def test_documents_that_are_asked_for_are_compared_and_no_others(known: Site) -> None:
+    deleted, changed, vandalised, other, *_ = sorted(known.documents())
+    known.execute("DELETE FROM content.film_work WHERE id = %s", deleted)
+    known.execute(
+        "UPDATE content.film_work SET title = 'Changed' WHERE id = ANY(%s::uuid[])",
+        [changed, other],
+    )
+    known.client.update(index="movies", id=vandalised, doc={"title": "Vandalised"})
+    results = known.reconcile(ids=[deleted, changed, vandalised, "no id", changed])
+    assert repaired(results) == {"presence": 3, "touched": 0, "contents": 0}
+    assert results["presence"]["looked_at"] == 4
+    assert deleted not in known.documents()
+    assert known.documents()[other]["title"] != "Changed"
+
+
+# -- from where it goes on ------------------------------------------------------------------------
+
+
+def test_a_pass_goes_on_where_the_last_run_ended_and_then_says_when_it_began(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 40)
+    monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
+    site.fill(100)
+    site.run()
+    looked_at = []
+    for _ in range(3):
+        result = site.reconcile("contents")["contents"]
+        looked_at.append(result["looked_at"])
+        state = site.reconciled.load()
+        assert state
+        assert (state.verified_at is None) == (len(looked_at) < 3)
+        current = state.current
+    assert looked_at == [40, 40, 20]
+    assert result["verified_age_seconds"] is not None
+    assert current is None
+
+
+def test_documents_beyond_either_end_are_compared(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 7)
+    site.fill(50)
+    site.run()
+    films = sorted(site.documents())
+    for film in (films[0], films[7], films[13], films[-1]):
+        site.client.update(index="movies", id=film, doc={"checksum": 7})
+    result = site.reconcile("contents", full=True)["contents"]
+    assert (result["looked_at"], result["different"], result["repaired"]) == (50, 4, 4)
+
+
+def test_what_is_remembered_of_another_index_does_not_count(known: Site) -> None:
+    state = known.reconciled.load()
+    assert state
+    known.reconciled.save(state.model_copy(update={"index": "another"}))
+    quiet(known.reconcile())
+    again = known.reconciled.load()
+    assert again
+    assert again.index == state.index
+
+
+def test_nothing_is_compared_before_the_first_load(small: Site) -> None:
+    from movies_etl.reconcile.context import loaded_context  # noqa: PLC0415
+
+    assert loaded_context(small.source(), small.client, small.cursors, 0) is None
+    context = small.open()
+    assert loaded_context(small.source(), small.client, small.cursors, 0) is None
+    small.sync(MOVIES.root, context)
+    assert loaded_context(small.source(), small.client, small.cursors, 0) is not None
