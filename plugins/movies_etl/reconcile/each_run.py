@@ -165,8 +165,9 @@ def _next_step(difference: int, resources: Resources) -> str:
     definition = resources.definition
     if difference > 0:
         return (
-            "Rows were changed behind the cursors, or their documents were deleted: trigger "
-            f"{definition.sync_dag} with reload=all"
+            "Rows were changed behind the cursors, or their documents were deleted: "
+            f"{definition.reconcile_dag} loads them, or trigger {definition.sync_dag} with "
+            "reload=all"
         )
     return (
         f"So many {definition.nouns} were deleted from the database that their documents are left, "
