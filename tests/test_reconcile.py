@@ -7,6 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 from movies_etl.definitions.movies import MOVIES
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.completely import compare_completely
+from movies_etl.reconcile.repair import repair
 
 from tests.support.indices import each_index
 from tests.support.site import Site
@@ -209,6 +212,29 @@ def test_one_of_a_hundred_texts_is_compared_whole(
     film, *_ = sorted(known.documents())
     known.client.update(index="movies", id=film, doc={"title": "Vandalised"})
     assert known.reconcile("contents", full=True)["contents"]["repaired"] == 1
+    known.assert_equal()
+
+
+# -- completely -----------------------------------------------------------------------------------
+
+
+def test_one_comparison_finds_everything(known: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 2)
+    gone, lost, damaged, copied, *_ = sorted(known.documents())
+    known.execute("DELETE FROM content.film_work WHERE id = %s", gone)
+    known.client.delete(index="movies", id=lost)
+    known.client.update(index="movies", id=damaged, doc={"checksum": 7})
+    stray = known.client.get(index="movies", id=copied)["_source"]
+    known.client.index(index="movies", id="another key", document=stray)
+    known.client.index(index="movies", id="no id", document={"checksum": 7})
+    context = known.open()
+    with known.resources(context) as resources:
+        found = compare_completely(resources)
+        assert sorted(found.surplus) == sorted([gone, "another key", "no id"])
+        assert found.missing == [lost]
+        assert sorted(found.different) == sorted([damaged, copied])
+        repair(resources, known.settings, found)
+        assert compare_completely(resources) == Candidates(found.documents - 2, found.looked_at - 1)
     known.assert_equal()
 
 

@@ -17,6 +17,7 @@ from movies_etl.postgres.inventory import Built, RowInventory
 from movies_etl.postgres.timestamps import parse
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.compare import Comparer
+from movies_etl.reconcile.strays import strays
 from movies_etl.state.reconcile import Pass
 from movies_etl.sync.resources import Resources
 
@@ -55,6 +56,7 @@ class Contents:
         built = self._rows.built(ids, texts)
         there = {id_: _checksum(one) for id_, one in listed.result().items()}
         self._comparer.judge(there, built, found)
+        found.surplus += strays(self._documents, listed.result())
         self._compare_texts(texts, built, found)
         looked_at = len(there.keys() | built.keys())
         found.looked_at += looked_at

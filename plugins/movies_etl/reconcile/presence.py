@@ -10,6 +10,7 @@ from movies_etl.definitions.ranges import Range, number_of, ranges
 from movies_etl.es.inventory import DocumentInventory
 from movies_etl.postgres.inventory import RowInventory
 from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.strays import MAX_STRAYS, strays
 from movies_etl.sync.counts import arrived, never_indexed
 from movies_etl.sync.resources import Resources
 
@@ -19,9 +20,6 @@ FEW_DOCUMENTS = 10_000
 DOCUMENTS_PER_RANGE = 1000
 MAX_RANGES = 1000
 """Ranges that are counted; each is a filter of one search."""
-
-MAX_STRAYS = 1000
-"""Documents under a wrong key that one look finds."""
 
 
 def presence(resources: Resources) -> Candidates:
@@ -78,6 +76,4 @@ def _compare(
     wanted = dict.fromkeys(rows.ids(part))
     found.surplus += (one for one in there if one not in wanted)
     found.missing += (one for one in wanted if one not in there)
-    if several := [id_ for id_, one in there.items() if one.copies > 1]:
-        keys = documents.keys(several, MAX_STRAYS)
-        found.surplus += (key for key in keys if key not in there)
+    found.surplus += strays(documents, there)
