@@ -90,18 +90,18 @@ class Catalogue:
         )
 
     def add_film(self, title: str | None = "A film", **columns: object) -> str:
-        film = str(columns.pop("id", None) or self.new_id())
+        film = str(columns.pop("id") if "id" in columns else self.new_id())
         row = {"id": film, "title": title, "type": "movie", "modified": LONG_AGO} | columns
         self._insert("film_work", row)
         return film
 
     def add_person(self, name: str | None = "Somebody", **columns: object) -> str:
-        person = str(columns.pop("id", None) or self.new_id())
+        person = str(columns.pop("id") if "id" in columns else self.new_id())
         self._insert("person", {"id": person, "full_name": name, "modified": LONG_AGO} | columns)
         return person
 
     def add_genre(self, name: str | None = "Drama", **columns: object) -> str:
-        genre = str(columns.pop("id", None) or self.new_id())
+        genre = str(columns.pop("id") if "id" in columns else self.new_id())
         self._insert("genre", {"id": genre, "name": name, "modified": LONG_AGO} | columns)
         return genre
 
