@@ -26,7 +26,7 @@ from tests.support.scheduled import NEVER, Scheduled, running_airflow
 from tests.support.site import Site
 from tests.support.tls_postgres import TlsPostgres
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 PASSWORD = "pl4nted-password-of-postgres"  # noqa: S105 - here to be looked for
 WRONG = "pl4nted-but-wrong-password"

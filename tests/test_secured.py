@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -211,7 +213,7 @@ class Index:
                 "AIRFLOW_CONN_MOVIES_ELASTICSEARCH", json.dumps(fields | changes)
             )
             with MoviesElasticsearchHook().get_conn as client:
-                yield client.options(max_retries=0)
+                yield client.options(max_retries=0, request_timeout=200)
             self.requests = proxy.requests
 
     def refused(self, certificate: Certificate | None = None, **changes: Any) -> str:
@@ -310,10 +312,22 @@ def test_a_wrong_login_is_told(index: Index, authority: Authority, login: dict[s
     assert "api_key" in said
 
 
-def test_http_where_the_server_speaks_tls_is_told(index: Index) -> None:
-    with (
-        pytest.raises(MoviesEtlError) as caught,
-        index.client(schema="http", extra={"api_key": KEY}) as client,
-    ):
-        check_server(client)
+def test_http_where_the_server_speaks_tls_is_told(index: Index, authority: Authority) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
+        thread.submit(speak_tls_once, server, authority.issue())
+        port = server.getsockname()[1]
+        with (
+            index.client(schema="http", port=port, extra={"api_key": KEY}) as client,
+            pytest.raises(MoviesEtlError) as caught,
+        ):
+            check_server(client)
     assert "schema" in refusal(caught.value, "movies_elasticsearch")
+
+
+def speak_tls_once(server: socket.socket, certificate: Certificate) -> None:
+    """Answer one client as a server does that knows nothing but TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    accepted, _ = server.accept()
+    with suppress(OSError), context.wrap_socket(accepted, server_side=True):
+        pass

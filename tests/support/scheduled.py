@@ -25,6 +25,9 @@ NEVER = "0 0 29 2 *"
 
 STREAMS = ("film_work", "genre", "person")
 
+PATIENCE = 600.0
+"""Seconds that a very busy machine may take for what is waited for."""
+
 
 @dataclass(frozen=True)
 class Settings(AirflowSettings):
@@ -72,7 +75,7 @@ class Scheduled:
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
 
     def ended(self, prefix: str, dag: str = "movies_sync") -> Run:
@@ -127,7 +130,7 @@ class Scheduled:
             self._processor.check()
             return condition()
 
-        wait_until(holds, seconds=90, what=what)
+        wait_until(holds, seconds=PATIENCE, what=what)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def running_postgres(data: Path) -> Iterator[Postgres]:
 def running_elasticsearch(data: Path) -> Iterator[Elasticsearch]:
     """Run a node of Elasticsearch 8.19."""
     node = Elasticsearch(data, port=free_port(), heap="768m")
-    node.start()
+    node.start(seconds=600)  # a very busy machine may take that long
     try:
         yield node
     finally:
