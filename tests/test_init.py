@@ -48,6 +48,7 @@ class Init:
         self._monkeypatch = monkeypatch
         monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda _: site.cursors)
         monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda _: site.horizons)
+        monkeypatch.setattr(airflow_tasks, "VariableNoticeStore", lambda _: site.notices)
         monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT_SECONDS", 0.3)
 
     def connect(self, name: str, kind: str, host: str, port: int | None, **fields: object) -> None:
@@ -230,7 +231,7 @@ def test_a_server_that_is_not_elasticsearch(init: Init, serve: Serve, status: in
 
 
 def test_a_postgresql_that_is_too_old(init: Init, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("movies_etl.sync.prepare.OLDEST_POSTGRESQL", 99_00_00)
+    monkeypatch.setattr("movies_etl.postgres.inspection.OLDEST_POSTGRESQL", 99_00_00)
     message = init.fails()
     assert "movies_postgres is PostgreSQL 18;" in message
     assert "version 99 or newer is needed" in message
@@ -344,18 +345,6 @@ def test_a_cursor_that_stands_in_the_future(init: Init, site: Site, stream: str,
     message = init.fails()
     assert f"cursor of {stream} stands at {year}-01-01" in message
     assert "Admin -> Variables, or delete it" in message
-
-
-def test_each_index_that_the_catalogue_lacks_is_warned_about(
-    init: Init, site: Site, caplog: pytest.LogCaptureFixture
-) -> None:
-    site.execute("DROP INDEX content.film_work_modified_id, content.genre_film_work_genre_film")
-    init.run()
-    warnings = [record.message for record in caplog.records if "no index on" in record.message]
-    assert len(warnings) == 2
-    assert "content.film_work (modified, id)" in warnings[0]
-    assert "content.genre_film_work (genre_id, film_work_id)" in warnings[1]
-    assert all("include/sql/setup/indexes.sql" in warning for warning in warnings)
 
 
 def test_a_complete_catalogue_is_not_warned_about(

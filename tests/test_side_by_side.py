@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -93,6 +94,8 @@ def test_each_dag_keeps_its_own_variables_letters_and_results(
     sync_dag: SyncDag, sites: Sites
 ) -> None:
     dags = [SyncDag(definition) for definition in INDEXES]
+    for table in ("genre", "person"):  # a notice in each of them
+        sites["movies"].execute(f"DROP INDEX content.{table}_modified_id")
     keys: set[str] = set()
     for dag in dags:
         run = dag.run()
@@ -103,10 +106,19 @@ def test_each_dag_keeps_its_own_variables_letters_and_results(
         before = keys
         keys = set(dag.variables())
         assert keys - before == variables_of(dag.definition)
+        notices, description = dag.variables()[dag.definition.notices_variable]
+        (notice,) = json.loads(notices)
+        assert "CREATE INDEX CONCURRENTLY ON content." in notice
+        assert "Delete it" in description
+    before_second = sync_dag.variables()
     for dag in dags:
         assert sum(dag.run().counters("read")) == 0
         sites[dag.definition.name].assert_equal()
-    assert set(sync_dag.variables()) == keys
+    after = sync_dag.variables()
+    assert set(after) == keys
+    for dag in dags:
+        key = dag.definition.notices_variable
+        assert after[key] == before_second[key]
     for site in sites.values():
         assert site.letters() == {}
 
@@ -114,7 +126,12 @@ def test_each_dag_keeps_its_own_variables_letters_and_results(
 def variables_of(definition: IndexDefinition) -> set[str]:
     """Return the Variables of an index, but for the moments that some roles need."""
     cursors = {definition.cursor_variable(stream.name) for stream in definition.streams}
-    return {*cursors, definition.horizon_variable, definition.difference_variable}
+    return {
+        *cursors,
+        definition.horizon_variable,
+        definition.difference_variable,
+        definition.notices_variable,
+    }
 
 
 def test_no_variable_is_found_under_the_prefix_of_another() -> None:
@@ -141,4 +158,5 @@ def test_variables_of_movies_have_the_names_that_they_always_had() -> None:
         "movies_etl.cursor.person",
         "movies_etl.horizon",
         "movies_etl.difference",
+        "movies_etl.notices",
     }

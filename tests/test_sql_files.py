@@ -18,7 +18,7 @@ FILES = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.sql"))
 QUERIES = [path for path in FILES if path.parts[0] not in ("setup", "session.sql")]
 """The others are statements of the owner and of each session; the fixtures run them."""
 
-NAMES = ("schema", "table", "stamp", "root", "link", "key", "hash")
+NAMES = ("schema", "table", "stamp", "root", "link", "key", "hash", "field")
 EXAMPLES = {
     "after_root": NIL,
     "after_id": NIL,
@@ -27,11 +27,13 @@ EXAMPLES = {
     "bounds": [NIL],
     "ceiling": "700",
     "earlier": "700",
+    "field": "role",
     "first": NIL,
     "fractions": "{0.5}",
     "ids": [NIL],
     "ignored_roles": ["reporting"],
     "key": 7,
+    "known_values": ["actor"],
     "numbers": "{1,2}",
     "page_size": 10,
     "parts": 256,
@@ -64,6 +66,8 @@ LINKS: Filled = {
 }
 ROOTS: Filled = {definition.name: names.of_root(definition) for definition in declared().values()}
 
+CHECKS: Filled = {"": {"table": "person_film_work", "field": "role"}}
+
 
 def named(path: Path) -> Filled:
     """Return the names that a query is filled in with, by what they are for."""
@@ -71,7 +75,7 @@ def named(path: Path) -> Filled:
         return FAN_OUTS
     if path.parts[0] == "trace" and "{table}" in (FOLDER / path).read_text():
         return LINKS
-    return {"feed": FEEDS, "root": ROOTS}.get(path.parts[0], {"": {}})
+    return {"feed": FEEDS, "check": CHECKS, "root": ROOTS}.get(path.parts[0], {"": {}})
 
 
 FILLED = [(path, what) for path in QUERIES for what in named(path)]
@@ -131,7 +135,7 @@ def test_every_query_is_one_statement_that_reads(path: Path) -> None:
 
 def test_no_file_lies_where_nothing_looks_for_it() -> None:
     folders = {path.parts[0] for path in FILES if len(path.parts) > 1}
-    assert folders == {*declared(), "feed", "root", "setup", "trace"}
+    assert folders == {*declared(), "check", "feed", "root", "setup", "trace"}
 
 
 def test_the_indexes_may_be_made_again(catalogue: Catalogue) -> None:

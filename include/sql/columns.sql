@@ -3,14 +3,16 @@
 -- policies decide which rows this role sees.
 -- Parameters: schema.
 -- Returns: table_name, column_name, type (as PostgreSQL spells it; of a domain, the type
--- below it), category (pg_type.typcategory), is_key (not NULL, and by itself unique),
--- table_oid (bigint), is_usable (the schema), is_readable (the table), is_filtered.
+-- below it), category (pg_type.typcategory), is_required (not NULL), is_unique (by itself),
+-- is_partitioned (the table), table_oid (bigint), is_usable (the schema), is_readable (the table),
+-- is_filtered.
 SELECT
     pg_class.relname AS table_name,
     pg_attribute.attname AS column_name,
     format_type(coalesce(nullif(pg_type.typbasetype, 0), pg_type.oid), NULL) AS type,
     pg_type.typcategory::text AS category,
-    pg_attribute.attnotnull AND EXISTS (
+    pg_attribute.attnotnull AS is_required,
+    EXISTS (
         SELECT FROM pg_index
         WHERE pg_index.indrelid = pg_class.oid
             AND pg_index.indisunique
@@ -18,7 +20,8 @@ SELECT
             AND pg_index.indpred IS NULL
             AND pg_index.indnkeyatts = 1
             AND pg_index.indkey[0] = pg_attribute.attnum
-    ) AS is_key,
+    ) AS is_unique,
+    pg_class.relkind = 'p' AS is_partitioned,
     pg_class.oid::bigint AS table_oid,
     has_schema_privilege(pg_namespace.oid, 'USAGE') AS is_usable,
     has_table_privilege(pg_class.oid, 'SELECT') AS is_readable,

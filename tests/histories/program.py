@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.prepare import State
@@ -13,7 +14,7 @@ from movies_etl.sync.starting_points import Reload
 from tests.histories.tasks import FatefulCursors, Surroundings, Task
 from tests.support.dag_run import DagRun
 from tests.support.divergence import Results
-from tests.support.site import MemoryDifference, MemoryHorizons
+from tests.support.site import MemoryDifference, MemoryHorizons, MemoryNotices
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class RealRun(DagRun[Task]):
         self._program = program
         self._trigger = trigger
         self.note = lambda line, *values: program.note(line % values)
-        self.state = State(program.cursors, program.horizons)
+        self.state = State(program.cursors, program.horizons, Notices(MemoryNotices()))
         self.differences = program.differences
         self.settings = program.around.settings
         self.tasks = program.tasks

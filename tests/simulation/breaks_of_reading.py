@@ -9,7 +9,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 from movies_etl.definitions.movies import FILM_WORK
-from movies_etl.postgres import horizon
+from movies_etl.postgres import horizon, inspection
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
 from movies_etl.state.cursors import FanOutProgress, LinkPosition, RowPosition
@@ -174,23 +174,21 @@ def starts_of_a_reload_before_the_film_cursor() -> AbstractContextManager[object
 @READING.rule("6")
 def names_from_a_cache() -> AbstractContextManager[object]:
     """Documents are built with names that were read when the run began."""
-    checked = prepare._checked_database
+    checked = inspection.checked_database
     names = SimulatedQueries.names
     cache: dict[int, Any] = {}
 
-    def remember(source: Any, settings: Any) -> Any:
+    def remember(source: Any) -> Any:
         cache.clear()
         cache[id(source.queries.postgres)] = names(source.queries)
-        return checked(source, settings)
+        return checked(source)
 
     def remembered(self: SimulatedQueries) -> Any:
         known = cache.get(id(self.postgres))
         genres, persons = names(self)
         return (genres | known[0], persons | known[1]) if known else (genres, persons)
 
-    return patched(
-        (prepare, "_checked_database", remember), (SimulatedQueries, "names", remembered)
-    )
+    return patched((prepare, "checked_database", remember), (SimulatedQueries, "names", remembered))
 
 
 @READING.rule("7")

@@ -131,6 +131,24 @@ class SimulatedQueries(Queries):
         del schema
         return [(table, list(columns)) for table, columns in MOVIES.read_by]
 
+    def _check_known_value(
+        self, *, table: str, field: str, known_values: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        values = {getattr(row, field) for row in self.postgres.tables[table].values()}
+        return [(not values.isdisjoint(known_values),)]
+
+    def _check_values(self, *, table: str, field: str) -> list[tuple[Any, ...]]:
+        values = {getattr(row, field) for row in self.postgres.tables[table].values()}
+        return [(value,) for value in sorted(values - {None})[:10]]
+
+    def _check_common_values(self, *, schema: str, table: str, field: str) -> list[tuple[Any, ...]]:
+        del schema, table, field
+        return []  # nothing was analysed
+
+    def _check_subscriptions(self, *, schema: str, tables: Sequence[str]) -> list[tuple[Any, ...]]:
+        del schema, tables
+        return []
+
     # -- the catalogue ---------------------------------------------------------------------------
 
     def _root_count(self, table: str) -> list[tuple[Any, ...]]:

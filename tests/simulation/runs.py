@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import MoviesEtlError
+from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.prepare import State
@@ -15,6 +16,7 @@ from tests.simulation.tasks import Task
 from tests.simulation.world import SECOND
 from tests.support.dag_run import DagRun
 from tests.support.divergence import Divergence, Results, documents_sent
+from tests.support.site import MemoryNotices
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -28,7 +30,7 @@ class SimulatedRun(DagRun[Task]):
     def __init__(self, history: History, name: str, retries: int = 0) -> None:
         super().__init__(name, retries)
         self._history = history
-        self.state = State(history.cursors, history.horizons)
+        self.state = State(history.cursors, history.horizons, Notices(MemoryNotices()))
         self.differences = history.differences
         self.settings = history.settings
         self.tasks = history.tasks

@@ -27,7 +27,8 @@ def free_port() -> int:
 @contextmanager
 def running_postgres(data: Path) -> Iterator[Postgres]:
     """Run a PostgreSQL that has the template database."""
-    options = {"fsync": "off", "full_page_writes": "off"}  # no test pulls the plug
+    options = {"fsync": "off", "full_page_writes": "off", "wal_level": "logical"}
+    # fsync, pages: no test pulls the plug; wal_level: some databases get their rows from others
     server = Postgres(data, port=free_port(), options=options)
     server.start()
     try:

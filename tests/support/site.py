@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from movies_etl.reconcile.run import TASKS, Reconcile, ReconcileParams
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
+from movies_etl.state.notices import Notices
 from movies_etl.state.reconcile import ReconcileState
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
@@ -68,6 +69,19 @@ class MemoryHorizons:
 
     def save(self, horizon: str, epochs: tuple[Epoch, ...]) -> None:
         self.known = Known(horizon, epochs)
+
+
+class MemoryNotices:
+    """What the last run noticed."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def load(self) -> list[str]:
+        return self.kept
+
+    def save(self, notices: Sequence[str]) -> None:
+        self.kept = [*notices]
 
 
 class MemoryDifference:
@@ -143,6 +157,7 @@ class Site(Catalogue):
         self.text = TEXTS[self.table]
         self.cursors = MemoryCursors()
         self.horizons = MemoryHorizons()
+        self.notices = MemoryNotices()
         self.difference = MemoryDifference()
         self.reconciled = MemoryReconcile()
         self.settings = Settings(horizon_margin=0, patience=10)
@@ -189,9 +204,8 @@ class Site(Catalogue):
         return Source(queries, server, self.definition, source.layout)
 
     def open(self, reload: Reload = "none") -> RunContext:
-        return prepare_run(
-            self.source(), self.client, State(self.cursors, self.horizons), self.settings, reload
-        )
+        state = State(self.cursors, self.horizons, Notices(self.notices))
+        return prepare_run(self.source(), self.client, state, self.settings, reload)
 
     @contextmanager
     def resources(self, context: RunContext) -> Iterator[Resources]:

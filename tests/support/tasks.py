@@ -75,6 +75,7 @@ class Tasks:
             for name, store in {
                 "VariableCursorStore": self._site.cursors,
                 "VariableHorizonStore": self._site.horizons,
+                "VariableNoticeStore": self._site.notices,
                 "VariableDifferenceStore": self.difference,
             }.items():
                 patches.setattr(airflow_tasks, name, lambda _, store=store: store)

@@ -25,9 +25,12 @@ from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.postgres.source import Source
 from movies_etl.settings import load_settings
 from movies_etl.state.cursors import Cursor
+from movies_etl.state.notices import Notices
 from movies_etl.sync.prepare import State, prepare_run
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import sync
+
+from tests.support.site import MemoryNotices
 
 ROOT = Path(__file__).parents[2]
 NAME = "movies_etl worker"
@@ -118,7 +121,7 @@ class Worker:
 def main(dsn: str, url: str, folder: str) -> None:
     """Do one run."""
     settings = load_settings()
-    state = State(FileCursors(Path(folder)), FileHorizons(Path(folder)))
+    state = State(FileCursors(Path(folder)), FileHorizons(Path(folder)), Notices(MemoryNotices()))
     with (
         psycopg.connect(dsn, autocommit=True, application_name=NAME) as connection,
         Elasticsearch(url, max_retries=0, request_timeout=30) as client,

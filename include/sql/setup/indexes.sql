@@ -1,5 +1,7 @@
--- The indexes that the sync reads by (init warns of a missing one). Made once, by
--- the owner of the tables, while the site runs: psql -f, not in a transaction.
+-- The indexes that the sync reads by. Made once, by the owner of the tables, while the
+-- site runs: psql -f, not in a transaction. On a partitioned table PostgreSQL refuses
+-- CONCURRENTLY: leave the word out, and nobody writes to the table meanwhile. init warns
+-- of each index that is missing, with the statement that fits the table.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS film_work_modified_id ON content.film_work (modified, id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS genre_modified_id ON content.genre (modified, id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS person_modified_id ON content.person (modified, id);

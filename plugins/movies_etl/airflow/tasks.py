@@ -19,12 +19,14 @@ from movies_etl.airflow.variables import (
     VariableCursorStore,
     VariableDifferenceStore,
     VariableHorizonStore,
+    VariableNoticeStore,
 )
 from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import SourceUnavailableError
 from movies_etl.reconcile.each_run import run_stream
 from movies_etl.retries import retrying
 from movies_etl.settings import load_settings
+from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams, checked
 from movies_etl.sync.counters import Counters
@@ -62,23 +64,24 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
             form.check_conf(dag, dag_run.conf, params)
         asked, reload = form.asked_for(params), params.get("reload", "none")
         settings = load_settings()
-        state = State(VariableCursorStore(definition), VariableHorizonStore(definition))
-
         hook = MoviesElasticsearchHook()
-        if hook.in_clear_text:
-            log.warning(
-                "The password or key of connection movies_elasticsearch travels in clear text to "
-                "%s. Set the connection's schema to https",
-                ", ".join(hook.in_clear_text),
-            )
+        in_clear_text = [
+            f"The password or key of connection movies_elasticsearch travels in clear text to "
+            f"{host}. Set the connection's schema to https"
+            for host in hook.in_clear_text
+        ]
+        state = State(
+            VariableCursorStore(definition),
+            VariableHorizonStore(definition),
+            Notices(VariableNoticeStore(definition), in_clear_text),
+        )
         with elasticsearch(hook) as client:
 
             def prepared() -> RunContext:
                 with catalogue(definition, settings, f"init {run_id}") as source:
                     checked(asked, source)
-                    return prepare_run(
-                        source, client.options(request_timeout=5), state, settings, reload
-                    )
+                    hurried = client.options(request_timeout=5)
+                    return prepare_run(source, hurried, state, settings, reload)
 
             context = retrying(FIRST_CONTACT_SECONDS)(prepared)
         log.info(

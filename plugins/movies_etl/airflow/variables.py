@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowRuntimeError
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +17,7 @@ from movies_etl.state.cursors import Cursor, Stamp
 from movies_etl.state.reconcile import ReconcileState
 
 _stamp: TypeAdapter[str] = TypeAdapter(Stamp)
+_notices: TypeAdapter[list[str]] = TypeAdapter(list[str])
 _epochs: TypeAdapter[tuple[Epoch, ...]] = TypeAdapter(tuple[Epoch, ...])
 
 
@@ -111,6 +115,34 @@ class VariableHorizonStore:
                 _epochs.dump_json(epochs).decode(),
                 description="Moments whose open transactions are not over yet. Init writes it.",
             )
+
+
+class VariableNoticeStore:
+    """Keeps what ``init`` warned of in a Variable such as ``movies_etl.notices``.
+
+    :param definition: the index whose runs notice it.
+    """
+
+    def __init__(self, definition: IndexDefinition) -> None:
+        self._key = definition.notices_variable
+
+    def load(self) -> list[str]:
+        """Return what the last run noticed; a value that is no list of texts counts as nothing."""
+        if not _exists(self._key):
+            return []
+        try:
+            return _notices.validate_json(_value(self._key))
+        except ValidationError:
+            return []
+
+    def save(self, notices: Sequence[str]) -> None:
+        """Write what there is to notice."""
+        Variable.set(
+            self._key,
+            json.dumps([*notices], ensure_ascii=False, indent=2),
+            description="What init warns of in the catalogue; each is logged once. Delete it to "
+            "have all of it logged again.",
+        )
 
 
 class VariableDifferenceStore:

@@ -14,7 +14,7 @@ class Column:
         ``text`` or a ``number`` that documents show, or ``any`` other type.
     :param of: of a key, the table whose ids it holds.
     :param known: of a text, the values that ``documents.sql`` knows by name; rows of other values
-        take no part in documents. Empty: it takes any.
+        appear in no document. Empty: it shows any.
     """
 
     kind: Literal["id", "key", "stamp", "text", "number", "any"]

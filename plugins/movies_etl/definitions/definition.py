@@ -143,6 +143,11 @@ class IndexDefinition:
         return f"{self._variables}.difference"
 
     @property
+    def notices_variable(self) -> str:
+        """The Variable that keeps what ``init`` warned of."""
+        return f"{self._variables}.notices"
+
+    @property
     def links(self) -> dict[str, str]:
         """The link tables, each with its column of the document's id."""
         found: dict[str, str] = {}

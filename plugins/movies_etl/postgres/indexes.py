@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.postgres.layout import stamps_of
-from movies_etl.settings import Settings
+from movies_etl.postgres.layout import Layout
+from movies_etl.postgres.names import spelled
 
 
 def missing_indexes(
-    found: Iterable[tuple[str, list[str]]], definition: IndexDefinition, settings: Settings
+    found: Iterable[tuple[str, list[str]]],
+    definition: IndexDefinition,
+    schema: str,
+    layout: Layout,
 ) -> list[str]:
-    """Name the indexes that the queries read by and the catalogue lacks.
+    """Return the statements that make the indexes that the catalogue lacks.
 
     :param found: table and column list of each usable index.
+    :param schema: of the catalogue.
     """
-    stamps = stamps_of(settings)
     existing = [(table, tuple(columns)) for table, columns in found]
     wanted = [
-        (table, tuple(stamps.get(column, column) for column in columns))
+        (table, tuple(layout.stamps.get(column, column) for column in columns))
         for table, columns in definition.read_by
     ]
     return [
-        f"{settings.schema_name}.{table} ({', '.join(columns)})"
+        _statement(schema, table, columns, layout)
         for table, columns in wanted
         if not any(
             other == table and columns == of_other[: len(columns)] for other, of_other in existing
         )
     ]
+
+
+def _statement(schema: str, table: str, columns: Iterable[str], layout: Layout) -> str:
+    """Return how the owner makes an index while the site goes on, as far as that is possible."""
+    how = "" if table in layout.partitioned else "CONCURRENTLY "
+    return f"CREATE INDEX {how}ON {spelled(schema, table)} ({', '.join(map(spelled, columns))})"

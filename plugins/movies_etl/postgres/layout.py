@@ -26,7 +26,9 @@ class FoundColumn(NamedTuple):
 
     :param type: as PostgreSQL spells it; of a domain, the type below it.
     :param category: PostgreSQL's, ``S`` for texts.
-    :param is_key: it is never NULL, and by itself unique.
+    :param is_required: it is never NULL.
+    :param is_unique: no two rows share a value of it.
+    :param is_partitioned: its table is.
     :param table_oid: of its table: another one when that was dropped and created again.
     :param is_usable: the role may use the schema.
     :param is_readable: the role may read the table, also its hidden columns.
@@ -37,7 +39,9 @@ class FoundColumn(NamedTuple):
     name: str
     type: str
     category: str
-    is_key: bool
+    is_required: bool
+    is_unique: bool
+    is_partitioned: bool
     table_oid: int
     is_usable: bool
     is_readable: bool
@@ -68,7 +72,9 @@ class Layout(NamedTuple):
     :param without_zone: tables whose cursor column has no time zone.
     :param zone: the zone of those columns.
     :param lowest_ids: by table, the id that no other comes before.
-    :param keyless: tables whose ids may be NULL, or of several rows.
+    :param idless: tables whose ids may be NULL.
+    :param ambiguous: tables of whose rows several may share an id.
+    :param partitioned: tables that have partitions.
     :param oids: by table, its number: a table that is dropped and created again has another.
     """
 
@@ -76,7 +82,9 @@ class Layout(NamedTuple):
     without_zone: tuple[str, ...]
     zone: str
     lowest_ids: dict[str, str]
-    keyless: tuple[str, ...]
+    idless: tuple[str, ...]
+    ambiguous: tuple[str, ...]
+    partitioned: tuple[str, ...]
     oids: dict[str, int]
 
 
@@ -84,7 +92,7 @@ def layout_of(found: Found, definition: IndexDefinition, settings: Settings) -> 
     """Return the layout of a catalogue that fits."""
     stamps = stamps_of(settings)
     feeds = [feed for stream in definition.streams for feed in stream.feeds]
-    tables = tuple(dict.fromkeys(feed.table for feed in feeds))
+    ids = {feed.table: found[feed.table]["id"] for feed in feeds}
     without_zone = (
         feed.table for feed in feeds if found[feed.table][stamps[feed.stamp]].type == WITHOUT_ZONE
     )
@@ -92,7 +100,9 @@ def layout_of(found: Found, definition: IndexDefinition, settings: Settings) -> 
         stamps=stamps,
         without_zone=tuple(dict.fromkeys(without_zone)),
         zone=settings.timestamp_zone,
-        lowest_ids={table: LOWEST_IDS[found[table]["id"].type] for table in tables},
-        keyless=tuple(table for table in tables if not found[table]["id"].is_key),
-        oids={table: found[table]["id"].table_oid for table in tables},
+        lowest_ids={table: LOWEST_IDS[id_.type] for table, id_ in ids.items()},
+        idless=tuple(table for table, id_ in ids.items() if not id_.is_required),
+        ambiguous=tuple(table for table, id_ in ids.items() if not id_.is_unique),
+        partitioned=tuple(table for table, id_ in ids.items() if id_.is_partitioned),
+        oids={table: id_.table_oid for table, id_ in ids.items()},
     )

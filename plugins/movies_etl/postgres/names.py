@@ -1,18 +1,29 @@
-"""The identifiers that a declaration puts into a query: ``{table}``, ``{stamp}`` and the others."""
+"""Identifiers: those that a declaration puts into a query, and as statements spell them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+from psycopg import sql
 
 from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
 from movies_etl.postgres.layout import LOWEST_IDS
 from movies_etl.postgres.queries import Names
 
+_PLAIN = re.compile("[a-z_][a-z0-9_]*")
 _HASHES = {
     LOWEST_IDS["uuid"]: "uuid_hash_extended",
     LOWEST_IDS["text"]: "hashtextextended",
 }
 """PostgreSQL's functions by the lowest id of a type; the other types are whole numbers."""
+
+
+def spelled(*parts: str) -> str:
+    """Write a name as a statement needs it: with its schema, and quoted where it has to be."""
+    return ".".join(
+        part if _PLAIN.fullmatch(part) else sql.Identifier(part).as_string() for part in parts
+    )
 
 
 def of_feed(feed: Feed, stamps: Mapping[str, str]) -> Names:

@@ -19,12 +19,13 @@ from movies_etl.es.mapping import check_file
 from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.postgres import horizon, lock
 from movies_etl.postgres.horizon import HorizonStore, Known, Measured
-from movies_etl.postgres.indexes import missing_indexes
+from movies_etl.postgres.inspection import checked_database, notices_of
 from movies_etl.postgres.source import Source
-from movies_etl.postgres.timestamps import in_utc, parse
+from movies_etl.postgres.timestamps import parse
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import WITHOUT_A_CURSOR, Cursor, CursorStore, all_cursors
 from movies_etl.state.database import Database
+from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.starting_points import Reload, StartingPoints
 from movies_etl.sync.target import Target
@@ -33,11 +34,9 @@ from movies_etl.sync.versions import first_version
 log = logging.getLogger(__name__)
 
 
-OLDEST_POSTGRESQL = 12_00_00
 LAG_WORTH_A_WARNING = timedelta(minutes=1)
 LOCK_WAIT_SECONDS = 10.0
 """Seconds that ``init`` waits for a writer to end."""
-LATENESS_WORTH_A_WARNING = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class State:
 
     cursors: CursorStore
     horizons: HorizonStore
+    notices: Notices
 
 
 def prepare_run(
@@ -66,7 +66,7 @@ def prepare_run(
     """
     definition, server = source.definition, source.server
     described = admin.described(definition, settings.include_dir)
-    database = _checked_database(source, settings)
+    database = checked_database(source)
     check_server(client)
     target = Target.found(client, definition)
     if target:
@@ -106,6 +106,7 @@ def prepare_run(
     lost = set_back or target.lost(root, source)
     StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
     state.horizons.save(measured.horizon, measured.epochs)
+    state.notices.tell(notices_of(source))
     return context
 
 
@@ -167,49 +168,3 @@ def _lateness(measured: Measured) -> str | None:
     said = f"The horizon is {lag.total_seconds():.0f} s behind, held by {measured.held_by}"
     log.warning("%s. Changes are sent all the same, and read again until it has ended", said)
     return said
-
-
-def _checked_database(source: Source, settings: Settings) -> Database:
-    """Return which database this is; refuse an old server, warn of what makes it slow or odd."""
-    found, database = source.identity()
-    if found < OLDEST_POSTGRESQL:
-        raise ConfigurationError(
-            f"The server of connection movies_postgres is PostgreSQL {found // 10000}; version "
-            f"{OLDEST_POSTGRESQL // 10000} or newer is needed."
-        )
-    for name in missing_indexes(source.server.indexes(), source.definition, settings):
-        log.warning(
-            "The catalogue has no index on %s; reading will be slow. "
-            "include/sql/setup/indexes.sql makes it",
-            name,
-        )
-    if without_zone := source.layout.without_zone:
-        log.info(
-            "Columns without time zone (in %s) are taken as %s (MOVIES_ETL_TIMESTAMP_ZONE)",
-            ", ".join(without_zone),
-            settings.timestamp_zone,
-        )
-        _doubt_zone(source, settings.timestamp_zone)
-    return database
-
-
-def _doubt_zone(source: Source, zone: str) -> None:
-    """Warn when the newest stamps lie in the future of the assumed zone."""
-    now = parse(source.server.now())
-    soon = in_utc(now + LATENESS_WORTH_A_WARNING)
-    tomorrow = in_utc(now + timedelta(days=1))
-    for stream in source.definition.streams:
-        feed = stream.rows
-        if feed.table not in source.layout.without_zone:
-            continue
-        ahead = source.changed(
-            feed, source.below(feed, soon), source.below(feed, tomorrow), limit=1
-        )
-        if ahead:
-            log.warning(
-                "Table %s has rows stamped %s, which is in the future if that is %s time; set "
-                "MOVIES_ETL_TIMESTAMP_ZONE to the zone that the site writes",
-                feed.table,
-                ahead[0].stamp,
-                zone,
-            )
