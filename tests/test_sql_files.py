@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,15 @@ def test_every_query_is_one_statement_that_reads(path: Path) -> None:
     query = re.sub("--.*", "", (FOLDER / path).read_text()).strip()
     assert ";" not in query
     assert query.split()[0] in ("SELECT", "WITH")
+
+
+def test_every_setting_of_the_session_has_a_comment_above_it() -> None:
+    lines = (FOLDER / "session.sql").read_text().splitlines()
+    settings = [
+        above for above, line in pairwise(lines) if line.startswith(("SET ", "SELECT set_config"))
+    ]
+    assert len(settings) > 10
+    assert [above for above in settings if not above.startswith("-- ")] == []
 
 
 def test_no_file_lies_where_nothing_looks_for_it() -> None:

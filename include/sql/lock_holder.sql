@@ -1,4 +1,4 @@
--- Who holds the writer's lock.
+-- The session that holds the writer's lock.
 -- Parameters: key (bigint).
 -- Returns: pid, role, application (what the holder calls itself), address, since
 -- (begin of its session; text, UTC); what this role may not see is NULL.

@@ -52,7 +52,7 @@ class Lockable(Protocol):
         """Undo one taking of the lock."""
 
     def lock_holder(self, key: int) -> LockHolder | None:
-        """Return who holds it, None when nobody does."""
+        """Return the session that holds it, None when it is free."""
 
 
 def key_of(uuid: str) -> int:

@@ -1,6 +1,6 @@
 """Where a stream stands, and where that is kept between runs.
 
-A cursor is one JSON value a stream. It holds only positions that were read from a row (or none:
+A cursor is one JSON value per stream. It holds only positions that were read from a row (or none:
 the beginning): a stream that finds nothing does not follow the clock.
 """
 
@@ -159,7 +159,7 @@ class Cursor(BaseModel):
 
 
 class CursorStore(Protocol):
-    """Keeps one cursor a stream."""
+    """Keeps one cursor per stream."""
 
     def load(self, stream: str) -> Cursor | None:
         """Return the stream's cursor, None when there is none.
