@@ -54,7 +54,7 @@ class Both:
     def __init__(self, real: Elasticsearch, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311 - a game
         world = World(seed)
-        self.node = Node(world)
+        self.node = Node(world, MOVIES.alias)
         self.sides: tuple[Any, Any] = (SimulatedClient(self.node, 0.0), real)
         self.uuids: dict[str, str] = {}
         self.version = 1000

@@ -2,7 +2,7 @@
 
 The same random transactions are played on both; after each step everything that the program asks is
 asked of both: pages of every feed with bounds of all kinds, undated rows, last rows, linked films,
-documents, counts, and what is open or prepared.
+documents, counts, and what is open or prepared. Each look is that of one of the simulated indexes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from uuid import UUID
 import psycopg
 import pytest
 from movies_etl.definitions.definition import Feed
-from movies_etl.definitions.movies import FILM_WORK, MOVIES
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.persons import PERSONS
 from movies_etl.definitions.registry import declared
 from movies_etl.postgres.queries import Names
 from movies_etl.postgres.source import Row, Source
@@ -48,6 +49,7 @@ STAMPS = (
     *(f"2026-03-03T12:00:00.{number:06}" for number in range(4)),
 )
 """Few, so that ties are common."""
+SIMULATED = (MOVIES, PERSONS)
 MOMENT = "2026-03-03T12:00:00.000002+00:00"
 
 
@@ -83,8 +85,17 @@ class Both:
         self.world = World(seed)
         self.world.now = 1_000_000_000
         self.postgres = Postgres(self.world, zone=zone, margin=0)
-        self.model = source_over(SimulatedQueries(self.postgres, "model"))
-        self.real = catalogue.source(zone or "UTC")
+        settings = Settings(timestamp_zone=zone or "UTC")
+        reader = psycopg.connect(catalogue.dsn, autocommit=True)
+        stack.callback(reader.close)
+        self.sides = [
+            (
+                source_over(SimulatedQueries(self.postgres, "model"), definition),
+                Source.opened(reader, definition, settings),
+            )
+            for definition in SIMULATED
+        ]
+        self.model, self.real = self.sides[0]
         self.open: list[Pair] = []
         self.xmins = Alike()
         self.checksums = Alike()
@@ -214,9 +225,10 @@ class Both:
     # -- asking ----------------------------------------------------------------------------------
 
     def compare(self) -> None:
-        """Ask both sides everything."""
+        """Ask both sides everything that the sync of one index asks."""
+        self.model, self.real = self.looks.choice(self.sides)
         self.compare_pages()
-        self.compare_films()
+        self.compare_documents()
         self.compare_what_is_open()
         for pair in self.open:
             if pair.model not in self.postgres.prepared:
@@ -233,7 +245,7 @@ class Both:
         return [None, below, Position(stamp=below.stamp, id=_key(self.looks)), *chosen]
 
     def compare_pages(self) -> None:
-        for feed in (feed for stream in MOVIES.streams for feed in stream.feeds):
+        for feed in (feed for stream in self.model.definition.streams for feed in stream.feeds):
             positions = self.positions(feed)
             for limit in (None, 1, 3):
                 after, upto = self.looks.choice(positions), self.looks.choice(positions)
@@ -259,8 +271,9 @@ class Both:
         rows = self.real.changed(feed, after, upto, limit)
         assert (model.ids if model else []) == [row.id for row in rows]
 
-    def compare_films(self) -> None:
-        for stream in MOVIES.streams[1:]:
+    def compare_documents(self) -> None:
+        root, *others = self.model.definition.streams
+        for stream in others:
             rows = [Row(key, None, "", None) for key in self.postgres.tables[stream.name]]
             some = self.looks.sample(rows, min(3, len(rows)))
             for after in (None, _key(self.looks)):
@@ -272,10 +285,10 @@ class Both:
         for known in (["actor"], ["director", "writer"], ["producer"]):
             assert self.both("check/known_value.sql", role, known_values=known)
         assert self.both("check/values.sql", role)
-        films = [*self.postgres.tables[FILM_WORK.name], _key(self.looks)]
-        assert self.model.existing(films) == self.real.existing(films)
-        _, model = self.model.documents(films)
-        _, real = self.real.documents(films)
+        ids = [*self.postgres.tables[root.name], _key(self.looks)]
+        assert self.model.existing(ids) == self.real.existing(ids)
+        _, model = self.model.documents(ids)
+        _, real = self.real.documents(ids)
         texts = [
             {document.id: json.loads(document.text) for piece in side for document in piece}
             for side in (model, real)
@@ -356,7 +369,7 @@ few documents that no ranges of them are counted, and no run of the reconcile.""
 
 def test_every_query_has_an_answer_in_the_model() -> None:
     folder = Settings().include_dir / "sql"
-    others = [name for name in declared() if name != MOVIES.name]  # the simulation is of films
+    others = declared().keys() - {one.name for one in SIMULATED}
     files = {str(path.relative_to(folder)) for path in folder.rglob("*.sql")}
     asked = {
         file for file in files if file.split("/")[0] not in (*others, "setup", "session.sql")
@@ -381,7 +394,7 @@ def play(catalogue: Catalogue, stack: ExitStack, seed: int, zone: str | None, st
     while both.open:
         both.commit(both.open[0])
     both.compare()
-    assert both.real.count() > 2
+    assert both.sides[0][1].count() > 2
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from movies_etl.definitions.movies import MOVIES
-
 from tests.histories.operator import Operator
 from tests.histories.program import Program
-from tests.support.catalogue import Catalogue
 from tests.support.divergence import Divergence, check_documents
+from tests.support.expected import Documents
 
 
-def check(catalogue: Catalogue, operator: Operator, program: Program) -> None:
+def check(wanted: Documents, operator: Operator, program: Program) -> None:
     """Compare the index with the catalogue, the letters with what is refused, and the rest.
 
+    :param wanted: the documents of the catalogue.
     :raises Divergence: says what differs.
     """
+    definition = program.around.definition
     check_documents(
-        operator.documents(MOVIES.alias),
-        catalogue.expected(),
-        operator.documents(MOVIES.dead_letters).keys(),
+        operator.documents(definition.alias),
+        wanted,
+        operator.documents(definition.dead_letters).keys(),
     )
     _check_state(operator, program)
 
 
 def _check_state(operator: Operator, program: Program) -> None:
-    for stream in MOVIES.streams:
+    for stream in program.around.definition.streams:
         cursor = program.cursors.load(stream.name)
         if cursor is None or cursor.open:
             raise Divergence(f"the cursor of {stream.name} is {cursor} after a clean end")

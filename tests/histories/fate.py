@@ -33,11 +33,11 @@ KINDS = (
     "bulk",
     "bulk",
     "answered bulk",
-    "movies/documents.sql",
+    "documents.sql",
     "mget",
 )
 """Beginnings of actions around which a loop can go wrong."""
-LOADING = ("movies/documents.sql", "save cursor", "saved cursor", "bulk", "answered bulk")
+LOADING = ("documents.sql", "save cursor", "saved cursor", "bulk", "answered bulk")
 """Beginnings of actions between the reading of a page and the cursor that passes it."""
 
 

@@ -19,6 +19,9 @@ from elasticsearch import Elasticsearch
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.persons import PERSONS
 from movies_etl.settings import Settings
 from movies_etl.sync.asked_for import RunParams
 
@@ -28,7 +31,6 @@ from tests.histories.operator import WAYS, Operator
 from tests.histories.program import Program, Trigger
 from tests.histories.tasks import Surroundings
 from tests.histories.writes import KINDS, MOST_OPEN, WRITES, Write, Writers, few
-from tests.support.catalogue import Catalogue
 from tests.support.divergence import (
     Divergence,
     Results,
@@ -36,6 +38,7 @@ from tests.support.divergence import (
     come_to_rest,
     documents_sent,
 )
+from tests.support.expected import EXPECTED
 from tests.support.fresh import FreshDatabase
 from tests.support.tally import Tally
 
@@ -48,14 +51,9 @@ SOON = st.lists(happenings(*EVENTS), min_size=1, max_size=3)
 
 OPERATIONS = (
     "reload all",
-    "reload film_work",
-    "reload genre",
-    "reload person",
-    "load film",
-    "load film",
-    "forget film_work",
-    "forget genre",
-    "forget person",
+    *("reload stream",) * 3,
+    *("load document",) * 2,
+    *("forget cursor",) * 3,
     "empty index",
     "delete index",
     "recreate index",
@@ -91,14 +89,9 @@ class History(RuleBasedStateMachine):
         self.connection = psycopg.connect(self.dsn, autocommit=True)
         self.client = Elasticsearch(servers.url, request_timeout=30)
         self.fate = Fate(self.happen)
-        self.writers = Writers(self.dsn, self.connection)
-        self.catalogue = Catalogue(self.dsn, self.connection)
-        self.operator = Operator(self.client)
-        self.operator.clean_up()
-        self.around = Surroundings(self.dsn, servers.url, self.fate, Settings())
-        self.program = Program(self.around, note)
 
     @initialize(
+        definition=st.sampled_from((MOVIES, MOVIES, MOVIES, PERSONS)),
         page_size=st.sampled_from((1, 2, 3, 50)),
         senders=st.sampled_from((1, 2)),
         privileged=st.sampled_from((True, True, True, False)),
@@ -109,6 +102,7 @@ class History(RuleBasedStateMachine):
     def found(
         self,
         *,
+        definition: IndexDefinition,
         page_size: int,
         senders: int,
         privileged: bool,
@@ -117,9 +111,15 @@ class History(RuleBasedStateMachine):
         links: Sequence[Write],
     ) -> None:
         """Write the catalogue that was there before the program."""
-        self.around.settings = Settings(
+        settings = Settings(
             page_size=page_size, senders=senders, bulk_bytes=1000, patience=2, horizon_margin=0
         )
+        self.definition = definition
+        self.writers = Writers(self.dsn, self.connection, definition.root.rows.table)
+        self.operator = Operator(self.client, definition)
+        self.operator.clean_up()
+        self.around = Surroundings(self.dsn, self.servers.url, definition, self.fate, settings)
+        self.program = Program(self.around, note)
         self.operated = operated  # loading everything again heals what went wrong before
         if not privileged:
             self.around.dsn = self.dsn.replace("postgres@", f"{self.servers.role}@")
@@ -131,7 +131,7 @@ class History(RuleBasedStateMachine):
 
     # -- the site --------------------------------------------------------------------------------
 
-    @rule(writes=few("edit film", "edit films", "spoil film"))
+    @rule(writes=few("edit film", "edit films", "spoil root"))
     def edit_films(self, writes: Sequence[Write]) -> None:
         self.steps += 1
         self.writers.at_once(writes)
@@ -185,7 +185,7 @@ class History(RuleBasedStateMachine):
         """
         self.steps += 1
         if self._run(Trigger(threads=threads), ()):
-            check(self.catalogue, self.operator, self.program)
+            self._check()
         elif not self.program.vanished:
             raise Divergence("an undisturbed run fails")
 
@@ -216,18 +216,19 @@ class History(RuleBasedStateMachine):
     def operate(self, what: str, which: int) -> None:
         """Do one of the things that operators do, or that happens to the index."""
         self.steps += 1
-        kind, _, stream = what.partition(" ")
+        kind, _, of = what.partition(" ")
+        stream = self.definition.streams[which % len(self.definition.streams)].name
         if kind == "reload":
-            self._run(Trigger(reload=stream), ())
+            self._run(Trigger(reload="all" if of == "all" else stream), ())
         elif kind == "load":
-            films = [self.writers.films[which % len(self.writers.films)]]
-            self._run(Trigger(asked=RunParams(ids=films, replay=("all",) * (which % 2))), ())
+            ids = [self.writers.roots[which % len(self.writers.roots)]]
+            self._run(Trigger(asked=RunParams(ids=ids, replay=("all",) * (which % 2))), ())
         elif kind == "forget":
             self.program.cursors.texts.pop(stream, None)
         elif kind != "empty":
             self.operator.replace(kind)
         elif not self.around.late and self.operator.live():  # it is noticed while nothing writes
-            self.operator.empty("movies")
+            self.operator.empty(self.definition.alias)
 
     def _run(self, trigger: Trigger, soon: Sequence[Happening]) -> Results | None:
         self.operator.mend_alias()
@@ -291,7 +292,7 @@ class History(RuleBasedStateMachine):
         try:
             if sys.exc_info()[1] is None:
                 self.come_to_rest()
-                check(self.catalogue, self.operator, self.program)
+                self._check()
                 check_counts(self.program.differences.last)
                 self.tally.histories += 1
                 self.tally.steps += self.steps
@@ -307,9 +308,12 @@ class History(RuleBasedStateMachine):
             self.writers.end(0, "ROLLBACK")
         for task in self.program.vanished:
             task.end()
-        self.catalogue.close()
         self.connection.close()
         self.client.close()
+
+    def _check(self) -> None:
+        wanted = EXPECTED[self.definition.name](self.connection)
+        check(wanted, self.operator, self.program)
 
     def come_to_rest(self) -> None:
         """End what is open, let half of the late requests arrive before, half after the runs."""

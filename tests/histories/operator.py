@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elasticsearch import Elasticsearch
-from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.es import admin
 from movies_etl.settings import Settings
 
@@ -16,23 +16,26 @@ class Operator:
     """Does to the index what operators do.
 
     :param client: undisturbed.
+    :param definition: the index.
     """
 
-    def __init__(self, client: Elasticsearch) -> None:
+    def __init__(self, client: Elasticsearch, definition: IndexDefinition) -> None:
         self.client = client
+        self.definition = definition
         self.replaced = 0
 
     def clean_up(self) -> None:
         """Leave nothing of an earlier history; the letters' index stays, empty."""
         for name in self.indexes():
-            if name == MOVIES.dead_letters:
+            if name == self.definition.dead_letters:
                 self.empty(name)
             else:
                 self.client.indices.delete(index=name)
 
     def indexes(self) -> list[str]:
         """Return all of the program's indexes."""
-        return list(self.client.indices.get(index="movies*", expand_wildcards="all"))
+        names = f"{self.definition.alias}*"
+        return list(self.client.indices.get(index=names, expand_wildcards="all"))
 
     def live(self) -> str | None:
         """Return the index behind the alias."""
@@ -41,7 +44,8 @@ class Operator:
 
     def indexes_behind_alias(self) -> list[str]:
         """Return them; the program wants one."""
-        return list(self.client.indices.get(index="movies", ignore_unavailable=True))
+        alias = self.definition.alias
+        return list(self.client.indices.get(index=alias, ignore_unavailable=True))
 
     def mend_alias(self) -> None:
         """Leave one index behind the alias, when a zombie created another beside it."""
@@ -60,7 +64,7 @@ class Operator:
     def refresh(self) -> None:
         """Refresh the live index, as Elasticsearch does now and then."""
         if self.live():
-            self.client.indices.refresh(index="movies")
+            self.client.indices.refresh(index=self.definition.alias)
 
     def empty(self, index: str) -> None:
         """Delete every document."""
@@ -74,18 +78,20 @@ class Operator:
         if name is None:
             return
         self.replaced += 1
+        alias = self.definition.alias
         if how == "move":
-            self._create(f"movies-manual-{self.replaced}", aliases={})
+            other = f"{alias}-manual-{self.replaced}"
+            self._create(other, aliases={})
             actions = [
                 {"remove_index": {"index": name}},
-                {"add": {"index": f"movies-manual-{self.replaced}", "alias": "movies"}},
+                {"add": {"index": other, "alias": alias}},
             ]
             self.client.indices.update_aliases(actions=actions)
             return
         self.client.indices.delete(index=name)
         if how == "recreate":
-            self._create(name, aliases={"movies": {}})
+            self._create(name, aliases={alias: {}})
 
     def _create(self, name: str, aliases: dict[str, Any]) -> None:
-        described = admin.described(MOVIES, Settings().include_dir)
+        described = admin.described(self.definition, Settings().include_dir)
         self.client.indices.create(index=name, aliases=aliases, **described)

@@ -69,6 +69,7 @@ class RealRun(DagRun[Task]):
         super().__init__(f"run {program.runs}", trigger.retries)
         self._program = program
         self._trigger = trigger
+        self.definition = program.around.definition
         self.note = lambda line, *values: program.note(line % values)
         self.state = State(program.cursors, program.horizons, Notices(MemoryNotices()))
         self.differences = program.differences

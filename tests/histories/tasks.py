@@ -18,7 +18,7 @@ import elastic_transport
 import psycopg
 from elastic_transport import Urllib3HttpNode
 from elasticsearch import Elasticsearch
-from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
@@ -46,12 +46,14 @@ class Surroundings:
 
     :param dsn: of the database, for the program's role.
     :param url: of Elasticsearch.
+    :param definition: the index that is kept equal.
     :param late: requests under way.
     :param arrived: those that arrived late.
     """
 
     dsn: str
     url: str
+    definition: IndexDefinition
     fate: Fate
     settings: Settings
     late: list[Request] = field(default_factory=list)
@@ -69,24 +71,28 @@ class Surroundings:
 
 
 class FatefulQueries(Queries):
-    """Queries that come to their fate before each."""
+    """Queries that come to their fate before each; that of documents is named alike for all."""
 
     fate: Fate
 
     def rows(
         self, file: str, names: Names | None = None, **parameters: object
     ) -> list[tuple[Any, ...]]:
-        self.fate.step(file)
+        self._come_to(file)
         return super().rows(file, names, **parameters)
 
     def pieces(
         self, file: str, size: int, **parameters: object
     ) -> Generator[list[tuple[Any, ...]], None, None]:
-        self.fate.step(file)
+        self._come_to(file)
         with closing(super().pieces(file, size, **parameters)) as pieces:
             for piece in pieces:
                 yield piece
                 self.fate.step("next piece")
+
+    def _come_to(self, file: str) -> None:
+        is_of_documents = file.endswith("/documents.sql")
+        self.fate.step("documents.sql" if is_of_documents else file)
 
 
 class FatefulCursors(MemoryCursors):
@@ -124,11 +130,11 @@ class Task:
     @cached_property
     def source(self) -> Source:
         """The program's own source and server, opened over the session."""
-        settings = self._around.settings
-        opened = Source.opened(self.session, MOVIES, settings)
+        settings, definition = self._around.settings, self._around.definition
+        opened = Source.opened(self.session, definition, settings)
         queries = FatefulQueries(self.session, settings.include_dir / "sql", settings.schema_name)
         queries.fate = self._around.fate
-        return Source(queries, Server(queries, settings.horizon_ignore), MOVIES, opened.layout)
+        return Source(queries, Server(queries, settings.horizon_ignore), definition, opened.layout)
 
     def _client(self) -> Elasticsearch:
         request = self._request

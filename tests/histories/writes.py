@@ -35,13 +35,13 @@ KINDS = (
     "link genre",
     "link person",
     "recast",
-    "spoil film",
+    "spoil root",
 )
 NAMES = "ABC"
 """Contents come from few values, so that a change from A to B and back to A is common."""
 ROLES = ("actor", "writer", "director", None)
 TOO_LONG = f"{POISON} " + "x" * 33_000
-"""A title that Elasticsearch refuses: no keyword is longer than 32,766 bytes."""
+"""A title or name that Elasticsearch refuses: no keyword is longer than 32,766 bytes."""
 MOST_OPEN = 3
 
 
@@ -97,11 +97,15 @@ class Writers:
     """Writes to the catalogue.
 
     :param connection: for what is written at once; in autocommit.
+    :param root: the table whose rows are the documents. Where these are persons, what is drawn for
+        genres is done to persons.
     """
 
-    def __init__(self, dsn: str, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, dsn: str, connection: psycopg.Connection[Any], root: str) -> None:
         self.dsn = dsn
         self.connection = connection
+        self.root = root
+        self._linked = ("genre" if root == "film_work" else "person", "person")
         self.open: list[Session] = []
         self.prepared: list[str] = []
         self.films: list[str] = []
@@ -110,6 +114,11 @@ class Writers:
         self._links: dict[tuple[object, ...], str] = {}
         self._made = 0
         self._salt = time.time_ns()
+
+    @property
+    def roots(self) -> list[str]:
+        """The ids of the rows that are documents."""
+        return self.films if self.root == "film_work" else self.persons
 
     # -- transactions ----------------------------------------------------------------------------
 
@@ -169,8 +178,12 @@ class Writers:
     def write(self, connection: psycopg.Connection[Any], write: Write) -> None:
         """Make one change."""
         kind, _, what = write.kind.partition(" ")
+        if what == "genre":
+            what = self._linked[0]
         if kind == "add":
             self.add_film(connection, write)
+        elif kind == "spoil" and self.root == "person":
+            self._rename(connection, write, "person")
         elif kind in ("edit", "spoil"):
             self._edit(connection, write)
         elif kind == "rename":
@@ -221,7 +234,7 @@ class Writers:
         chosen = films[write.which % 2 :: 2] if write.kind == "edit films" else []
         chosen = chosen or [films[write.which % len(films)]]
         title, rating = f"title {NAMES[write.other % 3]}", (None, 1.5, 8.0)[write.other // 4]
-        if write.kind == "spoil film":
+        if write.kind == "spoil root":
             title, rating = (TOO_LONG, 1.0) if write.other % 2 else (title, float("nan"))
         connection.execute(
             f"UPDATE content.film_work SET title = %s, rating = %s, modified = "
@@ -231,15 +244,18 @@ class Writers:
         )
 
     def _rename(self, connection: psycopg.Connection[Any], write: Write, what: str) -> None:
-        """Rename a genre or a person, or all of one kind."""
-        table = ("genre", "person")[write.which % 2] if what == "all" else what
+        """Rename a genre or a person, or all of one kind, or give a person a name too long."""
+        table = self._linked[write.which % 2] if what == "all" else what
         rows, column = self._named(table)
         chosen = rows if what == "all" else [rows[write.which % len(rows)]]
+        name = f"regexp_replace({column}, '^{POISON} x+|.$', '') || '{NAMES[write.other % 3]}'"
+        if write.kind == "spoil root":
+            name = f"'{TOO_LONG}'"
         connection.execute(
-            f"UPDATE content.{table} SET {column} = left({column}, -1) || %s, modified = "
+            f"UPDATE content.{table} SET {column} = {name}, modified = "
             f"{STAMPS[write.stamp]} WHERE id IN (SELECT id FROM content.{table}"
             " WHERE id = ANY(%s::uuid[]) FOR NO KEY UPDATE SKIP LOCKED)",
-            (NAMES[write.other % 3], chosen),
+            (chosen,),
         )
 
     def _link(self, connection: psycopg.Connection[Any], write: Write, table: str) -> None:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from elasticsearch import Elasticsearch
-from movies_etl.definitions.movies import FILM_WORK
 from movies_etl.postgres import horizon, inspection
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
@@ -26,7 +25,9 @@ from tests.simulation.switches import Switches, always, patched
 
 READING = Switches()
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-"""An id above every uuid, and above every film of the model."""
+"""An id above every other uuid."""
+LAST_TEXT = "~"
+"""An id above every other one of the model."""
 
 
 @READING.rule("1")
@@ -35,7 +36,8 @@ def bare_comparison_of_the_stamp() -> AbstractContextManager[object]:
     between = Source._between
 
     def broken(self: Any, feed: Any, after: Any, upto: Any) -> Any:
-        return between(self, feed, after, upto) | {"after_id": LAST}
+        is_text = self.layout.lowest_ids[feed.table] == ""
+        return between(self, feed, after, upto) | {"after_id": LAST_TEXT if is_text else LAST}
 
     return patched((Source, "_between", broken))
 
@@ -110,7 +112,7 @@ def no_fence_for_a_cursor_that_was_deleted() -> AbstractContextManager[object]:
 
     def broken(self: Any, cursors: dict[str, Any]) -> Any:
         known = {
-            name: cursor for name, cursor in cursors.items() if cursor or name == FILM_WORK.name
+            name: cursor for name, cursor in cursors.items() if cursor or name == self._root.name
         }
         return beginning(self, known)
 
@@ -173,22 +175,22 @@ def starts_of_a_reload_before_the_film_cursor() -> AbstractContextManager[object
 
 @READING.rule("6")
 def names_from_a_cache() -> AbstractContextManager[object]:
-    """Documents are built with names that were read when the run began."""
+    """Documents are built with names and films that were read when the run began."""
     checked = inspection.checked_database
-    names = SimulatedQueries.names
+    shown = SimulatedQueries.shown
     cache: dict[int, Any] = {}
 
     def remember(source: Any) -> Any:
         cache.clear()
-        cache[id(source.queries.postgres)] = names(source.queries)
+        cache[id(source.queries.postgres)] = shown(source.queries)
         return checked(source)
 
     def remembered(self: SimulatedQueries) -> Any:
-        known = cache.get(id(self.postgres))
-        genres, persons = names(self)
-        return (genres | known[0], persons | known[1]) if known else (genres, persons)
+        now = shown(self)
+        known = cache.get(id(self.postgres), now)
+        return tuple(new | old for new, old in zip(now, known, strict=True))
 
-    return patched((prepare, "checked_database", remember), (SimulatedQueries, "names", remembered))
+    return patched((prepare, "checked_database", remember), (SimulatedQueries, "shown", remembered))
 
 
 @READING.rule("7")

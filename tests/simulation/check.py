@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from movies_etl.definitions.movies import MOVIES
 from movies_etl.state.cursors import Cursor, Position
 
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY
-from tests.support.divergence import Divergence, check_counts, check_documents, is_refused
-from tests.support.expected import movies_of
+from tests.support.divergence import Divergence, check_counts, check_documents
+from tests.support.expected import Documents, movies_of, persons_of
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
     from tests.simulation.tasks import Task
 
 ODD = (None, INFINITY, MINUS_INFINITY)
+Tables = dict[str, dict[str, Any]]
 
 
 def check(history: History) -> None:
@@ -27,12 +27,15 @@ def check(history: History) -> None:
     if live is None:
         raise Divergence("there is no index behind the alias")
     found = {
-        film: {key: value for key, value in held.source.items() if key != "checksum"}
-        for film, held in live.held.items()
+        id_: {key: value for key, value in held.source.items() if key != "checksum"}
+        for id_, held in live.held.items()
     }
-    letters = history.node.indexes[MOVIES.dead_letters].held.values()
+    definition = history.shape.definition
+    letters = history.node.indexes[definition.dead_letters].held.values()
     check_documents(
-        found, expected(history.postgres.tables), {held.source["film"] for held in letters}
+        found,
+        EXPECTED[definition.name](history.postgres.tables),
+        {held.source[definition.noun] for held in letters},
     )
     check_counts(history.differences.last)
     for stream, text in history.cursors.texts.items():
@@ -40,8 +43,8 @@ def check(history: History) -> None:
             raise Divergence(f"the cursor of {stream} is open after a clean end")
 
 
-def expected(tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Build every document from the tables, with nothing of the program's or the model's."""
+def movies(tables: Tables) -> Documents:
+    """Build every film's document from the tables, with nothing of the program's or the model's."""
     genres, persons = (
         {key: row.name for key, row in tables[table].items()} for table in ("genre", "person")
     )
@@ -49,10 +52,25 @@ def expected(tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         tables[table].values() for table in ("film_work", "genre_film_work", "person_film_work")
     )
     return movies_of(
-        ((film.id, film.title, film.description, film.rating) for film in films),
+        ((film.id, film.name, film.description, film.rating) for film in films),
         ((link.film, link.role, link.other, persons[link.other]) for link in cast),
         ((link.film, genres[link.other]) for link in labels),
     )
+
+
+def persons(tables: Tables) -> Documents:
+    """Build every person's document from the tables."""
+    people, cast, films = (
+        tables[table].values() for table in ("person", "person_film_work", "film_work")
+    )
+    return persons_of(
+        ((person.id, person.name) for person in people),
+        ((link.other, link.film, link.role) for link in cast),
+        ((film.id, film.name, film.rating) for film in films),
+    )
+
+
+EXPECTED = {"movies": movies, "persons": persons}
 
 
 def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> None:
@@ -63,7 +81,7 @@ def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> N
     write: it may put a cursor back, which only repeats work.
     """
     postgres = history.postgres
-    (of,) = [one for one in MOVIES.streams if one.name == stream]
+    (of,) = [one for one in history.shape.definition.streams if one.name == stream]
     held = history.cursors.held(stream)
     if held and (held.index, held.rows, held.links) == (cursor.index, cursor.rows, cursor.links):
         return
@@ -95,17 +113,14 @@ def check_loaded(history: History, task: Task, stream: str, cursor: Cursor) -> N
     if index is None or cursor.rows is None:
         return
     upto = _place(cursor.rows)
-    tables = history.postgres.tables
-    if stream == "film_work":
-        for film in tables["film_work"].values():
-            if (
-                film.stamp in ODD
-                or (film.stamp, film.id) > upto
-                or is_refused(film.title, film.rating)
-            ):
-                continue
-            held = index.held.get(film.id)
-            if held is None or held.source["title"] != film.title:
-                raise Divergence(
-                    f"{task.name}: cursor film_work passed {film.id}, which the index does not have"
-                )
+    shape = history.shape
+    if stream != shape.definition.root.name:
+        return
+    for row in history.postgres.tables[shape.root].values():
+        if row.stamp in ODD or (row.stamp, row.id) > upto or shape.is_refused(row):
+            continue
+        held = index.held.get(row.id)
+        if held is None or held.source[shape.text] != row.name:
+            raise Divergence(
+                f"{task.name}: cursor {stream} passed {row.id}, which the index does not have"
+            )

@@ -140,7 +140,8 @@ class SimulatedClient:
         del filter_path
         self._request("get template" if name else "get all templates")
         if self.node.template:
-            return {"index_templates": [{"name": "movies", "index_template": self.node.template}]}
+            template = {"name": self.node.alias, "index_template": self.node.template}
+            return {"index_templates": [template]}
         if name:
             raise api_error(404, "resource_not_found_exception")
         return {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Film, Link, Named, Postgres
 from tests.simulation.postgres import Transaction as Tx
+from tests.simulation.shapes import DESCRIPTION, OF_MOVIES, Shape
 from tests.simulation.world import World, weighted
 from tests.support.divergence import POISON
 
@@ -16,28 +17,31 @@ ODD_STAMPS = (None, INFINITY, MINUS_INFINITY, FAR_AWAY, FAR_AWAY)
 LETTERS = "ABC"
 """Contents come from few values, so that a change from A to B and back to A is common."""
 
-DESCRIPTION = "long enough for a body of a thousand bytes to hold few films " * 4
 MOST_FILMS = 9
 
 
 class Edits:
     """Writes rows at random, in transactions that others begin and end.
 
+    :param shape: of the index that is made of them.
     :param note: takes what was done, for the trace: a line, and the values for its ``%s``.
     """
 
-    def __init__(self, postgres: Postgres, note: Callable[..., None]) -> None:
+    def __init__(self, postgres: Postgres, shape: Shape, note: Callable[..., None]) -> None:
         self.postgres = postgres
+        self._shape = shape
         self.world: World = postgres.world
         self.random = self.world.random
         self.note = note
+        is_of_films = shape is OF_MOVIES
+        self._named = ("genre", "person") if is_of_films else ("person",)
         self._kinds = weighted(
             (self._edit_any, 5),
             (self._edit_films, 2),
             (self._add_film, 2),
             (self._rename, 6),
-            (self._link_genre, 2),
-            (self._link_person, 3),
+            (self._link_genre, 2 if is_of_films else 0),
+            (self._link_person, 3 if is_of_films else 5),
         )
         self._made = 0
 
@@ -54,7 +58,7 @@ class Edits:
         for _ in range(self.random.randint(1, most)):
             self._add_film(transaction)
         for _ in range(self.random.randint(1, 2 * most)):
-            self._link(transaction, self.world.pick(("genre", "person")))
+            self._link(transaction, self.world.pick(self._named))
         self.postgres.commit(transaction)
 
     def write(self, transaction: Tx) -> None:
@@ -105,14 +109,14 @@ class Edits:
 
     def _edit(self, transaction: Tx, film: Film, stamp: str | None) -> None:
         draw = self.random.random()
-        title, rating = f"{film.id} {self.world.pick(LETTERS)}", film.rating
+        name, rating = f"{film.id} {self.world.pick(LETTERS)}", film.rating
         if draw < 0.05:
-            title = f"{POISON} {title}"
+            name = f"{POISON} {name}"
         elif draw < 0.09:
             rating = float("nan")
         else:
             rating = self.world.pick((None, 1.5, 8.0))
-        row = film._replace(title=title, rating=rating, stamp=stamp, xmin=transaction.xmin)
+        row = film._replace(name=name, rating=rating, stamp=stamp, xmin=transaction.xmin)
         self._put(transaction, "film_work", row)
 
     def _add_film(self, transaction: Tx) -> None:
@@ -129,17 +133,25 @@ class Edits:
 
     def _rename(self, transaction: Tx) -> None:
         """Rename one genre or person, or all of them at once."""
-        table = self.world.pick(("genre", "person"))
+        table = self.world.pick(self._named)
         rows = [self._free(transaction, table)]
         if self.world.chance(0.3):
             seen = self.postgres.seen(transaction, table).values()
             rows = [row for row in seen if not self.postgres.is_locked(transaction, table, row.id)]
         for row in rows:
             if row is not None:
-                name = f"{row.id} {self.world.pick(LETTERS)}"
+                name = self._name(row.id, table)
                 stamp = self._stamp(transaction, row.stamp)
                 new = row._replace(name=name, stamp=stamp, xmin=transaction.xmin)
                 self._put(transaction, table, new)
+
+    def _name(self, key: str, table: str) -> str | None:
+        """Return a name; a document's own is long, and may be one that is refused."""
+        name = f"{key} {self.world.pick(LETTERS)}"
+        if table == self._shape.root:
+            name += self._shape.padding
+        draw = self.random.random() if table == self._shape.root else 1.0
+        return f"{POISON} {name}" if draw < 0.05 else None if draw < 0.09 else name
 
     def _link_genre(self, transaction: Tx) -> None:
         self._link(transaction, "genre")
@@ -173,4 +185,4 @@ class Edits:
     def _add_named(self, transaction: Tx, table: str) -> None:
         key = self._key(table[0])
         stamp = self._stamp(transaction)
-        self._put(transaction, table, Named(key, stamp, transaction.xmin, f"{key} A"))
+        self._put(transaction, table, Named(key, stamp, transaction.xmin, self._name(key, table)))

@@ -68,10 +68,14 @@ class IndexModel:
 
 
 class Node:
-    """The server."""
+    """The server.
 
-    def __init__(self, world: World) -> None:
+    :param alias: of the one index that is written to.
+    """
+
+    def __init__(self, world: World, alias: str) -> None:
         self.world = world
+        self.alias = alias
         self.indexes: dict[str, IndexModel] = {}
         self.aliased: set[str] = set()
         self.written_to: set[str] = set()
@@ -122,7 +126,7 @@ class Node:
         key, version, source = operation
         if self.pressure and self.world.chance(self.pressure):
             return _refused(429, "es_rejected_execution_exception")
-        if source and str(source.get("title", "")).startswith(POISON) and "film" not in source:
+        if source and str(source.get("title", source.get("full_name"))).startswith(POISON):
             return _refused(400, "document_parsing_exception")  # before its version is looked at
         before = index.held.get(key)
         known = before.version if before else index.deleted.get(key, 0)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from movies_etl.sync.asked_for import RunParams
 
-from tests.simulation.edits import DESCRIPTION, MOST_FILMS
-from tests.simulation.postgres import Film, Link, Named
+from tests.simulation.edits import MOST_FILMS
 from tests.simulation.runs import clear, run
+from tests.simulation.shapes import Root
+from tests.simulation.shapes import row as new_row
 from tests.simulation.staging import SETTLED, die, is_locked, rest, write
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def leave_the_page(history: History) -> None:
-    """Three genres or persons are renamed; their fan-out is killed; the first is renamed again."""
+    """Three rows are renamed; their fan-out is killed; the first is renamed again."""
     table, three = _die_in_a_fan_out(history)
     if not is_locked(history, table, three[0].id):
         write(history, table, three[0]._replace(name=f"{three[0].id} again"))
@@ -32,23 +33,24 @@ def go_on_with_the_page_of_a_newer_run(history: History) -> None:
         history.world.doom = None
 
 
-def _die_in_a_fan_out(history: History) -> tuple[str, list[Named]]:
-    """Rename three genres or persons of four films; kill the task that follows them."""
-    table = history.world.pick(("genre", "person"))
-    films = [f"f{history.runs}-{number}" for number in range(4)]
-    if len(history.postgres.tables["film_work"]) > MOST_FILMS:
-        films = sorted(history.postgres.tables["film_work"])
+def _die_in_a_fan_out(history: History) -> tuple[str, list[Root]]:
+    """Rename three rows that lead to four documents; kill the task that follows them."""
+    shape, table = history.shape, history.world.pick(history.shape.linked)
+    roots = [f"{shape.root[0]}{history.runs}-{number}" for number in range(4)]
+    if len(history.postgres.tables[shape.root]) > MOST_FILMS:
+        roots = sorted(history.postgres.tables[shape.root])
     else:
-        write(history, "film_work", *(Film(key, None, "", key, None, DESCRIPTION) for key in films))
+        rows = (new_row(shape.root, key, key + shape.padding) for key in roots)
+        write(history, shape.root, *rows)
     three = [
-        Named(f"{table[0]}{history.runs}-{letter}", None, "", f"{history.runs} {letter}")
+        new_row(table, f"{table[0]}{history.runs}-{letter}", f"{history.runs} {letter}")
         for letter in "abc"
     ]
     write(history, table, *three)
-    for row, film in zip((0, 0, 1, 2), (0, 2, 3, 1), strict=True):
+    for row, root in zip((0, 0, 1, 2), (0, 2, 3, 1), strict=True):
         key = three[row].id
-        link = Link(f"l{films[film]}-{key}", None, "", films[film], key, "actor")
-        write(history, f"{table}_film_work", link)
+        link = shape.link(f"l{roots[root]}-{key}", roots[root], key)
+        write(history, shape.link_table(table), link)
     rest(history)
     run(history)
     history.note("scenario: the fan-out of %s is killed", table)

@@ -22,6 +22,7 @@ from tests.simulation.operators import mend_alias, operate
 from tests.simulation.postgres import Postgres
 from tests.simulation.runs import clean_run, run
 from tests.simulation.scenarios import OF_OPERATORS, SCENARIOS
+from tests.simulation.shapes import shape_of
 from tests.simulation.stand_ins import CLOCK
 from tests.simulation.steps_back import STEPS_BACK
 from tests.simulation.tally import Tally
@@ -54,7 +55,7 @@ class Length(NamedTuple):
 
 
 LENGTHS = weighted(
-    (Length(acts=2, scenarios=1, most_films=3), 82),
+    (Length(acts=2, scenarios=2, most_films=3), 82),
     (Length(acts=8, scenarios=0, most_films=3), 15),
     (Length(acts=15, scenarios=2, most_films=6), 2),
     (Length(acts=15, scenarios=3, most_films=6), 1),
@@ -88,13 +89,14 @@ class History:
         world.restlessness = choose((8, 20, 60))
         self.zone = BERLIN if walls else None
         self.postgres = Postgres(world, zone=self.zone, margin=int(MARGIN * SECOND))
-        self.node = Node(world)
+        self.shape = shape_of(seed)
+        self.node = Node(world, self.shape.definition.alias)
         self.settings = _settings(choose((1, 2, 3, 50)), choose((1, 2, 3)), self.zone or "UTC")
         self.privileged = not world.chance(0.15)
         self.steps_back = world.chance(0.4)
         self.faults = choose((0.0, 0.01, 0.05))
         self.operated = world.chance(0.5)
-        self.writers = Writers(self.postgres, self.note)
+        self.writers = Writers(self.postgres, self.shape, self.note)
         self.cursors = Cursors(self)
         self.horizons = Horizons(world)
         self.differences = MemoryDifference()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.definitions.movies import MOVIES
 from movies_etl.es import admin
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.starting_points import Reload
@@ -48,12 +47,12 @@ def replace_index(history: History) -> None:
         node.delete(name)
         history.note("deleted index %s", name)
         return
-    mappings = admin.described(MOVIES, history.settings.include_dir)["mappings"]
+    mappings = admin.described(history.shape.definition, history.settings.include_dir)["mappings"]
     if draw < 0.7 or history.tasks:  # under a running task it would be taken for the same
         node.aliased.discard(name)
-        name = f"movies-manual-{history.tally.recreated}"
+        name = f"{node.alias}-manual-{history.tally.recreated}"
     node.create(name, mappings, aliased=True)
-    history.note("alias movies leads to a fresh %s", name)
+    history.note("alias %s leads to a fresh %s", node.alias, name)
 
 
 def mend_alias(history: History) -> None:
@@ -83,7 +82,8 @@ def restore_index(history: History, snapshot: IndexModel) -> None:
 
 def reload(history: History) -> None:
     """Trigger a run that loads a stream again."""
-    which: Reload = history.world.random.choice(("all", "film_work", "genre", "person"))
+    streams = history.shape.definition.streams
+    which: Reload = history.world.random.choice(("all", *(stream.name for stream in streams)))
     history.note("reload=%s", which)
     run(history, reload=which)
 
@@ -91,14 +91,14 @@ def reload(history: History) -> None:
 def clear_a_task(history: History) -> None:
     """Clear a task of an earlier run."""
     if history.windows:
-        first = history.world.pick(MOVIES.streams).name
+        first = history.world.pick(history.shape.definition.streams).name
         clear(history, history.world.pick(history.windows), first)
 
 
-def ask_for_films(history: History) -> None:
-    """Trigger a run that loads films, and replays dead letters."""
-    films = list(history.postgres.tables["film_work"])
-    ids = history.world.random.sample(films, min(2, len(films)))
+def ask_for_documents(history: History) -> None:
+    """Trigger a run that loads documents again, and replays dead letters."""
+    rows = list(history.postgres.tables[history.shape.root])
+    ids = history.world.random.sample(rows, min(2, len(rows)))
     replay = ("all",) if history.world.chance(0.5) else ()
     history.note("ids=%s replay=%s", ids, replay)
     run(history, asked=RunParams(ids=ids, replay=replay))
@@ -120,7 +120,7 @@ DEEDS = (
     mend_alias,
     empty_index,
     reload,
-    ask_for_films,
+    ask_for_documents,
     clear_a_task,
     set_clock,
 )

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 from tests.simulation.breaks import BREAKS
 from tests.simulation.history import History
+from tests.simulation.shapes import OF_PERSONS
 from tests.simulation.stand_ins import simulated
 from tests.simulation.tally import Tally
 from tests.support.divergence import Divergence
@@ -108,6 +109,7 @@ def _one(history: History, tally: Tally, rule: str | None) -> Divergence | None:
     tally.steps += history.world.steps
     tally.late += history.node.arrived
     tally.clock_steps += history.world.clock_steps
+    tally.of_persons += history.shape is OF_PERSONS
     tally.zoned += history.zone is not None
     if found:
         tally.divergences += 1

@@ -30,23 +30,26 @@ ROLES = ("director", "actor", "writer")
 
 
 class Film(NamedTuple):
-    """A row of ``film_work``; ``stamp`` as text in the column's type, None for NULL."""
+    """A row of ``film_work``; ``stamp`` as text in the column's type, None for NULL.
 
-    id: str
-    stamp: str | None
-    xmin: str
-    title: str
-    rating: float | str | None
-    description: str | None
-
-
-class Named(NamedTuple):
-    """A row of ``genre`` or ``person``."""
+    :param name: its title.
+    """
 
     id: str
     stamp: str | None
     xmin: str
     name: str
+    rating: float | str | None
+    description: str | None
+
+
+class Named(NamedTuple):
+    """A row of ``genre`` or ``person``; only a person that is a document may have no name."""
+
+    id: str
+    stamp: str | None
+    xmin: str
+    name: str | None
 
 
 class Link(NamedTuple):

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.postgres.layout import Layout, by_table, layout_of
 from movies_etl.postgres.queries import Names, Queries
@@ -16,8 +18,8 @@ from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
 
-from tests.simulation.documents import document
-from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Postgres, Row
+from tests.simulation.documents import movie, person
+from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Film, Postgres, Row
 from tests.simulation.world import utc
 from tests.support.columns import fitting
 
@@ -129,7 +131,9 @@ class SimulatedQueries(Queries):
 
     def _indexes(self, schema: str) -> list[tuple[Any, ...]]:
         del schema
-        return [(table, list(columns)) for table, columns in MOVIES.read_by]
+        return [
+            (table, list(columns)) for one in (MOVIES, PERSONS) for table, columns in one.read_by
+        ]
 
     def _check_known_value(
         self, *, table: str, field: str, known_values: Sequence[str]
@@ -247,42 +251,52 @@ class SimulatedQueries(Queries):
 
     def _movies_documents(self, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         films = self.postgres.tables["film_work"]
-        genres, persons = self.names()
+        genres, persons, _ = self.shown()
         return [
-            (film, document(self.postgres, films[film], genres, persons))
+            (film, movie(self.postgres, films[film], genres, persons))
             for film in ids
             if film in films
         ]
 
-    def names(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the names of genres and of persons that documents are built with."""
+    def _persons_documents(self, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        persons, (*_, films) = self.postgres.tables["person"], self.shown()
+        return [(one, person(self.postgres, persons[one], films)) for one in ids if one in persons]
+
+    def shown(self) -> tuple[dict[str, str], dict[str, str], dict[str, Film]]:
+        """Return what documents show of other rows: names of genres and of persons, and films."""
+        tables = self.postgres.tables
         genres, persons = (
-            {row.id: row.name for row in self.postgres.tables[table].values()}
-            for table in ("genre", "person")
+            {row.id: row.name for row in tables[table].values()} for table in ("genre", "person")
         )
-        return genres, persons
+        return genres, persons, dict(tables["film_work"])
 
 
-def source_over(queries: SimulatedQueries, *, text_ids: bool = False) -> Source:
+def source_over(
+    queries: SimulatedQueries, definition: IndexDefinition = MOVIES, *, text_ids: bool = False
+) -> Source:
     """Return the program's own source and server over a session of the model.
 
     :param text_ids: any text may be an id.
     """
-    layout = _layout(queries.postgres.zone)
+    layout = _layouts(queries.postgres.zone)[definition.name]
     if text_ids:
         layout = layout._replace(lowest_ids=dict.fromkeys(layout.lowest_ids, ""))
-    return Source(queries, Server(queries), MOVIES, layout)
+    return Source(queries, Server(queries), definition, layout)
 
 
 @cache
-def _layout(zone: str | None) -> Layout:
-    """Return what the program learns of the model's columns; ids are uuids."""
+def _layouts(zone: str | None) -> dict[str, Layout]:
+    """Return what the program learns of the model's columns, by index; ids are uuids."""
+    return {one.name: _layout(one, zone) for one in (MOVIES, PERSONS)}
+
+
+def _layout(definition: IndexDefinition, zone: str | None) -> Layout:
     stamp = f"timestamp {'with' if zone is None else 'without'} time zone"
     columns = [
         column._replace(type=stamp) if column.name in ("modified", "created") else column
-        for column in fitting(MOVIES)
+        for column in fitting(definition)
     ]
-    return layout_of(by_table(columns), MOVIES, Settings(timestamp_zone=zone or "UTC"))
+    return layout_of(by_table(columns), definition, Settings(timestamp_zone=zone or "UTC"))
 
 
 @cache

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from movies_etl.sync.asked_for import RunParams
 
-from tests.simulation.edits import DESCRIPTION
 from tests.simulation.operators import delete_cursors
-from tests.simulation.postgres import Film, Link, Named
 from tests.simulation.runs import run
+from tests.simulation.shapes import row as new_row
 from tests.simulation.staging import (
     SETTLED,
-    add_films,
+    add_roots,
     free_row,
     is_locked,
     leave_under_way,
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def rename_what_was_just_loaded(history: History) -> None:
-    """A film is loaded, and a moment later a person or genre of it has another name."""
+    """A document is loaded, and a moment later a row that leads to it has another name."""
     history.note("scenario: renamed just after the load")
-    if film := free_row(history, "film_work"):
-        write(history, "film_work", film)
+    if row := free_row(history, history.shape.root):
+        write(history, history.shape.root, row)
     run(history)
-    rename_all(history, history.world.pick(("genre", "person")))
+    rename_all(history, history.world.pick(history.shape.linked))
     history.world.now += SETTLED
     run(history)
 
@@ -41,7 +40,7 @@ def rename_what_was_just_loaded(history: History) -> None:
 def rename_while_a_run_begins(history: History) -> None:
     """Names change between the first look of ``init`` and the horizon, and are settled at once."""
     history.note("scenario: renamed while a run begins")
-    world, table = history.world, history.world.pick(("genre", "person"))
+    world, table = history.world, history.world.pick(history.shape.linked)
     link_all(history, table)
     rest(history)
     run(history)
@@ -58,8 +57,8 @@ def rename_while_a_run_begins(history: History) -> None:
 def rename_during_the_first_load(history: History) -> None:
     """Names change while everything is loaded again; the task that would see it at once dies."""
     history.note("scenario: everything is loaded while names change")
-    world, table = history.world, history.world.pick(("genre", "person"))
-    add_films(history, 3)
+    world, table = history.world, history.world.pick(history.shape.linked)
+    add_roots(history, 3)
     link_all(history, table)
     rest(history)
     delete_cursors(history, *history.cursors.texts)
@@ -69,7 +68,7 @@ def rename_during_the_first_load(history: History) -> None:
         if world.chance(0.7):
             world.doom_at(f"feed/page.sql {table}", 1)
 
-    world.meanwhile_at("movies/documents.sql", 2, rename)
+    world.meanwhile_at(f"{history.shape.definition.name}/documents.sql", 2, rename)
     run(history, retries=0, asked=RunParams(page_size=2))
     world.doom = None
 
@@ -77,23 +76,33 @@ def rename_during_the_first_load(history: History) -> None:
 def rename_and_back(history: History) -> None:
     """A name changes, the task that sends it dies, its cursor is deleted; the name is as before.
 
-    The name and its link to the film are above the horizon: only there the film is compared
-    although the stream is loaded again.
+    The name and its link to the document are above the horizon: only there the document is
+    compared although the stream is loaded again. A link of the root's stream, whose cursor stays,
+    is below: else the task dies in that stream.
     """
     history.note("scenario: a cursor is deleted while a request is under way")
-    table = history.world.pick(("genre", "person"))
-    film = Film(f"f{history.runs}-back", None, "", "back", None, DESCRIPTION)
-    write(history, "film_work", film)
+    shape, table = history.shape, history.world.pick(history.shape.linked)
+    root = new_row(shape.root, f"{shape.root[0]}{history.runs}-back", "back")
+    key = f"{table[0]}-{root.id}"
+    named, link = new_row(table, key, key), shape.link(f"l{key}", root.id, key)
+
+    def linked() -> None:
+        write(history, table, named)
+        write(history, shape.link_table(table), link)
+
+    write(history, shape.root, root)
+    if shape.has_links:
+        linked()
     rest(history)
     run(history)
     history.postgres.begin()
-    key = f"{table[0]}-{film.id}"
-    named = Named(key, None, "", key)
-    write(history, table, named)
-    write(history, f"{table}_film_work", Link(f"l{key}", None, "", film.id, key, "actor"))
+    if shape.has_links:
+        write(history, table, named)
+    else:
+        linked()
     run(history)
     write(history, table, named._replace(name=f"{key} other"))
-    leave_under_way(history, film)
+    leave_under_way(history, root)
     delete_cursors(history, table)
     if not is_locked(history, table, key):
         write(history, table, named)
@@ -104,7 +113,7 @@ def rename_and_back(history: History) -> None:
 def rename_before_a_reload(history: History) -> None:
     """Names change; a reload dies while it puts the cursors in order, and nobody asks again."""
     history.note("scenario: a reload dies")
-    world, table = history.world, history.world.pick(("genre", "person"))
+    world, table = history.world, history.world.pick(history.shape.linked)
     link_all(history, table)
     rest(history)
     run(history)
@@ -116,16 +125,16 @@ def rename_before_a_reload(history: History) -> None:
 
 
 def rename_back_in_a_run(history: History) -> None:
-    """A name changes and is as before when the film with the change is on its way already."""
+    """A name changes and is as before when the document with it is on its way already."""
     history.note("scenario: renamed back in a run")
-    world, table = history.world, history.world.pick(("genre", "person"))
-    named = Named(f"{table[0]}{history.runs}-still", None, "", "still")
+    world, table = history.world, history.world.pick(history.shape.linked)
+    shape = history.shape
+    named = new_row(table, f"{table[0]}{history.runs}-still", "still")
     write(history, table, named)
     for number in range(world.pick((1, 1, 1, 1, 3))):
-        film = Film(f"f{history.runs}-{number}-still", None, "", "still", None, DESCRIPTION)
-        link = Link(f"l-{film.id}", None, "", film.id, named.id, "actor")
-        write(history, "film_work", film)
-        write(history, f"{table}_film_work", link)
+        root = new_row(shape.root, f"{shape.root[0]}{history.runs}-{number}-still", "still")
+        write(history, shape.root, root)
+        write(history, shape.link_table(table), shape.link(f"l-{root.id}", root.id, named.id))
     rest(history)
     run(history)
     write(history, table, named._replace(name="other"))

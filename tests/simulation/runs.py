@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import MoviesEtlError
 from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
@@ -30,6 +29,7 @@ class SimulatedRun(DagRun[Task]):
     def __init__(self, history: History, name: str, retries: int = 0) -> None:
         super().__init__(name, retries)
         self._history = history
+        self.definition = history.shape.definition
         self.state = State(history.cursors, history.horizons, Notices(MemoryNotices()))
         self.differences = history.differences
         self.settings = history.settings
@@ -85,6 +85,7 @@ def clean_run(history: History) -> int:
 
 def clear(history: History, context: RunContext, first: str) -> None:
     """Clear the task of an earlier run, and those behind it: they are done again."""
-    names = [stream.name for stream in MOVIES.streams]
+    streams = history.shape.definition.streams
+    names = [stream.name for stream in streams]
     history.note("cleared task %s of the run with %s", first, context)
-    SimulatedRun(history, "cleared").sync(context, streams=MOVIES.streams[names.index(first) :])
+    SimulatedRun(history, "cleared").sync(context, streams=streams[names.index(first) :])

@@ -24,8 +24,8 @@ from tests.simulation.renames import (
 from tests.simulation.runs import run
 from tests.simulation.staging import (
     SETTLED,
-    add_films,
-    any_film,
+    add_roots,
+    any_root,
     die,
     free_row,
     free_rows,
@@ -43,69 +43,68 @@ if TYPE_CHECKING:
 
 
 def change_its_mind(history: History) -> None:
-    """A film goes from A to B, the task that sends B dies, and it is A again when B arrives."""
-    film = any_film(history)
+    """A row goes from A to B, the task that sends B dies, and it is A again when B arrives."""
+    root, row = history.shape.root, any_root(history)
     run(history)
-    if film is None or is_locked(history, "film_work", film.id):
+    if row is None or is_locked(history, root, row.id):
         return
     history.note("scenario: from A to B and back")
-    write(history, "film_work", film._replace(title=film.title + "!"))
+    write(history, root, row._replace(name=f"{row.name}!"))
     if history.world.chance(0.3):
         die(history, "bulk, carried out, before its answer", 1)  # nor has it been refreshed
     else:
-        leave_under_way(history, film)
-    if not is_locked(history, "film_work", film.id):
-        write(history, "film_work", film)
+        leave_under_way(history, row)
+    if not is_locked(history, root, row.id):
+        write(history, root, row)
     read_before_it_arrives(history)
 
 
 def be_refused_in_between(history: History) -> None:
-    """A film is refused, or no longer, in a run that dies; it is as before when that arrives."""
-    film = any_film(history)
-    if film is None:
+    """A row is refused, or no longer, in a run that dies; it is as before when that arrives."""
+    root, row = history.shape.root, any_root(history)
+    if row is None:
         return
-    good = film._replace(rating=1.5)
-    bad = film._replace(rating=float("nan"))
+    good, bad = history.shape.good(row), history.shape.bad(row)
     before, between = history.world.pick(((good, bad), (bad, good)))
     history.note("scenario: refused in between")
-    write(history, "film_work", before)
+    write(history, root, before)
     run(history)
-    write(history, "film_work", between)
-    leave_under_way(history, film)
-    if not is_locked(history, "film_work", film.id):
-        write(history, "film_work", before)
+    write(history, root, between)
+    leave_under_way(history, row)
+    if not is_locked(history, root, row.id):
+        write(history, root, before)
     read_before_it_arrives(history)
 
 
 def lose_its_date(history: History) -> None:
-    """A film changes when its ``modified`` is NULL or infinite."""
-    film = any_film(history)
-    if film is None:
+    """A row changes when its ``modified`` is NULL or infinite."""
+    root, row = history.shape.root, any_root(history)
+    if row is None:
         return
-    history.note("scenario: a film loses its date")
+    history.note("scenario: a row loses its date")
     run(history)
-    if not is_locked(history, "film_work", film.id):
+    if not is_locked(history, root, row.id):
         transaction = history.postgres.begin()
         stamp = history.world.pick((None, INFINITY, MINUS_INFINITY))
-        undated = film._replace(title=film.title + "?", stamp=stamp, xmin=transaction.xmin)
-        transaction.writes.append(("film_work", undated))
+        undated = row._replace(name=f"{row.name}?", stamp=stamp, xmin=transaction.xmin)
+        transaction.writes.append((root, undated))
         history.postgres.commit(transaction)
     run(history)
 
 
 def be_prepared_for_a_while(history: History) -> None:
-    """A film changes in a prepared transaction, another after it; both are read when each ends."""
+    """A row changes in a prepared transaction, another after it; both are read when each ends."""
     rest(history)
-    film = any_film(history)
-    if film is None:
+    root, row = history.shape.root, any_root(history)
+    if row is None:
         return
     history.note("scenario: prepared for a while")
     transaction = history.postgres.begin()
-    write_in(history, transaction, "film_work", film._replace(title=film.title + "-"))
+    write_in(history, transaction, root, row._replace(name=f"{row.name}-"))
     history.postgres.prepare(transaction)
     history.world.now += SETTLED
-    if other := free_row(history, "film_work"):
-        write(history, "film_work", other)
+    if other := free_row(history, root):
+        write(history, root, other)
     history.world.now += SETTLED
     run(history)
     if transaction in history.postgres.prepared:
@@ -116,11 +115,12 @@ def be_prepared_for_a_while(history: History) -> None:
 def be_overtaken(history: History) -> None:
     """Another run begins while a task is at the first of several pages."""
     history.note("scenario: another run begins")
-    add_films(history, 4)
-    for film in free_rows(history, "film_work")[:4]:
-        write(history, "film_work", film)
+    add_roots(history, 4)
+    for row in free_rows(history, history.shape.root)[:4]:
+        write(history, history.shape.root, row)
     rest(history)
-    history.world.meanwhile_at("movies/documents.sql", 1, lambda: meet_a_rival(history))
+    documents = f"{history.shape.definition.name}/documents.sql"
+    history.world.meanwhile_at(documents, 1, lambda: meet_a_rival(history))
     run(history, asked=RunParams(page_size=1))
     history.world.doom = None
 
@@ -137,15 +137,15 @@ def lose_the_index(history: History) -> None:
 
 
 def restore_the_index(history: History) -> None:
-    """Everything is loaded, a film changes and is loaded, and the index is put back."""
+    """Everything is loaded, a row changes and is loaded, and the index is put back."""
     rest(history)
     run(history)
-    live, film = history.node.live(), any_film(history)
-    if live is None or film is None or is_locked(history, "film_work", film.id):
+    root, row, live = history.shape.root, any_root(history), history.node.live()
+    if live is None or row is None or is_locked(history, root, row.id):
         return
     history.note("scenario: the index is restored")
     snapshot = live.copy()
-    write(history, "film_work", film._replace(title=film.title + "+"))
+    write(history, root, row._replace(name=f"{row.name}+"))
     history.world.now += SETTLED
     run(history)
     while history.node.late:
@@ -155,24 +155,24 @@ def restore_the_index(history: History) -> None:
 
 
 SCENARIOS = weighted(
-    (be_refused_in_between, 10),
+    (be_refused_in_between, 12),
     (change_its_mind, 1),
-    (leave_the_page, 4),
-    (go_on_with_the_page_of_a_newer_run, 4),
-    (rename_during_the_first_load, 3),
+    (leave_the_page, 8),
+    (go_on_with_the_page_of_a_newer_run, 8),
+    (rename_during_the_first_load, 8),
     (rename_what_was_just_loaded, 1),
     (rename_while_a_run_begins, 2),
-    (rename_back_in_a_run, 5),
-    (be_overtaken, 2),
-    (lose_its_date, 2),
-    (be_prepared_for_a_while, 2),
+    (rename_back_in_a_run, 8),
+    (be_overtaken, 3),
+    (lose_its_date, 3),
+    (be_prepared_for_a_while, 5),
 )
 """Of any history; the more conditions one has to meet, the more often it is tried."""
 
 OF_OPERATORS = weighted(
     (lose_the_index, 8),
-    (restore_the_index, 6),
-    (rename_and_back, 15),
-    (rename_before_a_reload, 9),
+    (restore_the_index, 9),
+    (rename_and_back, 22),
+    (rename_before_a_reload, 20),
 )
 """Of histories in which operators do something, beside the others."""

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from movies_etl.sync.asked_for import RunParams
 
-from tests.simulation.edits import DESCRIPTION, MOST_FILMS
+from tests.simulation.edits import MOST_FILMS
 from tests.simulation.events import arrive, let_all_go
-from tests.simulation.postgres import Film, Link, Named
 from tests.simulation.runs import run
+from tests.simulation.shapes import Root
+from tests.simulation.shapes import row as new_row
 from tests.simulation.world import SECOND
 from tests.support.divergence import POISON
 
@@ -30,30 +31,31 @@ def die(history: History, action: str, times: int, asked: RunParams | None = Non
         let_all_go(history)
 
 
-def leave_under_way(history: History, film: Film) -> None:
-    """Let tasks die until a request with something of a film is under way without its task."""
+def leave_under_way(history: History, row: Root) -> None:
+    """Let tasks die until a request with something of a document is under way without its task."""
     history.world.requests_leave = True
     for times in (1, 1, 2, 3):
         die(history, "bulk", times)
-        if any(one.key == film.id for late in history.node.late for one in late.operations):
+        if any(one.key == row.id for late in history.node.late for one in late.operations):
             break
     history.world.requests_leave = False
 
 
-def any_film(history: History) -> Film | None:
-    """Return a film that is not refused: any, or at rest a new one that only its own row leads to.
+def any_root(history: History) -> Root | None:
+    """Return a root row that has a good name: any, or at rest a new one that nothing else leads to.
 
-    A film with links is often read again for their sake, which fixes what was missed.
+    A document with links is often read again for their sake, which fixes what was missed.
     """
-    films: dict[str, Film] = history.postgres.tables["film_work"]
-    if history.world.chance(0.2) or len(films) > MOST_FILMS:
-        film: Film | None = free_row(history, "film_work")
-        return None if film is None or film.title.startswith(POISON) else film
+    root = history.shape.root
+    rows: dict[str, Root] = history.postgres.tables[root]
+    if history.world.chance(0.2) or len(rows) > MOST_FILMS:
+        one: Root | None = free_row(history, root)
+        return None if one is None or not one.name or one.name.startswith(POISON) else one
     history.writers.settle_down()
-    key = f"f{history.runs}-own"
-    write(history, "film_work", Film(key, None, "", key, None, DESCRIPTION))
+    key = f"{root[0]}{history.runs}-own"
+    write(history, root, new_row(root, key, key))
     history.world.now += SETTLED
-    return films[key]
+    return rows[key]
 
 
 def read_before_it_arrives(history: History) -> None:
@@ -100,23 +102,24 @@ def write_in(history: History, transaction: Transaction, table: str, *rows: Any)
 
 
 def link_all(history: History, table: str) -> None:
-    """Let a genre or person be of every film, so that its name matters to all."""
-    key = f"{table[0]}-all"
+    """Link a row of a table with every document, so that its name matters to all."""
+    shape, key = history.shape, f"{table[0]}-all"
     if key not in history.postgres.tables[table]:
-        write(history, table, Named(key, None, "", key))
-    links = history.postgres.tables[f"{table}_film_work"]
+        write(history, table, new_row(table, key, key))
+    links = history.postgres.tables[shape.link_table(table)]
     missing = (
-        film for film in history.postgres.tables["film_work"] if f"l-{film}-{key}" not in links
+        root for root in history.postgres.tables[shape.root] if f"l-{root}-{key}" not in links
     )
-    new = [Link(f"l-{film}-{key}", None, "", film, key, "writer") for film in missing]
-    write(history, f"{table}_film_work", *new)
+    new = [shape.link(f"l-{root}-{key}", root, key) for root in missing]
+    write(history, shape.link_table(table), *new)
 
 
-def add_films(history: History, least: int) -> None:
-    """Write films until there are so many."""
-    missing = least - len(history.postgres.tables["film_work"])
-    keys = [f"f{history.runs}-{number}" for number in range(missing)]
-    write(history, "film_work", *(Film(key, None, "", key, None, DESCRIPTION) for key in keys))
+def add_roots(history: History, least: int) -> None:
+    """Write root rows until there are so many."""
+    root = history.shape.root
+    missing = least - len(history.postgres.tables[root])
+    keys = [f"{root[0]}{history.runs}-{number}" for number in range(missing)]
+    write(history, root, *(new_row(root, key, key) for key in keys))
 
 
 def rest(history: History) -> None:
@@ -126,7 +129,7 @@ def rest(history: History) -> None:
 
 
 def rename_all(history: History, table: str) -> None:
-    """Give every genre or person another name at once."""
+    """Give every row of a table another name at once."""
     letter = history.world.pick("DEFG")
     rows = free_rows(history, table)
     write(history, table, *(row._replace(name=f"{row.id} {letter}") for row in rows))

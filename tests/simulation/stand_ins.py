@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
@@ -14,7 +15,9 @@ from unittest import mock
 import tenacity
 import tenacity.nap
 import tenacity.wait
-from movies_etl.definitions.movies import MOVIES, Movie
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.es import admin, client, throttle
 from movies_etl.postgres import horizon, lock, source, timestamps
@@ -23,7 +26,6 @@ from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync import prepare
 
-from tests.simulation.switches import always
 from tests.simulation.world import World
 
 ResultT = TypeVar("ResultT")
@@ -84,6 +86,18 @@ class _Unlocked:
         pass
 
 
+def _described_once() -> Callable[[IndexDefinition, Path], dict[str, Any]]:
+    """Return what reads the files of an index, as they were read once."""
+    folder = Settings().include_dir
+    read = {one.name: admin.described(one, folder) for one in (MOVIES, PERSONS)}
+
+    def described(definition: IndexDefinition, include_dir: Path) -> dict[str, Any]:
+        del include_dir
+        return read[definition.name]
+
+    return described
+
+
 def _copied(cursor: Cursor, **changes: object) -> Cursor:
     return cursor.model_copy(update=changes)
 
@@ -105,8 +119,7 @@ def simulated() -> Iterator[None]:
         stack.enter_context(mock.patch.object(source, "FETCH_SIZE", 2))
         for module in (admin, client):
             stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
-        described = admin.described(MOVIES, Settings().include_dir)
-        stack.enter_context(mock.patch.object(admin, "described", always(described)))
+        stack.enter_context(mock.patch.object(admin, "described", _described_once()))
         pure: tuple[tuple[Any, str], ...] = (
             (timestamps, "on_the_wall"),
             (timestamps, "parse"),
@@ -114,7 +127,7 @@ def simulated() -> Iterator[None]:
             (lock, "key_of"),
             (source, "Position"),
             (Cursor, "from_json"),
-            (Movie, "model_validate_json"),
+            *((one.document, "model_validate_json") for one in (MOVIES, PERSONS)),
         )
         for owner, name in pure:
             stack.enter_context(

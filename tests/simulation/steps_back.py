@@ -9,7 +9,7 @@ from movies_etl.sync.asked_for import RunParams
 from tests.simulation.events import let_all_go
 from tests.simulation.runs import run
 from tests.simulation.staging import (
-    add_films,
+    add_roots,
     free_row,
     free_rows,
     is_locked,
@@ -34,13 +34,13 @@ ENDS = (
 
 
 def go_back_in_time(history: History) -> None:
-    """Films are loaded, the clock is set back (in a run or before one), and names change."""
-    film = free_row(history, "film_work")
-    if film is None:
+    """Rows are loaded, the clock is set back (in a run or before one), and names change."""
+    root, row = history.shape.root, free_row(history, history.shape.root)
+    if row is None:
         return
-    write(history, "film_work", film._replace(title=f"{film.id} sooner"))
+    write(history, root, row._replace(name=f"{row.id} sooner"))
     history.note("scenario: the clock is set back")
-    table = history.world.pick(("genre", "person"))
+    table = history.world.pick(history.shape.linked)
     link_all(history, table)
 
     def set_back() -> None:
@@ -57,18 +57,18 @@ def go_back_in_time(history: History) -> None:
 
 
 def die_and_go_back_in_time(history: History) -> None:
-    """A task dies after a while; the clock is set back into that while; films change again.
+    """A task dies after a while; the clock is set back into that while; rows change again.
 
     The transaction that changes them began before that while, so its rows are settled although the
     clock has not yet reached the versions that the dead task sent: less than a margin is missing.
     """
-    world = history.world
-    add_films(history, 3)
+    world, root = history.world, history.shape.root
+    add_roots(history, 3)
     run(history)
     rest(history)
-    films = free_rows(history, "film_work")
+    rows = free_rows(history, root)
     history.note("scenario: a task dies and the clock is set back")
-    write(history, "film_work", *(film._replace(title=f"{film.id} sooner") for film in films))
+    write(history, root, *(row._replace(name=f"{row.id} sooner") for row in rows))
     transaction = history.postgres.begin()
     began = world.database_clock
 
@@ -77,16 +77,17 @@ def die_and_go_back_in_time(history: History) -> None:
         world.doom_at(*world.pick(ENDS))
 
     # The version of a page is read just before its documents: that of the next is a while later.
-    world.meanwhile_at("movies/documents.sql", world.pick((1, 1, 2)), dawdle)
+    documents = f"{history.shape.definition.name}/documents.sql"
+    world.meanwhile_at(documents, world.pick((1, 1, 2)), dawdle)
     run(history, retries=0, asked=RunParams(page_size=1))
     world.doom = None
     if world.hushed:
         let_all_go(history)
     world.set_back(max(0, world.now - began - 7 * SECOND))
     if transaction in history.postgres.open:
-        free = [film for film in films if not is_locked(history, "film_work", film.id)]
-        later = (film._replace(title=f"{film.id} later") for film in free)
-        write_in(history, transaction, "film_work", *later)
+        free = [row for row in rows if not is_locked(history, root, row.id)]
+        later = (row._replace(name=f"{row.id} later") for row in free)
+        write_in(history, transaction, root, *later)
         history.postgres.commit(transaction)
     run(history, retries=0)
     world.set_back(0)

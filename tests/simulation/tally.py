@@ -12,10 +12,11 @@ from tests.support import tally
 class Tally(tally.Tally):
     """Counts of simulated histories.
 
-    ``zoned`` are histories whose columns have no time zone, ``clock_steps`` how often the
-    database's clock was set.
+    ``of_persons`` are histories of that index, the others are of films. ``zoned`` are histories
+    whose columns have no time zone, ``clock_steps`` how often the database's clock was set.
     """
 
+    of_persons: int = 0
     zombies: int = 0
     rivals: int = 0
     clock_steps: int = 0
@@ -30,7 +31,8 @@ class Tally(tally.Tally):
 
     def __str__(self) -> str:
         return (
-            f"{self.histories} histories ({self.zoned} without time zone), {self.steps} steps, "
+            f"{self.histories} histories ({self.of_persons} of persons, {self.zoned} without time "
+            f"zone), {self.steps} steps, "
             f"{self.runs} runs, {self.kills} kills, {self.zombies} zombies, {self.rivals} rivals, "
             f"{self.late} late requests, {self.recreated} indexes recreated, "
             f"{self.clock_steps} settings of the clock, {self.divergences} divergences"

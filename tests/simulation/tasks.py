@@ -93,7 +93,7 @@ class Task:
         self.context = context
         settings: Settings = history.settings
         self.session = SimulatedQueries(history.postgres, name, privileged=history.privileged)
-        self.source = source_over(self.session, text_ids=True)
+        self.source = source_over(self.session, history.shape.definition, text_ids=True)
         self.client = SimulatedClient(
             history.node, 0.0 if history.world.calm or history.world.hushed else history.faults
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.simulation.edits import Edits
 from tests.simulation.postgres import Postgres
 from tests.simulation.postgres import Transaction as Tx
+from tests.simulation.shapes import Shape
 from tests.simulation.world import MINUTE, World, weighted
 
 MOST_OPEN = 3
@@ -17,10 +18,11 @@ LONGEST_PREPARED = 50 * MINUTE
 class Writers:
     """Writes to the catalogue at random.
 
+    :param shape: of the index that is made of it.
     :param note: takes what was done, for the trace: a line, and the values for its ``%s``.
     """
 
-    def __init__(self, postgres: Postgres, note: Callable[..., None]) -> None:
+    def __init__(self, postgres: Postgres, shape: Shape, note: Callable[..., None]) -> None:
         self.postgres = postgres
         self.world: World = postgres.world
         self.random = self.world.random
@@ -34,7 +36,7 @@ class Writers:
             (self.savepoint, 2),
             (self.prepare, 1),
         )
-        self._edits = Edits(postgres, note)
+        self._edits = Edits(postgres, shape, note)
         self.found = self._edits.found
 
     def act(self) -> None:

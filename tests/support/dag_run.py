@@ -1,4 +1,4 @@
-"""What Airflow does with the DAG of films: its tasks, each tried again when it comes to no end."""
+"""What Airflow does with a sync DAG: its tasks, each tried again when it comes to no end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Generic, Protocol, TypeVar
 
-from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import MoviesEtlError
 from movies_etl.postgres.source import Source
 from movies_etl.reconcile.each_run import run_stream
@@ -52,6 +51,8 @@ class DagRun(ABC, Generic[TaskT]):
     :param retries: of each task.
     """
 
+    definition: IndexDefinition
+    """The index that the DAG keeps equal."""
     note: Callable[..., None]
     """Takes a line of the history's story, and the values for its ``%s``."""
     state: State
@@ -94,11 +95,11 @@ class DagRun(ABC, Generic[TaskT]):
         self,
         context: RunContext,
         asked: RunParams | None = None,
-        streams: Sequence[Stream] = MOVIES.streams,
+        streams: Sequence[Stream] = (),
     ) -> Results | None:
-        """Do the tasks of streams; None when one came to no good end."""
+        """Do the tasks of all streams, or of these; None when one came to no good end."""
         done = []
-        for stream in streams:
+        for stream in streams or self.definition.streams:
             result = self._stream(stream, context, asked)
             if result is None:
                 return None
@@ -109,7 +110,9 @@ class DagRun(ABC, Generic[TaskT]):
         self, stream: Stream, context: RunContext, asked: RunParams | None
     ) -> dict[str, Any] | None:
         counters = Counters()
-        whole = asked if asked is None or stream is MOVIES.root else RunParams(asked.page_size)
+        whole = (
+            asked if asked is None or stream is self.definition.root else RunParams(asked.page_size)
+        )
 
         def synced(task: TaskT) -> dict[str, Any]:
             resources = Resources(

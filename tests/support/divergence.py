@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.expected import Documents
 
 POISON = "poison"
-"""How titles begin that Elasticsearch refuses."""
+"""How titles of films and names of persons begin that Elasticsearch refuses."""
 
 Results = list[dict[str, Any]]
 """What the tasks of a run return, in the order of its streams."""
@@ -20,12 +20,14 @@ class Divergence(AssertionError):  # noqa: N818 - it is what a history ends with
     """The index is not what it should be, or a cursor stands where it must not."""
 
 
-def is_refused(title: str, rating: float | str | None) -> bool:
-    """Whether a film's document is refused, by the program or by Elasticsearch.
+def is_refused(document: dict[str, Any]) -> bool:
+    """Whether a film's or person's document is refused, by the program or by Elasticsearch.
 
-    :param rating: ``NaN`` may be a text.
+    ``NaN`` may be a text in it.
     """
-    return title.startswith(POISON) or (rating is not None and math.isnan(float(rating)))
+    name, rating = document.get("title", document.get("full_name")), document.get("imdb_rating")
+    has_name = isinstance(name, str) and not name.startswith(POISON)
+    return not has_name or (rating is not None and math.isnan(float(rating)))
 
 
 def check_documents(found: Documents, wanted: Documents, letters: AbstractSet[str]) -> None:
@@ -33,26 +35,22 @@ def check_documents(found: Documents, wanted: Documents, letters: AbstractSet[st
 
     :param found: the index's documents, without checksums.
     :param wanted: those of the catalogue.
-    :param letters: the films that have a dead letter.
+    :param letters: the ids of those that have a dead letter.
     :raises Divergence: says what differs.
     """
     refused = set()
-    for film, document in wanted.items():
-        there = found.get(film)
-        if _is_refused(document):
-            refused.add(film)
-            if there and _is_refused(there):
-                raise Divergence(f"{film} is refused, but the index has it: {there}")
+    for id_, document in wanted.items():
+        there = found.get(id_)
+        if is_refused(document):
+            refused.add(id_)
+            if there and is_refused(there):
+                raise Divergence(f"{id_} is refused, but the index has it: {there}")
         elif there != document:
-            raise Divergence(f"{film} is {there}, it should be {document}")
+            raise Divergence(f"{id_} is {there}, it should be {document}")
     if more := found.keys() - wanted.keys():
-        raise Divergence(f"the index has films that the catalogue has not: {more}")
+        raise Divergence(f"the index has documents that the catalogue has not: {more}")
     if letters != refused:
         raise Divergence(f"dead letters of {letters}, refused are {refused}")
-
-
-def _is_refused(document: dict[str, Any]) -> bool:
-    return is_refused(document["title"], document["imdb_rating"])
 
 
 def check_counts(difference: int | None) -> None:

@@ -9,7 +9,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
@@ -79,30 +78,43 @@ def genres(connection: Connection) -> Documents:
 
 
 def persons(connection: Connection) -> Documents:
-    """Build every person's document, films by title and id."""
-    films = {
+    """Build every person's document."""
+    return persons_of(
+        connection.execute("SELECT id, full_name::text FROM content.person"),
+        connection.execute(
+            "SELECT person_id, film_work_id, role::text FROM content.person_film_work"
+        ),
+        connection.execute("SELECT id, title::text, rating FROM content.film_work"),
+    )
+
+
+def persons_of(people: Rows, cast: Rows, films: Rows) -> Documents:
+    """Build persons' documents, films by title and id.
+
+    :param people: id and name of each.
+    :param cast: person, film and role of each link.
+    :param films: id, title and rating of each.
+    """
+    shown = {
         film: (title, float(rating) if rating is not None and math.isfinite(rating) else None)
-        for film, title, rating in connection.execute(
-            "SELECT id, title::text, rating FROM content.film_work WHERE title IS NOT NULL"
-        )
+        for film, title, rating in films
+        if title is not None
     }
-    roles: dict[UUID, dict[UUID, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for person, film, role in connection.execute(
-        "SELECT person_id, film_work_id, role::text FROM content.person_film_work"
-    ):
-        if role in ROLES and film in films:
+    roles: dict[object, dict[Any, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for person, film, role in cast:
+        if role in ROLES and film in shown:
             roles[person][film].add(role)
     documents = {}
-    for person, name in connection.execute("SELECT id, full_name::text FROM content.person"):
-        ordered = sorted(roles[person], key=lambda film: (films[film][0].encode(), film))
+    for person, name in people:
+        ordered = sorted(roles[person], key=lambda film: (shown[film][0].encode(), film))
         documents[str(person)] = {
             "id": str(person),
             "full_name": name,
             "films": [
                 {
                     "id": str(film),
-                    "title": films[film][0],
-                    "imdb_rating": films[film][1],
+                    "title": shown[film][0],
+                    "imdb_rating": shown[film][1],
                     "roles": sorted(roles[person][film]),
                 }
                 for film in ordered
