@@ -13,6 +13,9 @@ Elasticsearch has confirmed a page. A run that finds nothing sends nothing.
 without `movies_etl.cursor.film_work` everything is loaded again. Clearing a task repeats it from
 the present cursor.
 
+**Look.** The page [Movies](plugin/movies) says whether search is up to date and why a film is not
+found, and lists what was refused.
+
 **Needs.** Connections `movies_postgres` and `movies_elasticsearch`. Settings are environment
 variables `MOVIES_ETL_*`. Documents that are refused are kept in `movies-dead-letters`.
 """

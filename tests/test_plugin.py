@@ -38,7 +38,8 @@ MAY_USE = {
     "es": FOUNDATION | {"definitions", "state"},
     "sync": FOUNDATION | {"definitions", "state", "postgres", "es"},
     "reconcile": FOUNDATION | {"definitions", "state", "postgres", "es", "sync"},
-    "airflow": FOUNDATION | {"definitions", "state", "postgres", "es", "sync", "reconcile"},
+    "page": FOUNDATION | {"definitions", "state", "postgres", "es"},
+    "airflow": FOUNDATION | {"definitions", "state", "postgres", "es", "sync", "reconcile", "page"},
 }
 """The import law: the rooms that a room may use. The package's own docstring tells it, too."""
 

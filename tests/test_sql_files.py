@@ -19,7 +19,7 @@ FILES = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.sql"))
 QUERIES = [path for path in FILES if path.parts[0] not in ("setup", "session.sql")]
 """The others are statements of the owner and of each session; the fixtures run them."""
 
-NAMES = ("schema", "table", "stamp", "root", "link", "key", "hash", "field")
+NAMES = ("schema", "table", "stamp", "root", "link", "key", "hash", "field", "text")
 EXAMPLES = {
     "after_root": NIL,
     "after_id": NIL,
@@ -38,6 +38,7 @@ EXAMPLES = {
     "numbers": "{1,2}",
     "page_size": 10,
     "parts": 256,
+    "patterns": ["%moon%"],
     "percent": 100,
     "schema": "content",
     "table": "film_work",

@@ -5,7 +5,7 @@ only ``airflow`` imports Airflow:
 
 ``errors``, ``settings``, ``retries``; ``definitions`` (what is synced); ``state`` (what is
 remembered); ``postgres``, ``es``; ``sync`` (the loop);
-``reconcile`` (what ``modified`` cannot show); ``airflow``.
+``reconcile`` (what ``modified`` cannot show); ``page`` (what operators see); ``airflow``.
 """
 
 __version__ = "0.2.0"

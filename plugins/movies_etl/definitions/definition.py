@@ -164,6 +164,12 @@ class IndexDefinition:
         return f"{self._variables}.reconcile"
 
     @property
+    def text_column(self) -> str | None:
+        """The root table's column that people know a document by: the first text that is read."""
+        columns = self.reads.get(self.root.rows.table, {})
+        return next((name for name, column in columns.items() if column.kind == "text"), None)
+
+    @property
     def required(self) -> dict[str, dict[str, Column]]:
         """What is asked of the columns that queries read, by table; stamps by their usual names."""
         columns: defaultdict[str, dict[str, Column]] = defaultdict(dict)

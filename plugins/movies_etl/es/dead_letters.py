@@ -133,7 +133,7 @@ class DeadLetters:
     @patient
     def _parked(self, ids: Sequence[str]) -> dict[str, Parked]:
         answer = self._client.mget(
-            index=self._name, ids=[*map(_key, ids)], source_includes=["document"]
+            index=self._name, ids=[*map(key_of, ids)], source_includes=["document"]
         )
         return {
             one: Parked(found["_version"], found["_source"]["document"])
@@ -154,7 +154,7 @@ class DeadLetters:
     def _park(self, letters: Sequence[Letter], now: str, version: int) -> None:
         before = self._client.mget(
             index=self._name,
-            ids=[_key(letter.id) for letter in letters],
+            ids=[key_of(letter.id) for letter in letters],
             source_includes=["first_seen", "attempts"],
         )
         operations: list[dict[str, Any]] = []
@@ -238,10 +238,10 @@ def kept(document: bytes) -> bytes:
 
 
 def _meta(id_: str, version: int) -> dict[str, Any]:
-    return {"_id": _key(id_), "version": version, "version_type": "external_gte"}
+    return {"_id": key_of(id_), "version": version, "version_type": "external_gte"}
 
 
-def _key(id_: str) -> str:
+def key_of(id_: str) -> str:
     """Return the letter's id: the document's, or a digest of one that Elasticsearch refuses."""
     if 0 < len(id_.encode()) <= MAX_ID_BYTES:
         return id_

@@ -47,7 +47,7 @@ def of_fan_out(stream: Stream) -> Names:
 
 def of_root(definition: IndexDefinition) -> Names:
     """Return the names of the queries ``root/*.sql``."""
-    return {"table": definition.root.rows.table}
+    return {"table": definition.root.rows.table, "text": definition.text_column}
 
 
 def of_hashed(table: str, root: str, lowest: str) -> Names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable, Sequence
 from itertools import starmap
 from typing import Any, NamedTuple, Self
@@ -39,6 +40,17 @@ class Row(NamedTuple):
     stamp: str | None
     xmin: str
     root: str | None
+
+
+class Seen(NamedTuple):
+    """A row, looked at by itself.
+
+    :param stamp: its time, with the zone; None when no position in time reaches it.
+    :param is_passed: it lies at or below the position that was asked about.
+    """
+
+    stamp: str | None
+    is_passed: bool
 
 
 class IdPage(NamedTuple):
@@ -108,6 +120,20 @@ class Source:
         root = names.of_root(self.definition)
         return {id_ for (id_,) in self.queries.rows("root/existing.sql", root, ids=possible)}
 
+    def with_words(self, words: Sequence[str], limit: int) -> dict[str, str]:
+        """Return root rows whose title or name has all of these words: id and title.
+
+        It looks at every row, so it takes a second or so per million.
+        """
+        if self.definition.text_column is None or not words:
+            return {}
+        escaped = (re.sub(r"([\\\\%_])", r"\\\1", word) for word in words)
+        patterns = [f"%{word}%" for word in escaped]
+        found = self.queries.rows(
+            "root/words.sql", names.of_root(self.definition), patterns=patterns, page_size=limit
+        )
+        return dict(found)
+
     def possible(self, texts: Sequence[str]) -> list[str]:
         """Return those of these texts that may be the id of a root row.
 
@@ -155,10 +181,27 @@ class Source:
             if row[1] is not None  # infinite, with the lowest id: the last ones, and undated
         ]
 
-    def count_changed(self, feed: Feed, after: Position) -> int:
-        """Count the rows of a feed after a position."""
+    def count_changed(self, feed: Feed, after: Position | None, at_most: int | None = None) -> int:
+        """Count the rows of a feed after a position.
+
+        :param at_most: rows are counted until there are so many.
+        """
         bounds = self._between(feed, after, None)
-        return self.queries.count("feed/page.sql", self._names(feed), **bounds, page_size=None)
+        return self.queries.count("feed/page.sql", self._names(feed), **bounds, page_size=at_most)
+
+    def looked_at(self, feed: Feed, id_: str, after: Position | None) -> Seen | None:
+        """Return when a row changed and whether a position has passed it; None without a row.
+
+        :param id_: one that :meth:`possible` lets through.
+        """
+        bounds = self._between(feed, None, after)
+        place = {name: bounds[name] for name in ("upto_stamp", "upto_id")}
+        for stamp, is_passed in self.queries.rows(
+            "feed/row.sql", self._names(feed), ids=[id_], **place
+        ):
+            placed = None if stamp is None else self._placed(feed, id_, stamp).stamp
+            return Seen(placed, bool(after) and bool(is_passed))
+        return None
 
     def changed_ids(
         self, feed: Feed, after: Position | None, upto: Position, limit: int

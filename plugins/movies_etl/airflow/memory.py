@@ -1,0 +1,126 @@
+"""What Airflow's own database remembers of an index, for the page: read by the API server only."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.models.variable import Variable
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.page.memory import Finished, Memory, Run
+from movies_etl.state.comparison import Comparison
+from movies_etl.state.cursors import Cursor
+
+RUNS = 10
+"""Runs that are looked at for how an index stands."""
+MOST_RUNS = 3000
+"""Runs of a day at most: two per minute."""
+RETURNED = "return_value"
+
+
+def remembered(definition: IndexDefinition) -> Memory:
+    """Return what is remembered of an index.
+
+    :raises ConfigurationError: a Variable holds no valid cursor; names it.
+    """
+    with create_session() as session:
+        variables = _variables(session, definition)
+        keys = {
+            stream.name: definition.cursor_variable(stream.name) for stream in definition.streams
+        }
+        dag = session.get(DagModel, definition.sync_dag)
+        runs = _runs(session, definition)
+        return Memory(
+            cursors={
+                name: Cursor.from_json(variables[key], where=key) if key in variables else None
+                for name, key in keys.items()
+            },
+            comparison=_comparison(variables.get(definition.difference_variable)),
+            paused=None if dag is None or dag.is_stale else bool(dag.is_paused),
+            runs=tuple(runs),
+            held_by=_held_by(session, definition, runs),
+        )
+
+
+def _variables(session: Session, definition: IndexDefinition) -> dict[str, str]:
+    wanted = [definition.cursor_variable(stream.name) for stream in definition.streams]
+    wanted.append(definition.difference_variable)
+    found = session.scalars(select(Variable).where(Variable.key.in_(wanted)))
+    return {one.key: str(one.val) for one in found}
+
+
+def _comparison(text: str | None) -> Comparison | None:
+    try:
+        return None if text is None else Comparison.model_validate_json(text)
+    except ValidationError:  # somebody else wrote it; the next run overwrites it
+        return None
+
+
+def _runs(session: Session, definition: IndexDefinition) -> list[Run]:
+    newest = (
+        select(DagRun)
+        .where(DagRun.dag_id == definition.sync_dag)
+        .order_by(DagRun.run_after.desc())
+        .limit(RUNS)
+    )
+    return [_run(run) for run in session.scalars(newest)]
+
+
+def _run(run: DagRun) -> Run:
+    return Run(
+        run_id=run.run_id,
+        state=str(getattr(run.state, "value", run.state)),
+        started=run.start_date,
+        ended=run.end_date,
+    )
+
+
+def _held_by(session: Session, definition: IndexDefinition, runs: list[Run]) -> str | None:
+    """Return what held the horizon at the newest run whose ``init`` has ended."""
+    results = _results(session, definition, [run.run_id for run in runs])
+    for run in runs:
+        if context := results[run.run_id].get("init"):
+            return str(context["held_by"]) if context.get("held_by") else None
+    return None
+
+
+def finished(definition: IndexDefinition, since: datetime) -> list[Finished]:
+    """Return the runs that ended since a moment, the oldest first, with their tasks' results."""
+    with create_session() as session:
+        ended = (
+            select(DagRun)
+            .where(DagRun.dag_id == definition.sync_dag, DagRun.end_date >= since)
+            .order_by(DagRun.end_date.desc())
+            .limit(MOST_RUNS)
+        )
+        runs = [_run(run) for run in session.scalars(ended)][::-1]
+        results = _results(session, definition, [run.run_id for run in runs])
+        return [Finished(run, results[run.run_id]) for run in runs]
+
+
+def _results(
+    session: Session, definition: IndexDefinition, runs: list[str]
+) -> defaultdict[str, dict[str, Mapping[str, Any]]]:
+    """Return what the tasks of runs returned, by run and task."""
+    found: defaultdict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    returned = select(XComModel.run_id, XComModel.task_id, XComModel.value).where(
+        XComModel.dag_id == definition.sync_dag,
+        XComModel.key == RETURNED,
+        XComModel.run_id.in_(runs),
+    )
+    for run_id, task_id, value in session.execute(returned):
+        result = json.loads(value) if isinstance(value, str) else value
+        if isinstance(result, dict):
+            found[run_id][task_id] = result
+    return found

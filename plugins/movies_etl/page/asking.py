@@ -1,0 +1,61 @@
+"""Several servers asked side by side; one that is slow or away is named, and hides no other."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYetError
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from movies_etl.errors import MoviesEtlError, on_one_line
+
+log = logging.getLogger(__name__)
+
+SERVER_SECONDS = 2.0
+"""Seconds in which a server has to answer one request."""
+ANSWER_SECONDS = 3.0
+"""Seconds after which a page is answered without those that have not."""
+_THREADS = 16
+
+AnswerT = TypeVar("AnswerT")
+_threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="movies_etl page")
+
+
+class Answered(NamedTuple, Generic[AnswerT]):
+    """What one server said.
+
+    :param answer: None when there is a problem.
+    :param problem: why there is no answer, in one line.
+    """
+
+    answer: AnswerT | None
+    problem: str | None = None
+
+
+def together(
+    questions: Mapping[str, Callable[[], Any]], seconds: float = ANSWER_SECONDS
+) -> dict[str, Answered[Any]]:
+    """Ask at once; return within the time what each said.
+
+    :param questions: by the name of the server that is asked, as people know it.
+    """
+    deadline = time.monotonic() + seconds
+    asked = {name: _threads.submit(question) for name, question in questions.items()}
+    return {name: _taken(name, one, deadline, seconds) for name, one in asked.items()}
+
+
+def _taken(name: str, asked: Future[Any], deadline: float, seconds: float) -> Answered[Any]:
+    try:
+        return Answered(asked.result(max(deadline - time.monotonic(), 0)))
+    except NotYetError:
+        asked.cancel()
+        return Answered(None, f"{name} did not answer within {seconds:g} s.")
+    except MoviesEtlError as error:
+        return Answered(None, on_one_line(error))
+    except Exception:  # whatever it is, the other servers' answers are shown
+        log.exception("%s could not be asked", name)
+        return Answered(
+            None, f"{name} could not be asked; the log of Airflow's API server says why."
+        )

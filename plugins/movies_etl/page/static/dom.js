@@ -1,0 +1,40 @@
+// Elements and words. Text is only ever set as text, so whatever a film is called is shown as such.
+
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const show = (place, ...children) => place.replaceChildren(...children.flat().filter(Boolean));
+
+export const number = (value) => (value === null || value === undefined ? "?" : value.toLocaleString("en"));
+
+export function many(count, noun, nouns = `${noun}s`) {
+  return `${number(count)} ${count === 1 ? noun : nouns}`;
+}
+
+export function duration(seconds) {
+  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+    if (seconds >= 2 * size) return `${Math.round(seconds / size)} ${unit}`;
+  }
+  return `${Math.round(seconds)} s`;
+}
+
+// A moment as "4 min ago", with the whole of it to be read on hovering.
+export function ago(moment) {
+  if (!moment) return "never";
+  const seconds = (Date.now() - new Date(moment).getTime()) / 1000;
+  const text = seconds < 0 ? "in the future" : `${duration(seconds)} ago`;
+  return h("time", { datetime: moment, title: new Date(moment).toISOString() }, text);
+}
+
+export function value(any) {
+  if (any === null || any === undefined) return h("em", {}, "nothing");
+  return typeof any === "string" ? any : JSON.stringify(any);
+}

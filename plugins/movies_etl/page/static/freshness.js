@@ -1,0 +1,74 @@
+// Is search up to date? A card per index, and the details of the chosen one.
+
+import { openInAirflow, runPath } from "./api.js";
+import { button } from "./actions.js";
+import { ago, duration, h, many, number, show } from "./dom.js";
+
+const COUNTED = 10000;
+const SIGNS = { current: "✓", behind: "…", stuck: "!", loading: "…", unknown: "?" };
+
+export function card(state, chosen, choose) {
+  const sum = state.streams.reduce((total, one) => total + (one.waiting ?? 0), 0);
+  const more = state.streams.some((one) => one.waiting >= COUNTED) ? " or more" : "";
+  return h(
+    "label",
+    { class: `card ${state.word.state}` },
+    h("input", { type: "radio", name: "index", value: state.name, checked: chosen, onchange: choose }),
+    h("span", { class: "name" }, state.name),
+    h("strong", {}, h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[state.word.state]), state.word.headline),
+    h("span", { class: "small" }, `${number(state.documents)} of ${number(state.rows)} ${state.nouns}`),
+    h("span", { class: "small" }, sum ? `${many(sum, "row")}${more} waiting` : state.letters ? "" : "nothing waits"),
+    state.letters ? h("span", { class: "small bad" }, many(state.letters, "dead letter")) : null,
+    state.word.because ? h("span", { class: "small because" }, state.word.because) : null,
+  );
+}
+
+export function details(place, state, again) {
+  show(
+    place,
+    state.problems.map((problem) => h("p", { class: "problem", role: "alert" }, problem)),
+    h("div", { class: "scroll" }, streams(state)),
+    h(
+      "dl",
+      {},
+      pair("Rows and documents", `${number(state.rows)} ${state.nouns}, ${number(state.documents)} documents`),
+      pair("Difference at the last comparison", difference(state)),
+      pair("Oldest open transaction", state.holder ?? "none older than a minute"),
+      pair("Index", state.concrete ? [state.concrete, ", made ", ago(state.created)] : "none yet"),
+      pair("Last run", run(state, state.last)),
+      state.running ? pair("Running", run(state, state.running)) : null,
+      pair("Schedule", state.paused === null ? "Airflow does not know the DAG" : state.paused ? "paused" : "on"),
+    ),
+    button({ label: "Run now", dag: state.dag, conf: {} }, again),
+  );
+}
+
+const pair = (name, ...text) => h("div", {}, h("dt", {}, name), h("dd", {}, ...text.flat()));
+
+function difference(state) {
+  if (state.difference === null) return "nothing was compared yet";
+  const left = state.left ? `; ${many(state.left, "document")} left until a person decides` : "";
+  const words = state.difference === 0 ? "none" : state.difference > 0 ? `${number(state.difference)} missing` : `${number(-state.difference)} too many`;
+  return [`${words}${left}, `, ago(state.compared)];
+}
+
+function run(state, one) {
+  if (!one) return "none yet";
+  const open = () => openInAirflow(runPath(state.dag, one.run_id));
+  const took = one.ended && one.started ? ` in ${duration((new Date(one.ended) - new Date(one.started)) / 1000)}` : "";
+  return [h("span", { class: one.state === "failed" ? "bad" : "" }, one.state), `${took}, `, ago(one.ended ?? one.started), " ", h("button", { class: "link", type: "button", onclick: open }, "open")];
+}
+
+function streams(state) {
+  const head = ["Stream", "Confirmed", "Rows waiting"].map((name) => h("th", { scope: "col" }, name));
+  const rows = state.streams.map((one) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, one.name),
+      h("td", {}, one.lag === null ? "first load" : `up to ${duration(one.lag)} ago`),
+      h("td", { class: "number" }, one.waiting >= COUNTED ? `${number(one.waiting)} or more` : number(one.waiting)),
+    ),
+  );
+  return h("table", {}, h("caption", {}, `Streams of ${state.name}`), h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
+}

@@ -1,0 +1,91 @@
+// The page: asks at the beginning and every ten seconds, and shows what it is told.
+
+import { ask } from "./api.js";
+import { h, show } from "./dom.js";
+import { card, details } from "./freshness.js";
+import { letters } from "./letters.js";
+import { search } from "./visitor.js";
+import { diagnose, look } from "./why.js";
+
+const EVERY = 10000;
+const place = (id) => document.getElementById(id);
+const states = new Map();
+let indices = [];
+let chosen = "";
+
+// Airflow keeps the theme here; the page lies on the same origin.
+function dress() {
+  const kept = (localStorage.getItem("theme") ?? "system").replaceAll('"', "");
+  const dark = kept === "dark" || (kept !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+}
+
+function remember(id = "") {
+  const place = new URLSearchParams({ index: chosen, ...(id ? { id } : {}) });
+  history.replaceState(null, "", `#${place}`);
+}
+
+async function refresh() {
+  const asked = await Promise.allSettled(indices.map((name) => ask(`${name}/freshness`)));
+  asked.forEach((one, position) => {
+    if (one.status === "fulfilled") states.set(indices[position], one.value);
+  });
+  const failed = asked.find((one) => one.status === "rejected");
+  place("asked").textContent = failed ? failed.reason.message : `as of ${new Date().toLocaleTimeString("en-GB")}`;
+  place("asked").className = failed ? "problem" : "small";
+  draw();
+}
+
+function draw() {
+  const focused = document.activeElement?.name === "index";
+  show(place("cards"), [...states.values()].map((state) => card(state, state.name === chosen, () => choose(state.name))));
+  if (focused) place("cards").querySelector(`[value="${CSS.escape(chosen)}"]`)?.focus();
+  const state = states.get(chosen);
+  if (!state) return;
+  details(place("details"), state, refresh);
+  document.querySelectorAll(".noun").forEach((word) => (word.textContent = state.noun));
+}
+
+function choose(name) {
+  chosen = name;
+  remember();
+  show(place("why"));
+  show(place("visitor"));
+  draw();
+  letters(place("letters"), chosen, explain);
+}
+
+function explain(id) {
+  place("why-words").value = id;
+  diagnose(place("why"), chosen, id, remember);
+  place("why-title").scrollIntoView({ behavior: "smooth" });
+}
+
+function onWords(form, ask) {
+  place(form).addEventListener("submit", (event) => {
+    event.preventDefault();
+    const words = new FormData(event.target).get("words").trim();
+    if (words) ask(words);
+  });
+}
+
+async function begin() {
+  dress();
+  addEventListener("storage", dress);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", dress);
+  onWords("why-form", (words) => look(place("why"), chosen, words, remember));
+  onWords("visitor-form", (words) => search(place("visitor"), chosen, words, explain));
+  try {
+    indices = Object.keys((await ask("about")).indices);
+  } catch (error) {
+    show(place("cards"), h("p", { class: "problem", role: "alert" }, error.message));
+    return;
+  }
+  const told = new URLSearchParams(location.hash.slice(1));
+  choose(indices.includes(told.get("index")) ? told.get("index") : indices[0]);
+  if (told.get("id")) explain(told.get("id"));
+  await refresh();
+  setInterval(() => document.hidden || place("dialog").open || refresh(), EVERY);
+}
+
+begin();

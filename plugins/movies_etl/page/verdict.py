@@ -1,0 +1,231 @@
+"""Why is this document not found? What is known becomes one sentence and the next step. No I/O."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from movies_etl.page.facts import DocumentFacts, Facts, RowFacts
+from movies_etl.page.labels import times, to_the_second
+from movies_etl.page.letters import LetterSeen
+
+FIRST_PAGE = 10
+"""Places that a visitor sees without turning a page."""
+
+
+class Action(BaseModel):
+    """A run to be triggered.
+
+    :param label: of its button.
+    :param conf: what the run is triggered with.
+    """
+
+    label: str
+    dag: str
+    conf: dict[str, Any]
+
+
+class Verdict(BaseModel):
+    """What is to be said of a document.
+
+    :param state: ``found``; ``waiting`` for a run; ``refused``; ``missing`` from the index or
+        ``stale`` there though the cursor has passed; ``gone`` from the catalogue; ``unknown``.
+    :param sentence: the reason.
+    :param next_step: what to do; empty where there is nothing to do.
+    :param action: the button for it.
+    """
+
+    state: Literal["found", "waiting", "refused", "missing", "stale", "gone", "unknown"]
+    sentence: str
+    next_step: str = ""
+    action: Action | None = None
+
+
+def verdict(facts: Facts) -> Verdict:
+    """Judge a document."""
+    if facts.row is None or facts.document is None:
+        return _without_an_answer(facts)
+    return _judged(facts, facts.row, facts.document)
+
+
+def _judged(facts: Facts, row: RowFacts, document: DocumentFacts) -> Verdict:
+    if document.concrete is None:
+        return Verdict(
+            state="waiting",
+            sentence=f"There is no index of {facts.index} yet.",
+            next_step=f"The first run of {facts.dag} makes it.",
+            action=_run(facts),
+        )
+    if not row.exists:
+        return _without_a_row(facts, document)
+    if facts.letter:
+        return _refused(facts, facts.letter, document)
+    if document.version is None:
+        return _without_a_document(facts, row)
+    return _differing(facts, row) if facts.differences else _equal(document)
+
+
+def _without_an_answer(facts: Facts) -> Verdict:
+    known = []
+    if facts.row:
+        known.append(f"the catalogue has {'this' if facts.row.exists else 'no such'} {facts.noun}")
+    if facts.document:
+        has = "no document of it" if facts.document.version is None else "a document of it"
+        known.append(f"the index has {has}")
+    said = f" What is known: {'; '.join(known)}." if known else ""
+    return Verdict(
+        state="unknown",
+        sentence=f"Cannot be told while a server does not answer.{said}",
+        next_step="Bring back the server that is named above.",
+    )
+
+
+def _without_a_row(facts: Facts, document: DocumentFacts) -> Verdict:
+    noun = facts.noun
+    if document.version is None:
+        return Verdict(
+            state="gone",
+            sentence=f"The catalogue has no {noun} of this id, and the index has none either.",
+            next_step=f"Look for its words instead, or add the {noun} to the catalogue.",
+        )
+    return Verdict(
+        state="gone",
+        sentence=f"This {noun} was deleted from the catalogue; its document is still in the index.",
+        next_step=f"Each run of {facts.dag} looks for deleted rows at its end and deletes their "
+        f"documents.{_held_up(facts)}",
+        action=_run(facts),
+    )
+
+
+def _refused(facts: Facts, letter: LetterSeen, document: DocumentFacts) -> Verdict:
+    kept = (
+        " Visitors find its last good document."
+        if document.version is not None
+        else " It was never indexed."
+    )
+    if facts.row and facts.row.document and not facts.row.problem:
+        changed = "Try it again: what there is of it now fits the model."
+    else:
+        changed = "Correct its row, then try it again."
+    return Verdict(
+        state="refused",
+        sentence=f"It was refused {times(letter.attempts)}, because {letter.cause}: "
+        f"{letter.reason}.{kept}",
+        next_step=changed,
+        action=Action(label="Try again", dag=facts.dag, conf={"replay": [facts.id]}),
+    )
+
+
+def _without_a_document(facts: Facts, row: RowFacts) -> Verdict:
+    if row.problem:
+        return Verdict(
+            state="waiting",
+            sentence=f"It is not loaded yet, and will be refused as it is: {row.problem}.",
+            next_step="Correct its row: the next run loads it.",
+        )
+    if not row.is_passed:
+        return _waiting(facts, row)
+    return Verdict(
+        state="missing",
+        sentence="The cursor has passed it, but the index has no document of it: its row was "
+        "written with a time in the past, or its document was deleted.",
+        next_step="Load it again.",
+        action=_again(facts),
+    )
+
+
+def _differing(facts: Facts, row: RowFacts) -> Verdict:
+    fields = ", ".join(one.field for one in facts.differences)
+    if row.problem:
+        return Verdict(
+            state="stale",
+            sentence=f"Its document is older than its row ({fields}), and the row will be refused "
+            f"as it is: {row.problem}.",
+            next_step="Correct its row: the next run loads it.",
+        )
+    if not row.is_passed:
+        return _waiting(facts, row, f" Until then visitors find the older {fields}.")
+    if row.behind:
+        streams = " and ".join(row.behind)
+        return Verdict(
+            state="waiting",
+            sentence=f"Its document is older than the catalogue ({fields}), and rows of {streams} "
+            "wait for a run.",
+            next_step=f"The next run loads them.{_held_up(facts)}",
+            action=_run(facts),
+        )
+    return Verdict(
+        state="stale",
+        sentence=f"Its document differs from the catalogue ({fields}), and nothing waits: "
+        "something was changed or deleted without a new time of change.",
+        next_step="Load it again.",
+        action=_again(facts),
+    )
+
+
+def _waiting(facts: Facts, row: RowFacts, more: str = "") -> Verdict:
+    when = (
+        f"It was changed at {to_the_second(row.modified)}"
+        if row.modified
+        else "It has no time of change"
+    )
+    if not facts.is_loaded:
+        sentence = "The first load has not come to it yet."
+    elif row.modified is None:
+        sentence = f"{when}; such rows are read in every run.{more}"
+    else:
+        sentence = f"{when}, after the last run looked.{more}"
+    return Verdict(
+        state="waiting",
+        sentence=sentence,
+        next_step=f"The next run loads it.{_held_up(facts)}",
+        action=_run(facts),
+    )
+
+
+def _equal(document: DocumentFacts) -> Verdict:
+    if not document.is_searchable:
+        return Verdict(
+            state="found",
+            sentence="It is in the index and equal to the catalogue; searches see it after the "
+            "next refresh, within a second.",
+        )
+    if document.place is not None and document.place <= FIRST_PAGE:
+        return Verdict(
+            state="found",
+            sentence="It is found: its document equals the catalogue, and a search for its own "
+            f"title has it in place {document.place}.",
+            next_step="If the site does not show it, look at the site's query, or at its cache.",
+        )
+    where = "beyond place 100" if document.place is None else f"in place {document.place}"
+    return Verdict(
+        state="found",
+        sentence="Its document equals the catalogue, but a search for its own title has it "
+        f"{where}: others fit those words better.",
+        next_step="The index is right; the site's query decides the order.",
+    )
+
+
+def _held_up(facts: Facts) -> str:
+    """Say what keeps the next run from helping."""
+    if facts.paused:
+        return f" But {facts.dag} is paused: switch it on under Dags."
+    if facts.paused is None:
+        return f" But Airflow does not know {facts.dag}: look under Dags for an import error."
+    if facts.last_failed:
+        return (
+            f" But the last run of {facts.dag} failed: the log of its failed task has the reason."
+        )
+    return " A run is under way." if facts.is_running else ""
+
+
+def _run(facts: Facts) -> Action | None:
+    """Offer a run, unless one is under way that will do."""
+    if facts.is_running or facts.paused is None:
+        return None
+    return Action(label="Run now", dag=facts.dag, conf={})
+
+
+def _again(facts: Facts) -> Action:
+    return Action(label=f"Load this {facts.noun} again", dag=facts.dag, conf={"ids": [facts.id]})

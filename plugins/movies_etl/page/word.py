@@ -1,0 +1,113 @@
+"""The one word at the top: up to date, behind, not moving and why. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel
+
+from movies_etl.page.memory import Memory
+
+PATIENT = timedelta(minutes=5)
+"""Time without progress after which an index is said not to move, with a run per minute."""
+PERIODS = 3
+"""Scheduled runs that must have come to nothing before the same is said of a slower schedule."""
+
+
+class Word(BaseModel):
+    """How an index stands, in a word and a sentence.
+
+    :param headline: ``Up to date``, ``43 s behind``, ``Not moving since ...``.
+    :param because: the reason, and the next step; empty where there is none.
+    """
+
+    state: Literal["current", "behind", "stuck", "loading", "unknown"]
+    headline: str
+    because: str = ""
+
+
+class Standing(NamedTuple):
+    """What a word is made of.
+
+    :param lags: of each stream, in seconds; None before its first load is complete.
+    :param waiting: rows after the cursor of each stream; None where that is not known.
+    :param holder: what keeps the horizon back, in words.
+    :param now: the database's time.
+    :param period: between two scheduled runs; None when there are none.
+    :param problems: servers that did not answer.
+    """
+
+    lags: Sequence[float | None]
+    waiting: Sequence[int | None]
+    memory: Memory
+    holder: str | None
+    now: datetime
+    period: timedelta | None
+    problems: Sequence[str]
+
+
+def word_of(seen: Standing) -> Word:
+    """Say how an index stands."""
+    if seen.problems:
+        because = " ".join(seen.problems)
+        return Word(state="unknown", headline="Cannot be told at the moment", because=because)
+    known = [lag for lag in seen.lags if lag is not None]
+    if len(known) < len(seen.lags):
+        return Word(state="loading", headline="Not loaded yet", because=_reason(seen))
+    lag = max(known)
+    is_late = timedelta(seconds=lag) > max(PATIENT, PERIODS * (seen.period or timedelta(0)))
+    because = _reason(seen) if is_late else _of_a_failure(seen.memory)
+    if not any(seen.waiting):
+        return Word(state="current", headline="Up to date", because=because)
+    if is_late and not seen.memory.running:
+        since = seen.now - timedelta(seconds=lag)
+        headline = f"Not moving since {since:%Y-%m-%d %H:%M:%S} UTC"
+        return Word(state="stuck", headline=headline, because=because)
+    return Word(state="behind", headline=f"{duration(lag)} behind", because=because)
+
+
+def _reason(seen: Standing) -> str:
+    """Return why nothing moves, or what moves it."""
+    memory = seen.memory
+    first = memory.runs[0] if memory.runs else None
+    reasons = (
+        (
+            memory.paused is None,
+            "Airflow does not know the DAG: look for an import error, and for the dag-processor.",
+        ),
+        (memory.running, f"A run is under way: {memory.running and memory.running.run_id}."),
+        (memory.paused, "The DAG is paused: switch it on under Dags."),
+        (_of_a_failure(memory), _of_a_failure(memory)),
+        (
+            seen.holder,
+            f"Held by {seen.holder}. Rows that changed since are searchable, but not confirmed.",
+        ),
+        (memory.held_by, f"The last run was held by {memory.held_by}."),
+        (
+            first and first.state == "queued",
+            "A run is queued and does not begin: look whether the scheduler runs.",
+        ),
+        (
+            seen.period is None,
+            "There is no schedule (MOVIES_ETL_SCHEDULE is empty): trigger a run.",
+        ),
+    )
+    said = (reason for is_so, reason in reasons if is_so)
+    return next(said, "No run begins: look whether the scheduler runs.")
+
+
+def _of_a_failure(memory: Memory) -> str:
+    ended = memory.ended
+    if ended is None or ended.state != "failed":
+        return ""
+    return f"The last run failed ({ended.run_id}): the log of its failed task has the reason."
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,142 @@
+"""The page in a real Airflow API server: who may see it, what it remembers, what browsers load."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from fastapi.testclient import TestClient
+from movies_etl import page
+from movies_etl.airflow.page import STATIC, app
+from movies_etl.definitions.registry import declared
+
+from tests.support.site import Site
+from tests.support.sync_dag import SyncDag
+
+BASE = "/movies-etl"
+FILES = sorted(one.name for one in STATIC.iterdir())
+QUESTIONS = [
+    "api/about",
+    *(
+        f"api/{index}/{question}"
+        for index in declared()
+        for question in ("freshness", "lookup?words=x", "why?id=x", "letters", "search?words=x")
+    ),
+]
+SECRET = "of no worth: the tests' own secret, long enough for HS512 by itself, it is hoped"  # noqa: S105
+
+
+@pytest.fixture(scope="module")
+def airflow_server(airflow_database: None) -> Iterator[TestClient]:  # noqa: ARG001
+    """Airflow's own application with the plugin, over the tests' database."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AIRFLOW__API_AUTH__JWT_SECRET", SECRET)
+        environment.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
+        purge_cached_app()
+        with TestClient(create_app(apps="core"), raise_server_exceptions=False) as client:
+            yield client
+        purge_cached_app()
+
+
+@pytest.fixture
+def server(airflow_server: TestClient, sync_dag: SyncDag) -> TestClient:  # noqa: ARG001
+    """The same, with connections to the test's servers."""
+    return airflow_server
+
+
+def headers(role: str | None) -> dict[str, str]:
+    user = SimpleAuthManagerUser(username=f"{role}", role=role)
+    return {"Authorization": f"Bearer {get_auth_manager().generate_jwt(user)}"}
+
+
+def test_only_those_who_may_read_the_runs_see_anything_of_it(server: TestClient) -> None:
+    paths = ["", *FILES, *QUESTIONS]
+    for path in paths:
+        assert server.get(f"{BASE}/{path}").status_code == 401, path
+        assert server.get(f"{BASE}/{path}", headers=headers(None)).status_code == 403, path
+    viewer = headers("VIEWER")
+    for path in ("", *FILES, "api/about"):
+        assert server.get(f"{BASE}/{path}", headers=viewer).status_code == 200, path
+
+
+def test_every_route_reads_and_has_the_guard(server: TestClient) -> None:
+    assert {method for route in app.routes for method in route.methods} <= {"GET", "HEAD"}  # type: ignore[attr-defined]
+    assert len(app.router.dependencies) == 1
+    admin = headers("ADMIN")
+    for path in ("docs", "redoc", "openapi.json", "docs/oauth2-redirect"):
+        assert server.get(f"{BASE}/{path}", headers=admin).status_code == 404
+    for outside in ("..%2Fpage.py", "%2e%2e/asking.py", "static", "..%2f..%2fsettings.py"):
+        assert server.get(f"{BASE}/{outside}", headers=admin).status_code == 404
+    assert server.get(f"{BASE}/api/unknown/freshness", headers=admin).status_code == 404
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        assert server.request(method, f"{BASE}/api/about", headers=admin).status_code == 405
+
+
+def test_the_page_loads_nothing_from_elsewhere(server: TestClient) -> None:
+    viewer = headers("VIEWER")
+    for name in FILES:
+        answer = server.get(f"{BASE}/{name}", headers=viewer)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|innerHTML", answer.text), name
+        assert not re.search(r"\b(?:confirm|alert)\(", answer.text), name
+        for loaded in re.findall(r'(?:from |src=|href=)"\.?/?([\w.]+)"', answer.text):
+            assert loaded in FILES, name
+
+
+def test_airflow_lists_the_page_in_its_navigation(server: TestClient) -> None:
+    found = server.get("/api/v2/plugins", headers=headers("ADMIN")).json()["plugins"]
+    (views,) = (one["external_views"] for one in found if one["name"].startswith("movies_etl"))
+    assert [(one["name"], one["href"], one["destination"]) for one in views] == [
+        ("Movies", "movies-etl/", "nav")
+    ]
+
+
+def test_what_runs_left_in_airflow_is_told(
+    server: TestClient, small: Site, sync_dag: SyncDag
+) -> None:
+    viewer = headers("VIEWER")
+    told = server.get(f"{BASE}/api/movies/freshness", headers=viewer).json()
+    assert told["word"]["state"] == "loading"
+    assert told["problems"] == []
+
+    assert sync_dag.run().state == "success"
+    told = server.get(f"{BASE}/api/movies/freshness", headers=viewer).json()
+    assert told["problems"] == []
+    assert (told["rows"], told["documents"], told["difference"]) == (7, 7, 0)
+    assert told["last"]["state"] == "success"
+    assert all(one["lag"] is not None for one in told["streams"])
+
+    film = small.add_film("Solaris <script>alert(1)</script>", modified="now()")
+    asked = {"words": "solaris"}
+    found = server.get(f"{BASE}/api/movies/lookup", params=asked, headers=viewer).json()
+    assert [one["id"] for one in found["candidates"]] == [film]
+    said = server.get(f"{BASE}/api/movies/why", params={"id": film}, headers=viewer).json()
+    assert said["verdict"]["state"] == "waiting"
+    assert said["facts"]["label"] == "Solaris <script>alert(1)</script>"
+    assert len(said["steps"]) == 6
+    assert sync_dag.run().state == "success"
+    said = server.get(f"{BASE}/api/movies/why", params={"id": film}, headers=viewer).json()
+    assert said["verdict"]["state"] == "found"
+
+
+def test_no_secret_of_a_connection_is_told(
+    server: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = "c0rrect-horse-battery"  # noqa: S105 - there for being looked for
+    for name in ("POSTGRES", "ELASTICSEARCH"):
+        kind = name.lower()
+        uri = f"{kind}://somebody:{password}@127.0.0.1:1/movies"
+        monkeypatch.setenv(f"AIRFLOW_CONN_MOVIES_{name}", uri)
+    for question in QUESTIONS:
+        answer = server.get(f"{BASE}/{question}", headers=headers("VIEWER"))
+        assert answer.status_code == 200, question
+        assert password not in answer.text
+
+
+def test_the_files_of_the_page_lie_in_the_package() -> None:
+    assert STATIC.parent.samefile(page.__path__[0])
+    assert {"index.html", "page.css", "main.js"} <= set(FILES)
