@@ -205,7 +205,7 @@ def test_an_id_is_taken_as_such_and_words_lead_to_titles_on_both_sides(
     ]
     (only,) = looked_up(site.definition, servers, "100% broken").candidates
     assert only.id == missing
-    assert [one.label for one in looked_up(site.definition, servers, "mirorr").candidates] == [
+    assert [one.label for one in looked_up(site.definition, servers, "mirrror").candidates] == [
         "The Mirror"
     ]
 

@@ -23,7 +23,14 @@ QUESTIONS = [
     *(
         f"api/{index}/{question}"
         for index in declared()
-        for question in ("freshness", "lookup?words=x", "why?id=x", "letters", "search?words=x")
+        for question in (
+            "freshness",
+            "lookup?words=x",
+            "why?id=x",
+            "letters",
+            "day",
+            "search?words=x",
+        )
     ),
 ]
 SECRET = "of no worth: the tests' own secret, long enough for HS512 by itself, it is hoped"  # noqa: S105
@@ -109,6 +116,9 @@ def test_what_runs_left_in_airflow_is_told(
     assert (told["rows"], told["documents"], told["difference"]) == (7, 7, 0)
     assert told["last"]["state"] == "success"
     assert all(one["lag"] is not None for one in told["streams"])
+
+    day = server.get(f"{BASE}/api/movies/day", headers=viewer).json()
+    assert (day["total"]["runs"], day["total"]["indexed"]) == (1, 7)
 
     film = small.add_film("Solaris <script>alert(1)</script>", modified="now()")
     asked = {"words": "solaris"}

@@ -6,14 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.variable import Variable
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,9 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.page.memory import Finished, Memory, Run
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
+from movies_etl.state.reconcile import ReconcileState
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 RUNS = 10
 """Runs that are looked at for how an index stands."""
@@ -46,7 +49,8 @@ def remembered(definition: IndexDefinition) -> Memory:
                 name: Cursor.from_json(variables[key], where=key) if key in variables else None
                 for name, key in keys.items()
             },
-            comparison=_comparison(variables.get(definition.difference_variable)),
+            comparison=_valid(Comparison, variables.get(definition.difference_variable)),
+            reconcile=_valid(ReconcileState, variables.get(definition.reconcile_variable)),
             paused=None if dag is None or dag.is_stale else bool(dag.is_paused),
             runs=tuple(runs),
             held_by=_held_by(session, definition, runs),
@@ -55,14 +59,14 @@ def remembered(definition: IndexDefinition) -> Memory:
 
 def _variables(session: Session, definition: IndexDefinition) -> dict[str, str]:
     wanted = [definition.cursor_variable(stream.name) for stream in definition.streams]
-    wanted.append(definition.difference_variable)
+    wanted += [definition.difference_variable, definition.reconcile_variable]
     found = session.scalars(select(Variable).where(Variable.key.in_(wanted)))
     return {one.key: str(one.val) for one in found}
 
 
-def _comparison(text: str | None) -> Comparison | None:
+def _valid(model: type[ModelT], text: str | None) -> ModelT | None:
     try:
-        return None if text is None else Comparison.model_validate_json(text)
+        return None if text is None else model.model_validate_json(text)
     except ValidationError:  # somebody else wrote it; the next run overwrites it
         return None
 

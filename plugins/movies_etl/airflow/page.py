@@ -27,6 +27,7 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.registry import declared
 from movies_etl.page.asking import SERVER_SECONDS
+from movies_etl.page.day import Day, last_day
 from movies_etl.page.facts import Facts, facts
 from movies_etl.page.freshness import IndexState, freshness
 from movies_etl.page.letters import Letters, letters
@@ -154,6 +155,12 @@ def why(definition: Chosen, id: Words) -> Diagnosis:  # noqa: A002 - the paramet
 def dead_letters(definition: Chosen) -> Letters:
     """List the newest dead letters."""
     return letters(definition, SERVERS)
+
+
+@app.get("/api/{index}/day")
+def day(definition: Chosen) -> Day:
+    """Tell what the runs of the last day did."""
+    return last_day(definition, SERVERS)
 
 
 @app.get("/api/{index}/search")

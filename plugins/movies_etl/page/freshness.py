@@ -48,6 +48,9 @@ class IndexState(BaseModel):
     :param difference: rows less documents less rows never indexed because of a letter, at the last
         comparison that a run made; ``compared`` is when.
     :param left: documents without a row that are left until a person decides.
+    :param verified: every document was compared with its row since then; None before the first
+        pass of the reconcile; ``verifying`` is how many the pass under way has compared.
+    :param found: what the reconcile's tasks found and did last, by task.
     :param letters: dead letters.
     :param holder: the transaction that holds the horizon, where it is older than a minute.
     :param concrete: the index behind the alias; ``created`` is when it was made.
@@ -65,6 +68,9 @@ class IndexState(BaseModel):
     difference: int | None = None
     compared: datetime | None = None
     left: int = 0
+    verified: datetime | None = None
+    verifying: int | None = None
+    found: dict[str, dict[str, int | float | None]] = {}
     letters: int | None = None
     holder: str | None = None
     concrete: str | None = None
@@ -113,7 +119,7 @@ def freshness(
     problems = [one.problem for one in (memory, *said.values()) if one.problem]
     now = catalogue.now if catalogue else datetime.now(UTC)
     streams = [_stream(stream, known, catalogue, now) for stream in definition.streams]
-    comparison = known.comparison
+    comparison, reconcile = known.comparison, known.reconcile
     return IndexState(
         name=definition.name,
         dag=definition.sync_dag,
@@ -137,6 +143,9 @@ def freshness(
         difference=comparison.difference if comparison else None,
         compared=parse(comparison.at) if comparison else None,
         left=comparison.surplus if comparison else 0,
+        verified=parse(reconcile.verified_at) if reconcile and reconcile.verified_at else None,
+        verifying=reconcile.current.looked_at if reconcile and reconcile.current else None,
+        found=reconcile.results if reconcile else {},
         letters=indexed.letters if indexed else None,
         holder=_told(catalogue),
         concrete=indexed.concrete if indexed else None,

@@ -14,6 +14,7 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.postgres.source import Source
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
+from movies_etl.state.reconcile import ReconcileState
 
 POSTGRES = "PostgreSQL"
 ELASTICSEARCH = "Elasticsearch"
@@ -39,6 +40,7 @@ class Memory(NamedTuple):
 
     :param cursors: by stream; None of a stream that was never loaded.
     :param comparison: the last comparison of counts.
+    :param reconcile: how far the reconcile has come.
     :param paused: whether the schedule is stopped; None when Airflow does not know the DAG.
     :param runs: the newest runs, the newest first.
     :param held_by: what held the horizon at the newest run that measured it, in words.
@@ -46,6 +48,7 @@ class Memory(NamedTuple):
 
     cursors: Mapping[str, Cursor | None]
     comparison: Comparison | None = None
+    reconcile: ReconcileState | None = None
     paused: bool | None = False
     runs: tuple[Run, ...] = ()
     held_by: str | None = None

@@ -33,6 +33,8 @@ export function details(place, state, again) {
       {},
       pair("Rows and documents", `${number(state.rows)} ${state.nouns}, ${number(state.documents)} documents`),
       pair("Difference at the last comparison", difference(state)),
+      pair("Every document compared", verified(state)),
+      Object.keys(state.found).length ? pair("Found by the last reconcile", found(state)) : null,
       pair("Oldest open transaction", state.holder ?? "none older than a minute"),
       pair("Index", state.concrete ? [state.concrete, ", made ", ago(state.created)] : "none yet"),
       pair("Last run", run(state, state.last)),
@@ -50,6 +52,19 @@ function difference(state) {
   const left = state.left ? `; ${many(state.left, "document")} left until a person decides` : "";
   const words = state.difference === 0 ? "none" : state.difference > 0 ? `${number(state.difference)} missing` : `${number(-state.difference)} too many`;
   return [`${words}${left}, `, ago(state.compared)];
+}
+
+function verified(state) {
+  const now = state.verifying === null ? "" : `; ${number(state.verifying)} of ${number(state.rows)} in the pass under way`;
+  return state.verified ? [ago(state.verified), now] : [state.verifying === null ? "not yet" : "for the first time now", now];
+}
+
+// Added up over the tasks: each asks a question of its own.
+function found(state) {
+  const sum = (name) => Object.values(state.found).reduce((total, one) => total + (one[name] ?? 0), 0);
+  const words = { missing: "missing", different: "different", surplus: "too many", repaired: "repaired", deleted: "deleted", asked: "left until a person decides" };
+  const told = Object.entries(words).filter(([name]) => sum(name)).map(([name, text]) => `${number(sum(name))} ${text}`);
+  return told.join(", ") || "nothing";
 }
 
 function run(state, one) {

@@ -16,7 +16,7 @@ function draw(place, found, explain) {
   if (found.problem) return show(place, h("p", { class: "problem", role: "alert" }, found.problem));
   if (!found.total) return show(place, h("p", {}, `No ${found.noun} was refused.`));
   const again = () => letters(place, found.index, explain);
-  const head = [found.noun, "Why", "When", ""].map((name) => h("th", { scope: "col" }, name));
+  const head = [found.noun, "Why", "When"].map((name) => h("th", { scope: "col" }, name));
   const shown = found.letters.length < found.total ? `, the newest ${number(found.letters.length)} of them below` : "";
   show(
     place,
@@ -31,6 +31,5 @@ const row = (found, one, again, explain) =>
     {},
     h("th", { scope: "row" }, h("button", { class: "link", type: "button", onclick: () => explain(one.id) }, one.label ?? one.id), one.label ? h("div", { class: "small" }, one.id) : null),
     h("td", {}, `${one.cause}: `, h("code", {}, one.reason), one.document ? h("details", {}, h("summary", {}, "Document"), h("pre", {}, one.document)) : null),
-    h("td", { class: "when" }, "since ", ago(one.first_seen), h("div", { class: "small" }, one.attempts > 1 ? `${number(one.attempts)} attempts, last ` : "1 attempt", one.attempts > 1 ? ago(one.last_seen) : null)),
-    h("td", {}, button({ label: "Try again", dag: found.dag, conf: { replay: [one.id] } }, again)),
+    h("td", { class: "when" }, "since ", ago(one.first_seen), h("div", { class: "small" }, one.attempts > 1 ? `${number(one.attempts)} attempts, last ` : "1 attempt", one.attempts > 1 ? ago(one.last_seen) : null), button({ label: "Try again", dag: found.dag, conf: { replay: [one.id] } }, again)),
   );

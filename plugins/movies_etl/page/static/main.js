@@ -1,6 +1,7 @@
 // The page: asks at the beginning and every ten seconds, and shows what it is told.
 
 import { ask } from "./api.js";
+import { day } from "./day.js";
 import { h, show } from "./dom.js";
 import { card, details } from "./freshness.js";
 import { letters } from "./letters.js";
@@ -10,6 +11,7 @@ import { diagnose, look } from "./why.js";
 const EVERY = 10000;
 const place = (id) => document.getElementById(id);
 const states = new Map();
+const ended = new Map();
 let indices = [];
 let chosen = "";
 
@@ -43,6 +45,10 @@ function draw() {
   const state = states.get(chosen);
   if (!state) return;
   details(place("details"), state, refresh);
+  if (state.last && ended.get(chosen) !== state.last.run_id) {
+    if (ended.has(chosen)) slow();
+    ended.set(chosen, state.last.run_id);
+  }
   document.querySelectorAll(".noun").forEach((word) => (word.textContent = state.noun));
 }
 
@@ -52,7 +58,13 @@ function choose(name) {
   show(place("why"));
   show(place("visitor"));
   draw();
+  slow();
+}
+
+// What changes with each run rather than with each look.
+function slow() {
   letters(place("letters"), chosen, explain);
+  day(place("day"), chosen);
 }
 
 function explain(id) {
