@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     reconcile_schedule: Schedule = "*/5 * * * *"
     """When the reconcile DAGs run: a cron expression; empty: by hand only."""
 
+    approvers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
+    """Users who may answer the purge DAGs, separated by commas; empty: all with that right."""
+
+    approval_hours: Annotated[float, Field(gt=0)] = 24.0
+    """Hours after which a question of the purge DAGs counts as answered with Reject."""
+
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Changed rows per page, and documents per page; the pages of a first load grow."""
 

@@ -220,6 +220,14 @@ class Site(Catalogue):
                 patience=self.settings.patience,
             )
 
+    @contextmanager
+    def beside(self) -> Iterator[Resources]:
+        """Give out what a task beside the sync works with."""
+        context = loaded_context(self.source(), self.client, self.cursors, 0)
+        assert context is not None
+        with self.resources(context) as resources:
+            yield resources
+
     def sync(self, stream: Stream, context: RunContext, asked: RunParams | None = None) -> Counters:
         with self.resources(context) as resources:
             return sync(stream, resources, self.settings, asked)
@@ -251,9 +259,7 @@ class Site(Catalogue):
         params = ReconcileParams(**asked)
         results = {}
         for name in tasks or TASKS:
-            context = loaded_context(self.source(), self.client, self.cursors, 0)
-            assert context is not None
-            with self.resources(context) as resources:
+            with self.beside() as resources:
                 task = Reconcile(resources, self.settings, self.reconciled, params)
                 results[name] = TASKS[name](task)
         return results

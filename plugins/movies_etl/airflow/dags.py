@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Asset, Param
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from movies_etl.airflow import form
-from movies_etl.airflow.reconcile_tasks import reconcile_task
+from movies_etl.airflow.purge_tasks import approval, find_task, purge_task, remember_task
+from movies_etl.airflow.reconcile_tasks import fuse_asset, reconcile_task
 from movies_etl.airflow.tasks import init_task, sync_task
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.reconcile.run import TASKS
@@ -34,6 +35,9 @@ NEVER = ExceptionRetryPolicy(
         ),
     ]
 )
+
+LISTS = 8
+"""Lists of one index that a person may be asked about at once."""
 
 RUN_TYPES = ["scheduled", "manual", "operator_triggered"]
 """Not ``backfill``: a run loads what changed since the last one, whatever its date."""
@@ -73,14 +77,35 @@ def reconcile_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     return dag
 
 
+def purge_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
+    """Return the DAG that asks a person about a fuse list, and carries out the answer.
+
+    It runs when the reconcile of the index has found a list about which nobody was asked.
+
+    :param doc_md: what the DAG's page shows; its first line is the description in lists.
+    """
+    settings = load_settings()
+    params = form.fields_of_purge(definition)
+    schedule = fuse_asset(definition)
+    with _dag(definition, definition.purge_dag, doc_md, schedule, params) as dag:
+        dag.max_active_runs = LISTS
+        found = find_task(definition)()
+        ask = approval(settings)
+        done = purge_task(definition)(found, ask.output)
+        found >> ask
+        done >> remember_task(definition)(found)
+    return dag
+
+
 def _dag(
     definition: IndexDefinition,
     dag_id: str,
     doc_md: str | None,
-    schedule: str | None,
+    schedule: str | Asset | None,
     params: dict[str, Param],
 ) -> DAG:
     """Return a DAG of which one run at a time goes on."""
+    run_types = [*RUN_TYPES, *(["asset_triggered"] if isinstance(schedule, Asset) else [])]
     return DAG(
         dag_id=dag_id,
         description=(doc_md or "").partition("\n")[0].replace("`", ""),
@@ -89,7 +114,7 @@ def _dag(
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
-        allowed_run_types=RUN_TYPES,  # type: ignore[arg-type]  # documented so
+        allowed_run_types=run_types,  # type: ignore[arg-type]  # documented so
         tags=[definition.name, "elasticsearch", "postgresql"],
         default_args={
             "owner": "movies-etl",

@@ -80,6 +80,19 @@ def fields_of_reconcile(definition: IndexDefinition) -> dict[str, Param]:
     }
 
 
+def fields_of_purge(definition: IndexDefinition) -> dict[str, Param]:
+    """Return the fields of the purge's form."""
+    return {
+        "digest": Param(
+            "",
+            type="string",
+            title="List to ask about",
+            description=f"Digest of a list of {definition.nouns}, or its beginning; also of one "
+            "that was refused. Empty: the oldest one that waits.",
+        ),
+    }
+
+
 def to_reconcile(params: Mapping[str, Any]) -> ReconcileParams:
     """Read the reconcile's form."""
     return ReconcileParams(

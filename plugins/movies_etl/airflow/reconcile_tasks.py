@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import task
+from airflow.sdk import Asset, AssetAlias, task
 
 from movies_etl.airflow import form
 from movies_etl.airflow.failures import told_on_one_line
@@ -14,8 +16,9 @@ from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_
 from movies_etl.airflow.variables import VariableCursorStore, VariableReconcileStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.reconcile.context import loaded_context
+from movies_etl.reconcile.purge import waits_for_a_question
 from movies_etl.reconcile.run import TASKS, Reconcile, Result
-from movies_etl.settings import load_settings
+from movies_etl.settings import Settings, load_settings
 from movies_etl.sync.resources import Resources
 
 if TYPE_CHECKING:
@@ -27,45 +30,73 @@ LOCK_WAIT_SECONDS = 20.0
 """Seconds that a task waits for a writer before it leaves what it found to the next run."""
 
 
+def fuse_asset(definition: IndexDefinition) -> Asset:
+    """Return the asset by whose events the purge DAG of an index runs."""
+    return Asset(name=definition.fuse_lists, uri=f"movies-etl://{definition.name}/fuse-lists")
+
+
 def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
     """Return one task of the reconcile of an index.
 
     :param name: one of ``presence``, ``touched``, ``contents``.
     """
+    asset, alias = fuse_asset(definition), AssetAlias(definition.fuse_lists)
 
-    @task(task_id=name, show_return_value_in_logs=False)
+    @task(task_id=name, show_return_value_in_logs=False, outlets=[alias])
     @told_on_one_line()
     def reconcile(
         params: dict[str, Any] | None = None,
         run_id: str | None = None,
         dag: Any = None,  # noqa: ANN401 - Airflow's
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
+        outlet_events: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
         params = params or {}
         if dag_run and dag_run.conf:
             form.check_conf(dag, dag_run.conf, params)
         spare_the_collector()
         settings = load_settings()
-        cursors = VariableCursorStore(definition)
-        with (
-            elasticsearch(MoviesElasticsearchHook()) as client,
-            catalogue(definition, settings, f"{name} {run_id}", settings.patience) as source,
-            senders(settings.senders) as executor,
-        ):
-            context = loaded_context(source, client, cursors, settings.patience)
-            if context is None:
+        with working_resources(definition, settings, f"{name} {run_id}") as resources:
+            if resources is None:
                 return Result().as_result()
-            resources = Resources(
-                source=source,
-                client=client,
-                context=context,
-                cursors=cursors,
-                executor=executor,
-                patience=settings.patience,
-                lock_wait=LOCK_WAIT_SECONDS,
-            )
             store = VariableReconcileStore(definition)
             asked = form.to_reconcile(params)
-            return TASKS[name](Reconcile(resources, settings, store, asked))
+            result = TASKS[name](Reconcile(resources, settings, store, asked))
+            if waits_for_a_question(resources, settings):
+                log.warning(
+                    "%s is to ask a person; unpause it if it is paused", definition.purge_dag
+                )
+                if outlet_events is not None:
+                    outlet_events[alias].add(asset)
+            return result
 
     return reconcile
+
+
+@contextmanager
+def working_resources(
+    definition: IndexDefinition, settings: Settings, task_name: str
+) -> Iterator[Resources | None]:
+    """Give out the servers of a task beside the sync; None, with a log line, before a load.
+
+    :param task_name: what PostgreSQL shows of the session.
+    """
+    cursors = VariableCursorStore(definition)
+    with (
+        elasticsearch(MoviesElasticsearchHook()) as client,
+        catalogue(definition, settings, task_name, settings.patience) as source,
+        senders(settings.senders) as executor,
+    ):
+        context = loaded_context(source, client, cursors, settings.patience)
+        if context is None:
+            yield None
+            return
+        yield Resources(
+            source=source,
+            client=client,
+            context=context,
+            cursors=cursors,
+            executor=executor,
+            patience=settings.patience,
+            lock_wait=LOCK_WAIT_SECONDS,
+        )

@@ -79,6 +79,7 @@ class IndexDefinition:
         prefix may begin another one, because absence is decided by listing a prefix.
     :param plural: several documents in words; the noun with an s when empty.
     :param prefix: what stands before every name in Elasticsearch (``MOVIES_ETL_INDEX_PREFIX``).
+    :param title: the field of a document that people know it by; its id when empty.
     """
 
     name: str
@@ -89,6 +90,7 @@ class IndexDefinition:
     variables: str = ""
     plural: str = ""
     prefix: str = ""
+    title: str = ""
 
     def prefixed(self, prefix: str) -> Self:
         """Return the same definition with another prefix of its names in Elasticsearch."""
@@ -115,6 +117,11 @@ class IndexDefinition:
         return f"{self.alias}-dead-letters"
 
     @property
+    def fuse_lists(self) -> str:
+        """The index of lists of documents that a person is asked about."""
+        return f"{self.alias}-reconcile"
+
+    @property
     def sync_dag(self) -> str:
         """The id of the DAG that keeps the index equal to the catalogue."""
         return f"{self.name}_sync"
@@ -123,6 +130,11 @@ class IndexDefinition:
     def reconcile_dag(self) -> str:
         """The id of the DAG that finds what leaves no trace in ``modified``."""
         return f"{self.name}_reconcile"
+
+    @property
+    def purge_dag(self) -> str:
+        """The id of the DAG that asks a person about many deletions or rewrites."""
+        return f"{self.name}_purge"
 
     @property
     def _variables(self) -> str:

@@ -36,6 +36,7 @@ class Person(IndexedDocument):
 PERSONS = IndexDefinition(
     name="persons",
     noun="person",
+    title="full_name",
     document=Person,
     streams=(
         Stream(

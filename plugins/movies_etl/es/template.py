@@ -31,7 +31,7 @@ _META = {"description": "Movies ETL creates its indexes itself"}
 def forbid_automatic_creation(
     client: Elasticsearch, definition: IndexDefinition, concrete: str
 ) -> None:
-    """Keep a late request from creating the alias's name, the letters, or a concrete index.
+    """Keep a late request from creating the alias's name, letters, lists, or a concrete index.
 
     An operator's own template of the same name is left alone.
 
@@ -74,7 +74,7 @@ def _template(client: Elasticsearch, name: str) -> Mapping[str, Any] | None:
 
 def _names(definition: IndexDefinition, before: Sequence[str], concrete: str) -> list[str]:
     """Return the names that the template matches; version 0.1.0 had a pattern for all at once."""
-    always = [definition.alias, definition.dead_letters]
+    always = [definition.alias, definition.dead_letters, definition.fuse_lists]
     used = [name for name in before if "*" not in name and name not in always]
     if concrete not in used:
         used.append(concrete)

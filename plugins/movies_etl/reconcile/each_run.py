@@ -170,8 +170,7 @@ def _next_step(difference: int, resources: Resources) -> str:
             "reload=all"
         )
     return (
-        f"So many {definition.nouns} were deleted from the database that their documents are left, "
-        f"and reload=all leaves them in the index. If that is right: take alias {definition.alias} "
-        f"away from {resources.index.name}, and the next run creates an index without them and "
-        "loads everything (until then a search finds little)"
+        f"So many {definition.nouns} were deleted from the database that a person decides: "
+        f"{definition.purge_dag} asks after the next run of {definition.reconcile_dag}, unless it "
+        "was refused before"
     )

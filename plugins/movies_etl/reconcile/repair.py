@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from movies_etl.errors import WriterBusyError
 from movies_etl.postgres import lock
 from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.fuses import allowed
 from movies_etl.settings import Settings
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.counters import Counters
@@ -23,11 +24,6 @@ from movies_etl.sync.run import check_context
 from movies_etl.sync.stream_run import StreamRun
 
 log = logging.getLogger(__name__)
-
-FEW_DELETIONS = 100
-FEW_REWRITES = 1000
-LARGEST_SHARE = 0.05
-"""More than a few, and more than this share of the documents: a person is asked."""
 
 BATCH_SIZE = 2000
 """Documents that are read again while the lock is held once."""
@@ -39,39 +35,49 @@ class Repaired:
 
     :param counters: what was read again, loaded and deleted.
     :param left: candidates that were left, because a task was writing all the time.
-    :param refused: why nothing was done; None when something was, or nothing had to be.
+    :param listed: candidates of which a person is to decide from now on.
+    :param set_aside: candidates of which a person was to decide before, or has refused.
     """
 
     counters: Counters
     left: int = 0
-    refused: str | None = None
+    listed: int = 0
+    set_aside: int = 0
 
     @property
     def is_done(self) -> bool:
         """Whether nothing of it has to be done another time."""
-        return not self.left and self.refused is None
+        return not self.left and not self.listed
 
 
 def repair(
     resources: Resources, settings: Settings, found: Candidates, pause: float = 0.0
 ) -> Repaired:
-    """Load or delete what was found, unless it is so much that a person must be asked.
+    """Load or delete what was found; of very much a person decides, and it is kept on a list.
 
     :param resources: ``lock_wait`` is how long a task that writes is waited for.
     :param pause: seconds between two batches, in which another task may take the lock.
     """
-    counters = Counters()
-    if over := _over_the_fuses(found):
-        log.warning("Nothing of this is done: %s", over)
-        return Repaired(counters, refused=over)
-    own = replace(resources, counters=counters)
+    few, listed, set_aside = allowed(resources, found)
+    done = carry_out(replace(resources, counters=Counters()), settings, few, pause)
+    return replace(done, listed=listed, set_aside=set_aside)
+
+
+def carry_out(
+    resources: Resources, settings: Settings, found: Candidates, pause: float = 0.0
+) -> Repaired:
+    """Load or delete candidates, however many: each is read again.
+
+    :param resources: whose counters count it.
+    """
+    counters = resources.counters
     batches = [*_batches(found)]
     left = sum(len(batch.ids) for batch in batches)
     for number, batch in enumerate(batches):
         if number:
             time.sleep(pause)
         try:
-            _read_again(own, settings, batch)
+            _read_again(resources, settings, batch)
         except WriterBusyError as error:
             log.info("%d candidates are left for the next time: %s", left, error)
             break
@@ -95,19 +101,6 @@ def _batches(found: Candidates) -> list[Batch]:
 
 def _pieces(ids: Sequence[str]) -> list[list[str]]:
     return [[*ids[start : start + BATCH_SIZE]] for start in range(0, len(ids), BATCH_SIZE)]
-
-
-def _over_the_fuses(found: Candidates) -> str | None:
-    """Say which fuse keeps this from being done, None when none does."""
-    share = LARGEST_SHARE * found.documents
-    if len(found.surplus) >= found.documents and found.surplus:
-        return f"all of {found.documents} documents have no row any more"
-    if len(found.surplus) > max(FEW_DELETIONS, share):
-        return f"{len(found.surplus)} of {found.documents} documents have no row any more"
-    rewrites = found.rewritten + len(found.different) + len(found.damaged)
-    if (found.different or found.damaged) and rewrites > max(FEW_REWRITES, share):
-        return f"{rewrites} of {found.documents} documents are not what they should be"
-    return None
 
 
 def _read_again(resources: Resources, settings: Settings, batch: Batch) -> None:

@@ -20,6 +20,7 @@ from movies_etl.reconcile import touched
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.compare import COMPARED_TOGETHER, Comparer
 from movies_etl.reconcile.contents import Contents, is_due
+from movies_etl.reconcile.fuses import to_be_listed
 from movies_etl.reconcile.links import Links, next_due, without_due
 from movies_etl.reconcile.presence import presence
 from movies_etl.reconcile.repair import Repaired, repair
@@ -61,7 +62,7 @@ class Result:
     :param surplus: documents without a row.
     :param repaired: documents that were loaded.
     :param deleted: documents that were deleted.
-    :param asked: documents of which so many differ that nothing was done.
+    :param asked: documents of which so many differ that a person decides, or has refused.
     :param seconds: that it took.
     :param verified_age_seconds: since then every document was compared; None before the first pass.
     """
@@ -88,8 +89,7 @@ class Result:
         self.surplus += len(found.surplus)
         self.repaired += done.counters.indexed
         self.deleted += done.counters.deleted
-        if done.refused:
-            self.asked += len(found.surplus) + len(found.different) + len(found.damaged)
+        self.asked += done.listed + done.set_aside
 
 
 class Reconcile:
@@ -256,7 +256,7 @@ class Reconcile:
     def _repair(self, found: Candidates) -> bool:
         """Have candidates read again; say whether all that was found is done."""
         if self._asked.dry_run:
-            done = Repaired(Counters())
+            done = Repaired(Counters(), listed=to_be_listed(found))
         else:
             done = repair(self._resources, self._settings, found, PAUSE_SECONDS)
         self.result.add(found, done)

@@ -1,0 +1,125 @@
+"""Fuses: of so many deletions or rewrites a person decides, about a list that is kept.
+
+What is on a list that waits or was refused is set aside: it is neither done nor asked again, and
+what is found beside it is done as usual. Adding a missing document needs no fuse.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from movies_etl.es.fuse_lists import FuseLists
+from movies_etl.es.inventory import DocumentInventory
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.state.fuse_list import FuseList, Kind, digest_of
+from movies_etl.sync.resources import Resources
+
+log = logging.getLogger(__name__)
+
+FEW_DELETIONS = 100
+FEW_REWRITES = 1000
+LARGEST_SHARE = 0.05
+"""More than a few, and more than this share of the documents: a person is asked."""
+
+EXAMPLES = 10
+"""Documents that a question names."""
+
+
+def lists_of(resources: Resources) -> FuseLists:
+    """Return the lists of an index."""
+    return FuseLists(resources.client, resources.definition, resources.patience)
+
+
+def allowed(resources: Resources, found: Candidates) -> tuple[Candidates, int, int]:
+    """Take away what only a person may decide.
+
+    :returns: what may be done at once; how many candidates were put on a list; how many were on one
+        before.
+    """
+    left, before = _without_set_aside(lists_of(resources), resources.context.uuid, found)
+    listed = 0
+    if over := too_many_deletions(left):
+        listed += _listed(resources, left, "deletions", left.surplus, over)
+        left = replace(left, surplus=[])
+    if over := too_many_rewrites(left):
+        listed += _listed(resources, left, "rewrites", [*left.different, *left.damaged], over)
+        left = replace(left, different=[], damaged=[])
+    return left, listed, before
+
+
+def to_be_listed(found: Candidates) -> int:
+    """Return of how many candidates a person would have to decide, without looking at lists."""
+    deletions = len(found.surplus) if too_many_deletions(found) else 0
+    rewrites = len(found.different) + len(found.damaged) if too_many_rewrites(found) else 0
+    return deletions + rewrites
+
+
+def too_many_deletions(found: Candidates) -> str | None:
+    """Say of how many deletions a person must decide, None when they may be done."""
+    surplus, documents = len(found.surplus), found.documents
+    if surplus and surplus >= documents:
+        return f"all of {documents} documents have no row any more"
+    if surplus > max(FEW_DELETIONS, LARGEST_SHARE * documents):
+        return f"{surplus} of {documents} documents have no row any more"
+    return None
+
+
+def too_many_rewrites(found: Candidates) -> str | None:
+    """Say of how many rewrites a person must decide, None when they may be done."""
+    now, documents = len(found.different) + len(found.damaged), found.documents
+    rewrites = found.rewritten + now
+    if now and rewrites > max(FEW_REWRITES, LARGEST_SHARE * documents):
+        return f"{rewrites} of {documents} documents are not what they should be"
+    return None
+
+
+def _without_set_aside(lists: FuseLists, index: str, found: Candidates) -> tuple[Candidates, int]:
+    left = found
+    if found.surplus:
+        aside = lists.set_aside(index, "deletions")
+        left = replace(left, surplus=[one for one in found.surplus if one not in aside])
+    if found.different or found.damaged:
+        aside = lists.set_aside(index, "rewrites")
+        left = replace(
+            left,
+            different=[one for one in found.different if one not in aside],
+            damaged=[one for one in found.damaged if one not in aside],
+        )
+    return left, _to_be_asked(found) - _to_be_asked(left)
+
+
+def _to_be_asked(found: Candidates) -> int:
+    return len(found.surplus) + len(found.different) + len(found.damaged)
+
+
+def _listed(
+    resources: Resources, found: Candidates, kind: Kind, ids: Sequence[str], over: str
+) -> int:
+    """Keep a list of documents; return how many there are on it."""
+    ids = sorted(set(ids))
+    new = FuseList(
+        digest=digest_of(kind, resources.context.uuid, ids),
+        kind=kind,
+        index=resources.context.uuid,
+        count=len(ids),
+        documents=found.documents,
+        examples=tuple(_known_by(resources, ids[:EXAMPLES])),
+        found_at=resources.source.server.now(),
+    )
+    lists_of(resources).keep(new, ids)
+    log.warning(
+        "Nothing of this is done: %s. %s asks a person (list %s)",
+        over,
+        resources.definition.purge_dag,
+        new.digest[:12],
+    )
+    return new.count
+
+
+def _known_by(resources: Resources, ids: Sequence[str]) -> list[str]:
+    """Return what people know documents by, as the index has them."""
+    field = resources.definition.title
+    texts = DocumentInventory(resources.index).texts(ids)
+    return [str(texts.get(one, {}).get(field) or one) for one in ids]

@@ -1,0 +1,189 @@
+"""What becomes of a fuse list: a person is asked, and the answer carried out or kept.
+
+After an approval each document of the list is read again; a film that has a row by then stays.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import NamedTuple
+
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.errors import ConfigurationError, WriterBusyError
+from movies_etl.es.fuse_lists import Place
+from movies_etl.postgres.timestamps import parse
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.fuses import lists_of
+from movies_etl.reconcile.repair import carry_out
+from movies_etl.settings import Settings
+from movies_etl.state.fuse_list import FuseList
+from movies_etl.sync.counters import Counters
+from movies_etl.sync.resources import Resources
+
+log = logging.getLogger(__name__)
+
+LATE = timedelta(hours=1)
+"""Beyond the time for an answer: the run that asked is gone, and another one may ask."""
+
+PAUSE_SECONDS = 0.6
+"""Between two batches under the lock, for a task that waits for it."""
+
+_LONGEST_EXAMPLE = 80
+"""Characters of a title in a question."""
+
+
+class Question(NamedTuple):
+    """What a person is asked, as the web UI shows it."""
+
+    subject: str
+    body: str
+
+
+def waits_for_a_question(resources: Resources, settings: Settings) -> bool:
+    """Whether there is a list about which no run asks."""
+    return bool(_unasked(resources, settings))
+
+
+def next_list(
+    resources: Resources, settings: Settings, run: str, digest: str = ""
+) -> FuseList | None:
+    """Take the next list to ask about, so that no other run does.
+
+    :param run: that asks.
+    :param digest: of the list that somebody wants to be asked about, one that was refused, too; its
+        beginning is enough. Empty: the oldest one that waits.
+    :returns: None where there is none.
+    :raises ConfigurationError: there is no such list.
+    """
+    found = _asked_for(resources, digest) if digest else _unasked(resources, settings)
+    now = resources.source.server.now()
+    for one, place in found:
+        if _is_moot(resources, one):
+            log.info("List %s is of no use any more: its rows are back", one.digest[:12])
+            _closed(resources, one)
+            continue
+        asked = one.model_copy(update={"state": "waiting", "asked_at": now, "asked_by": run})
+        if lists_of(resources).take(asked, place):
+            return asked
+    return None
+
+
+def _unasked(resources: Resources, settings: Settings) -> list[tuple[FuseList, Place]]:
+    now = parse(resources.source.server.now())
+    longest = timedelta(hours=settings.approval_hours) + LATE
+    return [
+        (one, place)
+        for one, place in lists_of(resources).open(resources.context.uuid)
+        if one.state == "waiting" and (one.asked_at is None or now - parse(one.asked_at) > longest)
+    ]
+
+
+def _asked_for(resources: Resources, digest: str) -> list[tuple[FuseList, Place]]:
+    known = lists_of(resources).open(resources.context.uuid)
+    found = [(one, place) for one, place in known if one.digest.startswith(digest)]
+    if len(found) != 1:
+        there = ", ".join(one.digest[:12] for one, _ in known) or "none"
+        raise ConfigurationError(
+            f"{len(found)} open lists of {resources.definition.alias} begin with {digest!r}; open "
+            f"are: {there}. Nothing was done; trigger again."
+        )
+    return found
+
+
+def _is_moot(resources: Resources, one: FuseList) -> bool:
+    """Whether each document that was to be deleted has a row again."""
+    if one.kind != "deletions":
+        return False
+    pieces = lists_of(resources).pieces(one)
+    return all(len(resources.source.existing(ids)) == len(ids) for ids in pieces)
+
+
+def question_about(one: FuseList, definition: IndexDefinition) -> Question:
+    """Return what a person is asked about a list."""
+    nouns, share = definition.nouns, f"{one.share:.1%}"
+    numbers = f"{one.count:,} of {one.documents:,} {nouns} ({share})"
+    if one.kind == "deletions":
+        subject = f"Delete {numbers} from {definition.alias}?"
+        why = f"These {nouns} are in the index, but the database has no row of them any more"
+        approve = f"deletes those {nouns} of the list that still have no row then"
+    else:
+        subject = f"Rewrite {numbers} in {definition.alias}?"
+        why = f"The index has other texts of these {nouns} than the database"
+        approve = f"writes the {nouns} of the list as the database has them then"
+    names = "\n".join(f"- {_plain(name)}" for name in one.examples)
+    body = (
+        f"{why}. So many at once may be a mistake: a lost right, a wrong database, an import under "
+        f"way.\n\n**Approve** {approve}. **Reject**, or no answer, leaves them, and this list is "
+        f"not asked again.\n\nThe first ones:\n\n{names}\n\nFound at {one.found_at}; the list is "
+        f"`{one.digest}` in index `{definition.fuse_lists}`."
+    )
+    return Question(subject, body)
+
+
+def _plain(name: str) -> str:
+    """Return a title as text that Markdown shows as it is."""
+    line = " ".join(name.split()).replace("`", "'")
+    return f"`{line[:_LONGEST_EXAMPLE]}`" if line else "(empty)"
+
+
+def approved(resources: Resources, settings: Settings, digest: str, by: str | None) -> Counters:
+    """Carry out a list; only then it counts as done.
+
+    :param by: who approved.
+    :raises ConfigurationError: the list is of another index than the alias leads to.
+    :raises WriterBusyError: a task was writing all the time; what is left is left on the list.
+    """
+    one = _about(resources, digest)
+    own = replace(resources, counters=Counters())
+    if one.state == "done":
+        log.info("List %s is done already", digest[:12])
+        return own.counters
+    for ids in lists_of(resources).pieces(one):
+        found = Candidates(surplus=ids) if one.kind == "deletions" else Candidates(damaged=ids)
+        if carry_out(own, settings, found, PAUSE_SECONDS).left:
+            raise WriterBusyError(
+                f"List {digest[:12]} is not done yet: another task writes to "
+                f"{resources.context.index}. What is done is done; the next attempt does the rest."
+            )
+    _closed(resources, one, by)
+    log.info("List %s is done: %s", digest[:12], own.counters.as_result())
+    return own.counters
+
+
+def refused(resources: Resources, digest: str, by: str | None) -> None:
+    """Keep that a list was refused: its documents stay as they are.
+
+    :param by: who refused it, None when time ran out.
+    """
+    one = _about(resources, digest)
+    now = resources.source.server.now()
+    update = {"state": "refused", "answered_at": now, "answered_by": by}
+    lists_of(resources).change(one.model_copy(update=update))
+    log.warning(
+        "List %s was refused%s: %d %s stay as they are in %s, and are not asked about again",
+        digest[:12],
+        f" by {by}" if by else ", as nobody answered in time",
+        one.count,
+        resources.definition.nouns,
+        resources.definition.alias,
+    )
+
+
+def _about(resources: Resources, digest: str) -> FuseList:
+    one = lists_of(resources).found(digest)
+    if one is None or one.index != resources.context.uuid:
+        raise ConfigurationError(
+            f"List {digest[:12]} is {'of another index' if one else 'gone'}. Nothing was done: "
+            f"what differs in {resources.context.index} is found by "
+            f"{resources.definition.reconcile_dag}."
+        )
+    return one
+
+
+def _closed(resources: Resources, one: FuseList, by: str | None = None) -> None:
+    now = resources.source.server.now()
+    lists = lists_of(resources)
+    lists.change(one.model_copy(update={"state": "done", "answered_at": now, "answered_by": by}))
+    lists.drop_ids(one)

@@ -1,0 +1,341 @@
+"""Fuses: of very many deletions or rewrites a person decides, about a list that is kept."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from movies_etl.errors import ConfigurationError, IndexUnavailableError, WriterBusyError
+from movies_etl.es.fuse_lists import FuseLists
+from movies_etl.reconcile import fuses, purge, repair
+from movies_etl.reconcile.purge import approved, next_list, question_about, refused
+from movies_etl.state.fuse_list import FuseList
+from movies_etl.sync.counters import Counters
+
+from tests.support.indices import each_index
+from tests.support.site import Site
+
+ONE_TO_FOUR = "title IN ('Film 1', 'Film 2', 'Film 3', 'Film 4')"
+
+
+@pytest.fixture
+def known(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The small site of seven films, of which four are many; a run has looked at it."""
+    monkeypatch.setattr(fuses, "FEW_DELETIONS", 3)
+    monkeypatch.setattr(fuses, "FEW_REWRITES", 3)
+    loaded.run_and_check()
+    loaded.reconcile()
+    return loaded
+
+
+def lists(site: Site) -> list[FuseList]:
+    """Return the lists that are open."""
+    found = FuseLists(site.client, site.definition)
+    (uuid,) = {one.index for one in every_list(site)} or {""}
+    return [one for one, _ in found.open(uuid)]
+
+
+def every_list(site: Site) -> list[FuseList]:
+    """Return the lists in whatever state, the oldest first."""
+    answer = site.client.search(
+        index=site.definition.fuse_lists,
+        query={"exists": {"field": "digest"}},
+        sort="found_at",
+        ignore_unavailable=True,
+    )
+    return [FuseList.model_validate(one["_source"]) for one in answer["hits"]["hits"]]
+
+
+def asked(site: Site, digest: str = "") -> FuseList | None:
+    with site.beside() as resources:
+        return next_list(resources, site.settings, "a run", digest)
+
+
+def carried_out(site: Site) -> Counters:
+    """Ask, and approve."""
+    one = asked(site)
+    assert one
+    with site.beside() as resources:
+        return approved(resources, site.settings, one.digest, "Ann")
+
+
+def refuse(site: Site) -> FuseList:
+    one = asked(site)
+    assert one
+    with site.beside() as resources:
+        refused(resources, one.digest, None)
+    return one
+
+
+def delete(site: Site, where: str = ONE_TO_FOUR) -> None:
+    site.execute(f"DELETE FROM content.film_work WHERE {where}")
+    site.execute("SELECT pg_stat_force_next_flush()")
+
+
+def titles(site: Site) -> list[str]:
+    return sorted(one["title"] for one in site.documents().values())
+
+
+# -- what is listed -------------------------------------------------------------------------------
+
+
+def test_many_deletions_are_listed_and_not_done(
+    known: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = known.documents()
+    delete(known)
+    assert known.run_and_check() == {"difference": -4, "deleted": 0}
+    assert known.documents() == before
+    (one,) = every_list(known)
+    assert (one.kind, one.state, one.count, one.documents) == ("deletions", "waiting", 4, 7)
+    assert sorted(one.examples) == ["Film 1", "Film 2", "Film 3", "Film 4"]
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert any(
+        line.startswith("Nothing of this is done: 4 of 7 documents have no row any more.")
+        and line.endswith(f"movies_purge asks a person (list {one.digest[:12]})")
+        for line in said
+    )
+
+
+def test_as_many_as_the_fuse_lets_pass_are_done(known: Site) -> None:
+    delete(known, "title IN ('Film 1', 'Film 2', 'Film 3')")
+    assert known.run_and_check() == {"difference": 0, "deleted": 3}
+    assert every_list(known) == []
+
+
+def test_what_is_found_beside_a_list_is_done_and_the_list_stays_one(known: Site) -> None:
+    delete(known)
+    known.run_and_check()
+    delete(known, "title = 'Film 5'")
+    assert known.run_and_check() == {"difference": -4, "deleted": 1}
+    result = known.reconcile("presence")["presence"]
+    assert (result["surplus"], result["asked"], result["deleted"]) == (4, 4, 0)
+    assert len(every_list(known)) == 1
+
+
+def test_what_is_missing_is_loaded_though_deletions_wait(known: Site) -> None:
+    delete(known)
+    lost = next(id_ for id_, one in known.documents().items() if one["title"] == "Film 5")
+    known.client.delete(index="movies", id=lost)
+    result = known.reconcile("presence")["presence"]
+    assert (result["repaired"], result["asked"]) == (1, 4)
+
+
+def test_many_rewrites_are_listed_and_after_an_approval_done(known: Site) -> None:
+    known.execute("UPDATE content.film_work SET title = 'Without a trace'")
+    before = known.documents()
+    result = known.reconcile("touched")["touched"]
+    assert (result["different"], result["asked"], result["repaired"]) == (7, 7, 0)
+    assert known.documents() == before
+    (one,) = every_list(known)
+    assert (one.kind, one.count) == ("rewrites", 7)
+    assert known.reconcile("touched")["touched"]["asked"] == 7  # the same list
+    assert carried_out(known).indexed == 7
+    known.assert_equal()
+    assert known.reconcile("touched")["touched"]["asked"] == 0
+
+
+def test_a_dry_run_tells_what_would_be_asked_and_keeps_no_list(known: Site) -> None:
+    delete(known)
+    result = known.reconcile("presence", dry_run=True)["presence"]
+    assert (result["surplus"], result["asked"]) == (4, 4)
+    assert every_list(known) == []
+
+
+# -- the answer -----------------------------------------------------------------------------------
+
+
+@each_index
+def test_the_last_documents_go_after_an_approval_and_not_before(known: Site) -> None:
+    before = known.documents()
+    known.drop_constraints("f")
+    known.execute(f"DELETE FROM content.{known.table}")
+    known.run_and_check()
+    assert known.documents() == before
+    (one,) = every_list(known)
+    field = known.definition.title
+    assert set(one.examples) == {document[field] for document in before.values()}
+    assert carried_out(known).deleted == len(before)
+    assert known.documents() == {}
+
+
+def test_films_of_the_list_that_are_still_surplus_go_and_no_others(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.es.fuse_lists.IDS_PER_PIECE", 3)
+    row = known.execute("SELECT * FROM content.film_work WHERE title = 'Film 1'").fetchone()
+    assert row is not None
+    delete(known)
+    known.run_and_check()
+    known.execute(f"INSERT INTO content.film_work VALUES ({', '.join(['%s'] * len(row))})", *row)
+    delete(known, "title = 'Film 5'")  # not on the list
+    assert carried_out(known).deleted == 3
+    assert {"Film 1", "Film 5"} <= set(titles(known))
+    (one,) = every_list(known)
+    assert (one.state, one.answered_by) == ("done", "Ann")
+    left = known.client.count(index="movies-reconcile", query={"exists": {"field": "piece_of"}})
+    assert left["count"] == 0
+    assert lists(known) == []
+
+
+def test_a_refused_list_is_not_asked_about_again_and_its_films_stay(known: Site) -> None:
+    delete(known)
+    known.run_and_check()
+    one = refuse(known)
+    for _ in range(2):
+        assert known.run_and_check().get("deleted", 0) == 0
+        assert known.reconcile("presence")["presence"]["asked"] == 4
+    assert [each.state for each in every_list(known)] == ["refused"]
+    assert asked(known) is None
+    with known.beside() as resources:
+        assert not purge.waits_for_a_question(resources, known.settings)
+    assert len(titles(known)) == 7
+
+    again = asked(known, one.digest[:8])  # somebody has thought better of it
+    assert again
+    assert (again.digest, again.state) == (one.digest, "waiting")
+    with known.beside() as resources:
+        approved(resources, known.settings, one.digest, "Ann")
+    assert titles(known) == ["Film 0", "Film 5", "Film 6"]
+
+
+def test_films_that_were_refused_stay_though_others_of_the_list_came_back(known: Site) -> None:
+    """What is left of it would pass the fuse."""
+    rows = known.execute(f"SELECT * FROM content.film_work WHERE {ONE_TO_FOUR}").fetchall()
+    delete(known)
+    known.run_and_check()
+    refuse(known)
+    for row in rows[:2]:
+        slots = ", ".join(["%s"] * len(row))
+        known.execute(f"INSERT INTO content.film_work VALUES ({slots})", *row)
+    known.reconcile()
+    assert len(titles(known)) == 7
+
+
+def test_a_list_counts_as_done_only_when_it_is(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(known)
+    known.run_and_check()
+
+    class KilledError(Exception):
+        pass
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(repair, "_read_again", killed)
+        with pytest.raises(KilledError):
+            carried_out(known)
+    (one,) = lists(known)
+    assert one.state == "waiting"
+    with known.beside() as resources:
+        assert approved(resources, known.settings, one.digest, "Ann").deleted == 4
+        assert approved(resources, known.settings, one.digest, "Ann").deleted == 0  # cleared
+    known.assert_equal()
+
+
+def test_while_a_task_writes_an_approved_list_waits(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(known)
+    known.run_and_check()
+
+    def busy(*_: object) -> None:
+        raise WriterBusyError("somebody writes")
+
+    with monkeypatch.context() as writing:
+        writing.setattr(repair, "_read_again", busy)
+        with pytest.raises(WriterBusyError, match="not done yet"):
+            carried_out(known)
+    assert [one.state for one in lists(known)] == ["waiting"]
+
+
+def test_a_list_whose_rows_are_back_is_closed_and_nobody_is_asked(known: Site) -> None:
+    rows = known.execute(f"SELECT * FROM content.film_work WHERE {ONE_TO_FOUR}").fetchall()
+    delete(known)
+    known.run_and_check()
+    for row in rows:
+        slots = ", ".join(["%s"] * len(row))
+        known.execute(f"INSERT INTO content.film_work VALUES ({slots})", *row)
+    assert asked(known) is None
+    assert [one.state for one in every_list(known)] == ["done"]
+
+
+def test_one_run_asks_about_a_list_until_it_must_be_gone(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(known)
+    known.run_and_check()
+    assert asked(known) is not None
+    assert asked(known) is None
+    monkeypatch.setattr(purge, "LATE", -2 * timedelta(hours=known.settings.approval_hours))
+    assert asked(known) is not None
+
+
+def test_of_two_runs_that_look_at_once_one_takes_the_list(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(known)
+    known.run_and_check()
+    found = purge._unasked
+
+    def overtaken(*given: Any) -> list[tuple[FuseList, Any]]:
+        seen = found(*given)
+        monkeypatch.setattr(purge, "_unasked", found)
+        assert asked(known) is not None
+        return seen
+
+    monkeypatch.setattr(purge, "_unasked", overtaken)
+    assert asked(known) is None
+
+
+def test_a_list_that_lacks_ids_deletes_nothing(known: Site) -> None:
+    delete(known)
+    known.run_and_check()
+    one = asked(known)
+    assert one
+    known.client.delete(index="movies-reconcile", id=f"{one.digest}.0", refresh=True)
+    with known.beside() as resources, pytest.raises(IndexUnavailableError, match="lacks 4 of 4"):
+        approved(resources, known.settings, one.digest, "Ann")
+    assert len(titles(known)) == 7
+
+
+def test_a_list_of_another_index_is_refused(known: Site) -> None:
+    delete(known)
+    known.run_and_check()
+    one = asked(known)
+    assert one
+    FuseLists(known.client, known.definition).change(one.model_copy(update={"index": "another"}))
+    with known.beside() as resources, pytest.raises(ConfigurationError, match="of another index"):
+        approved(resources, known.settings, one.digest, "Ann")
+    with known.beside() as resources, pytest.raises(ConfigurationError, match="is gone"):
+        refused(resources, "never made", None)
+    assert len(titles(known)) == 7
+
+
+def test_a_digest_that_names_no_list_is_told(known: Site) -> None:
+    with pytest.raises(ConfigurationError, match="0 open lists of movies begin with 'abc'"):
+        asked(known, "abc")
+
+
+# -- the question ---------------------------------------------------------------------------------
+
+
+def test_a_question_says_how_many_and_which_ones(known: Site) -> None:
+    known.change("# Bold `code`\n" + "x" * 100, "text = 'Film 1'")
+    known.run_and_check()
+    delete(known, "title ~ '^#' OR title IN ('Film 2', 'Film 3', 'Film 4')")
+    known.run_and_check()
+    one = asked(known)
+    assert one
+    question = question_about(one, known.definition)
+    assert question.subject == "Delete 4 of 7 films (57.1%) from movies?"
+    assert one.digest in question.body
+    assert "- `Film 2`\n" in question.body
+    assert f"- `# Bold 'code' {'x' * 66}`" in question.body
+    rewrites = one.model_copy(update={"kind": "rewrites"})
+    assert question_about(rewrites, known.definition).subject.startswith("Rewrite 4 of 7 films")
