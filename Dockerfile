@@ -38,7 +38,7 @@ RUN python -m pip uninstall --quiet --yes --root-user-action=ignore pip \
 
 COPY --from=packages /opt/venv/ /opt/venv/
 COPY --chmod=755 containers/entrypoint /entrypoint
-COPY containers/healthy.py containers/clean.sh /opt/airflow/containers/
+COPY containers/*.py containers/*.sh /opt/airflow/containers/
 COPY dags/ /opt/airflow/dags/
 COPY plugins/ /opt/airflow/plugins/
 COPY include/ /opt/airflow/include/

@@ -8,7 +8,7 @@ STORE = $(shell $(PYTHON) -m local.certificates)
 UV_SYSTEM_CERTS ?= 1
 UV = $(if $(STORE),UV_SYSTEM_CERTS=$(UV_SYSTEM_CERTS) )$(BIN)/uv
 
-.PHONY: help install run down clean test test-all test-compose soak bench lint types format lock
+.PHONY: help install run down clean test test-all test-compose audit soak bench lint types format lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,16 @@ test-all: install lint types  ## the same and the tests that take minutes: what 
 test-compose: install  ## the containers for real, and what befalls them: needs Docker with Compose 2.24 or later
 	$(BIN)/python -m pytest tests/containers
 
+audit: install .local/audit/installed  ## ask the package index for known weaknesses of the locked packages
+	@for lock in requirements.txt requirements-distributed.txt requirements-dev.txt local/uv.txt local/audit.txt; do \
+		echo "$$lock:"; .local/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $$lock || failed=1; \
+	done; exit $${failed:-0}
+
+.local/audit/installed: local/audit.txt
+	@$(UV) venv --quiet --clear --python $(BIN)/python .local/audit
+	@$(UV) pip sync --quiet --require-hashes --python .local/audit/bin/python local/audit.txt
+	@touch $@
+
 soak: install  ## random histories with fresh seeds: MINUTES=60; BREAK=rule switches a protection off (BREAK= lists them)
 	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(filter command,$(firstword $(origin BREAK))),--break='$(BREAK)')
 
@@ -65,3 +75,5 @@ lock: install  ## compile the requirement locks anew
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.txt --custom-compile-command 'make lock'
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --overrides requirements-overrides.txt requirements-dev.in -o requirements-dev.txt --custom-compile-command 'make lock'
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url local/uv.in -o local/uv.txt --custom-compile-command 'make lock'
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements-distributed.in -o requirements-distributed.txt --custom-compile-command 'make lock'
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url local/audit.in -o local/audit.txt --custom-compile-command 'make lock'

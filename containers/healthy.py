@@ -27,8 +27,7 @@ PARTS = ("api-server", "scheduler", *REPORTED, "celery")
 
 def main() -> None:
     """Check the part that runs here; whatever raises is a reason."""
-    words = Path("/proc/1/cmdline").read_text().split("\0")
-    part = next((word for word in words if word in PARTS), None)
+    part = part_of(Path("/proc/1/cmdline").read_text())
     if part == "api-server":
         scheme = "https" if os.environ.get("AIRFLOW__API__SSL_CERT") else "http"
         _ask(f"{scheme}://localhost:8080{API}")
@@ -41,6 +40,14 @@ def main() -> None:
             raise OSError(f"the API server calls the {part} {status}")
     elif part == "celery":
         _ping_worker()
+
+
+def part_of(command: str) -> str | None:
+    """Return the part that a process runs, from its arguments; None for anything else.
+
+    :param command: the arguments, each with a zero byte behind it. One of them may be a script.
+    """
+    return next((word for word in command.replace("\0", " ").split() if word in PARTS), None)
 
 
 def _ask(url: str) -> bytes:

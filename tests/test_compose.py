@@ -16,10 +16,13 @@ import pytest
 import yaml
 from movies_etl.settings import PREFIX, Settings, variable
 
+from containers.healthy import part_of
 from tests.support.compose_files import (
     COMPOSE,
     EXAMPLE_LINE,
+    PROFILES,
     ROOT,
+    SECURE,
     SERVICES,
     VARIABLE,
     compose_program,
@@ -30,7 +33,7 @@ from tests.support.compose_files import (
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 REQUIREMENTS = (ROOT / "requirements.txt").read_text()
-ONE_SHOT = {"postgres-init", "catalogue", "airflow-init"}
+ONE_SHOT = {"postgres-init", "catalogue", "postgres-grants", "airflow-init"}
 LONG_RUNNING = set(SERVICES) - ONE_SHOT
 AIRFLOW = {name for name in SERVICES if name.startswith("airflow-")}
 
@@ -43,12 +46,18 @@ def environment(service: str, variables: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def compose_config(env_file: Path) -> subprocess.CompletedProcess[str]:
+def compose_config(env_file: Path, *profiles: str) -> subprocess.CompletedProcess[str]:
     program = compose_program()
     assert program is not None
     kept = {name: os.environ[name] for name in ("PATH", "DOCKER_CONFIG") if name in os.environ}
     return subprocess.run(
-        [*program, "--env-file", str(env_file), "config", "--quiet"],
+        [
+            *program,
+            f"--env-file={env_file}",
+            "--file=docker-compose.yaml",
+            *(f"--file=containers/{profile}.yaml" for profile in profiles),
+            "config",
+        ],
         cwd=ROOT,
         env=kept | {"HOME": str(env_file.parent)},
         check=False,
@@ -61,13 +70,18 @@ needs_compose = pytest.mark.skipif(compose_program() is None, reason="no docker 
 
 
 @needs_compose
-def test_docker_compose_accepts_the_file_with_the_env_that_the_example_makes(
-    tmp_path: Path,
+@pytest.mark.parametrize("profiles", [[], *([name] for name in PROFILES)], ids=str)
+def test_docker_compose_accepts_the_files_with_the_env_that_the_example_makes(
+    tmp_path: Path, profiles: list[str]
 ) -> None:
     env_file = tmp_path / "env"
     env_file.write_text("".join(f"{name}={value}\n" for name, value in example_env().items()))
-    answer = compose_config(env_file)
+    answer = compose_config(env_file, *profiles)
     assert answer.returncode == 0, answer.stderr
+    services = yaml.safe_load(answer.stdout)["services"]
+    published = {name for name, service in services.items() if service.get("ports")}
+    open_ones = set() if "secure" in profiles else {"postgres", "elasticsearch"}
+    assert published == {"airflow-apiserver"} | open_ones
 
 
 @needs_compose
@@ -99,7 +113,9 @@ def test_each_variable_of_the_example_is_explained() -> None:
 
 
 def test_no_variable_is_silently_empty_when_unset() -> None:
-    rest = [VARIABLE.sub("", text).replace("$$", "") for text in texts(COMPOSE)]
+    rest = [
+        VARIABLE.sub("", text).replace("$$", "") for text in texts([COMPOSE, *PROFILES.values()])
+    ]
     assert [text for text in rest if "$" in text] == []
 
 
@@ -113,7 +129,15 @@ def test_no_secret_has_a_default() -> None:
         "AIRFLOW_JWT_SECRET",
         "AIRFLOW_SECRET_KEY",
         "AIRFLOW_ADMIN_PASSWORD",
+        "ELASTIC_PASSWORD",
+        "MOVIES_ELASTICSEARCH_PASSWORD",
+        "REDIS_PASSWORD",
     }
+    of_the_main_file = {
+        found["name"] for text in texts(COMPOSE) for found in VARIABLE.finditer(text)
+    }
+    only_in_others = {"ELASTIC_PASSWORD", "MOVIES_ELASTICSEARCH_PASSWORD", "REDIS_PASSWORD"}
+    assert only_in_others.isdisjoint(of_the_main_file)
 
 
 def test_every_published_port_is_bound_to_loopback() -> None:
@@ -146,7 +170,7 @@ def test_a_service_waits_until_what_it_depends_on_is_ready() -> None:
     }
     assert set(SERVICES["airflow-scheduler"]["depends_on"]) == {
         "airflow-apiserver",
-        "catalogue",
+        "postgres-grants",
         "elasticsearch",
     }
 
@@ -185,6 +209,33 @@ def test_the_base_image_is_the_same_in_both_files_and_an_exact_version() -> None
 def test_the_image_is_labelled_with_the_projects_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f'org.opencontainers.image.version="{version}"' in DOCKERFILE
+
+
+def test_the_health_check_knows_what_each_service_runs() -> None:
+    celery = PROFILES["celery"]["services"]["airflow-worker"]
+    services = {**SERVICES, "airflow-worker": celery}
+    commands = {name: services[name]["command"] for name in [*AIRFLOW, "airflow-worker"]}
+    found = {name: part_of("\0".join([*words, ""])) for name, words in commands.items()}
+    assert found == {
+        "airflow-init": None,
+        "airflow-apiserver": "api-server",
+        "airflow-scheduler": "scheduler",
+        "airflow-dag-processor": "dag-processor",
+        "airflow-triggerer": "triggerer",
+        "airflow-cleaner": None,
+        "airflow-worker": "celery",
+    }
+
+
+def test_every_service_is_locked_in_the_secure_file() -> None:
+    services = SECURE["services"]
+    assert set(SERVICES) <= set(services)
+    for name, service in services.items():
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "mem_limit" in service, name
+    writable = {name for name, service in services.items() if not service.get("read_only")}
+    assert writable == {"elasticsearch"}
 
 
 def test_the_dag_runs_without_being_unpaused() -> None:

@@ -178,6 +178,8 @@ RUN_BY = {
     """"$(date -u -d '7 days ago' +%Y-%m-%dT%H:%M:%S+00:00)" --skip-archive --yes""": (
         "tests/local/test_airflow_cleaning.py"
     ),
+    "airflow variables export movies-etl-variables.json": "tests/test_scheduler.py",
+    "airflow variables import movies-etl-variables.json": "tests/test_scheduler.py",
     "cp .env.example .env": "tests/containers/test_development.py, with ports of its own",
     "docker compose up --build --detach --wait": "tests/containers/test_development.py",
     "docker compose exec airflow-scheduler airflow dags trigger movies_sync": (

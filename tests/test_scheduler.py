@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -68,13 +69,20 @@ def scheduled(
 
 @pytest.mark.timeout(3600)  # the waits have limits of their own
 def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_are_forgotten(
-    scheduled: Scheduled, small: Site, monkeypatch: pytest.MonkeyPatch
+    scheduled: Scheduled, small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = scheduled.trigger("first")
     assert first.state == "success"
     small.assert_equal()
     assert scheduled.indexed(first) == [7, 0, 0]
 
+    noted = str(tmp_path / "movies-etl-variables.json")
+    for command in (
+        ("export", noted),
+        ("delete", "movies_etl.cursor.film_work"),
+        ("import", noted),
+    ):
+        scheduled.call("variables", *command).check_returncode()
     second = scheduled.trigger("second")
     assert second.state == "success"
     assert scheduled.indexed(second) == [0, 0, 0]

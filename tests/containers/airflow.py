@@ -39,7 +39,7 @@ class Airflow:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         url = f"{self.url}/{path}"
         answer = httpx.request(
-            method, url, json=body, headers=headers, verify=self._verify, timeout=20
+            method, url, json=body, headers=headers, verify=self._verify, timeout=120
         )
         if answer.status_code >= 500:
             raise ConnectionError(answer.text)

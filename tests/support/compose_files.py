@@ -13,8 +13,26 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
+
+
+class Loader(yaml.SafeLoader):
+    """Reads a compose file; `!reset` takes away what another file says."""
+
+
+Loader.add_constructor("!reset", lambda _loader, _node: [])
+
+
+def read(name: str) -> dict[str, Any]:
+    """Read one of the files."""
+    found: dict[str, Any] = yaml.load((ROOT / name).read_text(), Loader)  # noqa: S506 - a safe one
+    return found
+
+
+COMPOSE = read("docker-compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+SECURE = read("containers/secure.yaml")
+PROFILES = {"secure": SECURE, "celery": read("containers/celery.yaml")}
+"""The files on top of docker-compose.yaml, by name."""
 
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<rule>:?-|:\?)(?P<text>[^}]*)\}")
 EXAMPLE_LINE = re.compile(r"#?(?P<name>[A-Z][A-Z_]+)=(?P<value>.*)")
@@ -36,7 +54,7 @@ def used_variables() -> dict[str, str | None]:
     """Return every variable of the compose file with its default, None when required."""
     return {
         found["name"]: None if found["rule"] == ":?" else found["text"]
-        for text in texts(SERVICES)
+        for text in texts([SERVICES, *(each["services"] for each in PROFILES.values())])
         for found in VARIABLE.finditer(text)
     }
 
