@@ -27,6 +27,7 @@ from tests.support.compose_files import (
     VARIABLE,
     compose_program,
     example_env,
+    read,
     texts,
     used_variables,
 )
@@ -323,3 +324,25 @@ def test_the_catalogue_image_gets_all_it_needs_from_the_lock() -> None:
     entries = re.findall(r"^([\w-]+)==.*\\\n +--hash=sha256:", part, re.MULTILINE)
     assert entries == ["bokeh-sampledata", "psycopg", "psycopg-binary", "typing-extensions"]
     assert "bokeh-sampledata==2026.1 " in part
+
+
+def test_the_values_for_helm_fit_the_image_and_the_program() -> None:
+    values = read("containers/helm.yaml")
+    image = values["images"]["airflow"]
+    assert (
+        image["tag"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    )
+    assert f"apache-airflow=={values['airflowVersion']} " in REQUIREMENTS
+    assert f"USER {values['uid']}:{values['gid']}" in DOCKERFILE
+    pod = values["securityContexts"]["pod"]
+    assert (pod["runAsUser"], pod["runAsGroup"]) == (values["uid"], values["gid"])
+    given = {one["envName"].removeprefix("AIRFLOW_CONN_").lower() for one in values["secret"]}
+    assert given == {"movies_postgres", "movies_elasticsearch"}
+    known = {variable(name) for name in Settings.model_fields}
+    set_here = {one["name"] for one in values["env"] if one["name"].startswith(PREFIX)}
+    assert variable("include_dir") in set_here
+    assert set_here <= known
+    (mounted,) = values["volumeMounts"]
+    (volume,) = values["volumes"]
+    assert mounted["name"] == volume["name"]
+    assert volume["secret"]["secretName"] == values["secret"][0]["secretName"]
