@@ -66,7 +66,7 @@ LINKS: Filled = {
     for definition in declared().values()
     for table, root in {**definition.links, definition.root.rows.table: "id"}.items()
 }
-ROOTS: Filled = {definition.name: names.of_root(definition) for definition in declared().values()}
+ROOTS: Filled = {definition.name: names.of_words(definition) for definition in declared().values()}
 
 CHECKS: Filled = {"": {"table": "person_film_work", "field": "role"}}
 

@@ -47,7 +47,12 @@ def of_fan_out(stream: Stream) -> Names:
 
 def of_root(definition: IndexDefinition) -> Names:
     """Return the names of the queries ``root/*.sql``."""
-    return {"table": definition.root.rows.table, "text": definition.text_column}
+    return {"table": definition.root.rows.table}
+
+
+def of_words(definition: IndexDefinition) -> Names:
+    """Return the names of the query that finds rows by words of their text."""
+    return {**of_root(definition), "text": definition.text_column}
 
 
 def of_hashed(table: str, root: str, lowest: str) -> Names:

@@ -130,7 +130,7 @@ class Source:
         escaped = (re.sub(r"([\\\\%_])", r"\\\1", word) for word in words)
         patterns = [f"%{word}%" for word in escaped]
         found = self.queries.rows(
-            "root/words.sql", names.of_root(self.definition), patterns=patterns, page_size=limit
+            "root/words.sql", names.of_words(self.definition), patterns=patterns, page_size=limit
         )
         return dict(found)
 
