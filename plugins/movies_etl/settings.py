@@ -55,6 +55,13 @@ Schedule = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator
 """When a DAG runs: a cron expression, or None: only when somebody triggers it."""
 
 
+def _include_dir() -> Path:
+    """Return where the folder lies by itself: inside a wheel's package, or beside ``plugins/``."""
+    here = Path(__file__).resolve()
+    packaged = here.with_name("include")
+    return packaged if packaged.is_dir() else here.parents[2] / "include"
+
+
 class Settings(BaseSettings):
     """The settings and their defaults; each is an environment variable with the prefix."""
 
@@ -105,7 +112,7 @@ class Settings(BaseSettings):
     created_column: Annotated[str, Field(min_length=1)] = "created"
     """What the catalogue calls the time at which a link was made."""
 
-    include_dir: Path = Path(__file__).resolve().parents[2] / "include"
+    include_dir: Path = _include_dir()
     """The folder with ``sql/`` and ``elasticsearch/``."""
 
 

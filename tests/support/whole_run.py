@@ -19,7 +19,7 @@ import pytest
 from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import MOVIES
 
-from tests.support.site import Site
+from tests.support.site import MemoryNotices, Site
 from tests.support.tasks import Tasks
 from tests.support.worker import FileCursors, FileHorizons
 
@@ -27,7 +27,10 @@ from tests.support.worker import FileCursors, FileHorizons
 def main(folder: Path, postgres_port: int, elasticsearch_port: int) -> dict[str, Any]:
     """Do one run; return its results."""
     kept = SimpleNamespace(
-        definition=MOVIES, cursors=FileCursors(folder), horizons=FileHorizons(folder)
+        definition=MOVIES,
+        cursors=FileCursors(folder),
+        horizons=FileHorizons(folder),
+        notices=MemoryNotices(),
     )
     with pytest.MonkeyPatch.context() as patch:
         tasks = Tasks(cast("Site", kept), patch, (postgres_port, elasticsearch_port))
