@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from movies_etl.definitions.genres import GENRES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, WriterBusyError
 from movies_etl.es.fuse_lists import FuseLists
+from movies_etl.es.maker import Maker
 from movies_etl.reconcile import fuses, purge, repair
 from movies_etl.reconcile.purge import approved, next_list, question_about, refused
 from movies_etl.state.fuse_list import FuseList
@@ -155,7 +159,7 @@ def test_the_last_documents_go_after_an_approval_and_not_before(known: Site) -> 
     known.run_and_check()
     assert known.documents() == before
     (one,) = every_list(known)
-    field = known.definition.title
+    field = known.text
     assert set(one.examples) == {document[field] for document in before.values()}
     assert carried_out(known).deleted == len(before)
     assert known.documents() == {}
@@ -339,3 +343,84 @@ def test_a_question_says_how_many_and_which_ones(known: Site) -> None:
     assert f"- `# Bold 'code' {'x' * 66}`" in question.body
     rewrites = one.model_copy(update={"kind": "rewrites"})
     assert question_about(rewrites, known.definition).subject.startswith("Rewrite 4 of 7 films")
+
+
+# -- what made the documents ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def other_query(known: Site, tmp_path: Path) -> Site:
+    """The site after a change of ``documents.sql``: each document has another text."""
+    include = tmp_path / "include"
+    shutil.copytree(known.settings.include_dir, include)
+    file = include / "sql" / "movies" / "documents.sql"
+    query = file.read_text()
+    assert "film.title" in query
+    file.write_text(query.replace("film.title", "upper(film.title)"))
+    known.configure(include_dir=include)
+    return known
+
+
+def rebuild_is_told(caplog: pytest.LogCaptureFixture) -> bool:
+    said = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    caplog.clear()
+    return any(one.startswith("Rebuild index movies-") for one in said)
+
+
+def test_after_a_change_of_the_query_a_rebuild_is_told_and_nothing_rewritten(
+    other_query: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = other_query.documents()
+    for _ in range(2):
+        results = other_query.reconcile(full=True)
+        assert all(one["rebuild"] for one in results.values())
+        assert (results["contents"]["different"], results["contents"]["repaired"]) == (7, 0)
+        assert rebuild_is_told(caplog)
+    other_query.execute("UPDATE content.film_work SET title = 'Without a trace'")
+    result = other_query.reconcile("touched")["touched"]
+    assert (result["different"], result["repaired"], result["asked"]) == (7, 0, 0)
+    assert other_query.documents() == before
+    assert every_list(other_query) == []
+
+
+def test_an_outdated_index_is_kept_equal_where_few_differ(other_query: Site) -> None:
+    gone, changed, *_ = sorted(other_query.documents())
+    other_query.execute("DELETE FROM content.film_work WHERE id = %s", gone)
+    other_query.execute("UPDATE content.film_work SET title = 'new' WHERE id = %s", changed)
+    other_query.reconcile()
+    assert gone not in other_query.documents()
+    assert other_query.documents()[changed]["title"] == "NEW"
+
+
+def test_after_a_reload_the_index_is_as_the_query_makes_it(
+    other_query: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    other_query.run(reload="all")
+    assert other_query.reconcile("contents", full=True)["contents"]["rebuild"]
+    assert not other_query.reconcile("contents", full=True)["contents"]["rebuild"]
+    assert not rebuild_is_told(caplog)
+    film, *_ = sorted(other_query.documents())
+    other_query.client.update(index="movies", id=film, doc={"checksum": 7})
+    assert other_query.reconcile("contents", full=True)["contents"]["repaired"] == 1
+
+
+def test_comments_and_blanks_of_the_query_do_not_count(known: Site, tmp_path: Path) -> None:
+    include = tmp_path / "include"
+    shutil.copytree(known.settings.include_dir, include)
+    file = include / "sql" / "movies" / "documents.sql"
+    file.write_text("-- Another word.\n\n" + file.read_text().replace("\n", " -- why\n\n    "))
+    now = Maker.of(known.definition, known.settings.include_dir)
+    assert Maker.of(known.definition, include) == now
+    assert Maker.of(GENRES, known.settings.include_dir) != now
+
+
+@each_index
+def test_an_index_that_does_not_say_what_made_it_does_so_after_a_pass(known: Site) -> None:
+    (name,) = known.client.indices.get_alias(name=known.definition.alias)
+    meta = known.client.indices.get_mapping(index=name)[name]["mappings"]["_meta"]
+    without = {key: value for key, value in meta.items() if key != "movies_etl_documents"}
+    known.client.indices.put_mapping(index=name, meta=without)
+    known.reconcile("contents", dry_run=True, full=True)
+    assert known.client.indices.get_mapping(index=name)[name]["mappings"]["_meta"] == without
+    assert not known.reconcile("contents", full=True)["contents"]["rebuild"]
+    assert known.client.indices.get_mapping(index=name)[name]["mappings"]["_meta"] == meta

@@ -79,7 +79,6 @@ class IndexDefinition:
         prefix may begin another one, because absence is decided by listing a prefix.
     :param plural: several documents in words; the noun with an s when empty.
     :param prefix: what stands before every name in Elasticsearch (``MOVIES_ETL_INDEX_PREFIX``).
-    :param title: the field of a document that people know it by; its id when empty.
     """
 
     name: str
@@ -90,7 +89,6 @@ class IndexDefinition:
     variables: str = ""
     plural: str = ""
     prefix: str = ""
-    title: str = ""
 
     def prefixed(self, prefix: str) -> Self:
         """Return the same definition with another prefix of its names in Elasticsearch."""

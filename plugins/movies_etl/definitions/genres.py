@@ -17,7 +17,6 @@ class Genre(IndexedDocument):
 GENRES = IndexDefinition(
     name="genres",
     noun="genre",
-    title="name",
     document=Genre,
     streams=(Stream("genre", rows=Feed("genre", "modified", root="id")),),
     reads={"genre": {"name": TEXT, "description": TEXT}},

@@ -54,7 +54,6 @@ PERSON = _linked("person")
 MOVIES = IndexDefinition(
     name="movies",
     noun="film",
-    title="title",
     document=Movie,
     # A film matters more than a surname, a surname more than a genre's name, and genres are few.
     streams=(FILM_WORK, GENRE, PERSON),

@@ -36,7 +36,6 @@ class Person(IndexedDocument):
 PERSONS = IndexDefinition(
     name="persons",
     noun="person",
-    title="full_name",
     document=Person,
     streams=(
         Stream(

@@ -14,6 +14,7 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, MoviesEtlError
 from movies_etl.es.client import translated_errors
 from movies_etl.es.index import Index
+from movies_etl.es.maker import KEY, Maker
 from movies_etl.retries import retrying
 from movies_etl.settings import included
 
@@ -22,7 +23,7 @@ _TWO_WRITE_INDEXES = "illegal_state_exception"
 
 
 def described(definition: IndexDefinition, include_dir: Path) -> dict[str, Any]:
-    """Read the settings and the mapping of an index.
+    """Read the settings and the mapping of an index, and note what makes its documents.
 
     ``settings.json`` holds the settings of every index whose own file has none.
 
@@ -32,7 +33,9 @@ def described(definition: IndexDefinition, include_dir: Path) -> dict[str, Any]:
     own = _json(folder / f"{definition.name}.json")
     if "settings" not in own:
         own["settings"] = _json(folder / "settings.json")
-    return own
+    mapping = own.get("mappings", {})
+    meta = {**mapping.get("_meta", {}), KEY: Maker.of(definition, include_dir).model_dump()}
+    return {**own, "mappings": {**mapping, "_meta": meta}}
 
 
 def _json(file: Path) -> dict[str, Any]:

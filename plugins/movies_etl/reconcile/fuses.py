@@ -68,9 +68,13 @@ def too_many_deletions(found: Candidates) -> str | None:
 
 def too_many_rewrites(found: Candidates) -> str | None:
     """Say of how many rewrites a person must decide, None when they may be done."""
-    now, documents = len(found.different) + len(found.damaged), found.documents
-    rewrites = found.rewritten + now
-    if now and rewrites > max(FEW_REWRITES, LARGEST_SHARE * documents):
+    now = len(found.different) + len(found.damaged)
+    return over_for_rewrites(found.rewritten + now, found.documents) if now else None
+
+
+def over_for_rewrites(rewrites: int, documents: int) -> str | None:
+    """Say that so many documents are too many to be rewritten at once, None when they are not."""
+    if rewrites > max(FEW_REWRITES, LARGEST_SHARE * documents):
         return f"{rewrites} of {documents} documents are not what they should be"
     return None
 
@@ -119,7 +123,7 @@ def _listed(
 
 
 def _known_by(resources: Resources, ids: Sequence[str]) -> list[str]:
-    """Return what people know documents by, as the index has them."""
-    field = resources.definition.title
+    """Return what people know documents by, as the index has them; else their ids."""
+    field = resources.definition.text_column or "id"
     texts = DocumentInventory(resources.index).texts(ids)
     return [str(texts.get(one, {}).get(field) or one) for one in ids]

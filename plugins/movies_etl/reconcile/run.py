@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from movies_etl.es.inventory import DocumentInventory
@@ -22,6 +22,7 @@ from movies_etl.reconcile.compare import COMPARED_TOGETHER, Comparer
 from movies_etl.reconcile.contents import Contents, is_due
 from movies_etl.reconcile.fuses import to_be_listed
 from movies_etl.reconcile.links import Links, next_due, without_due
+from movies_etl.reconcile.making import Making
 from movies_etl.reconcile.presence import presence
 from movies_etl.reconcile.repair import Repaired, repair
 from movies_etl.settings import Settings
@@ -63,6 +64,7 @@ class Result:
     :param repaired: documents that were loaded.
     :param deleted: documents that were deleted.
     :param asked: documents of which so many differ that a person decides, or has refused.
+    :param rebuild: whether the index is outdated: very many documents that differ are left.
     :param seconds: that it took.
     :param verified_age_seconds: since then every document was compared; None before the first pass.
     """
@@ -74,6 +76,7 @@ class Result:
     repaired: int = 0
     deleted: int = 0
     asked: int = 0
+    rebuild: bool = False
     seconds: float = 0.0
     verified_age_seconds: float | None = None
 
@@ -112,7 +115,8 @@ class Reconcile:
         self._asked = asked
         self._deadline = float("inf") if asked.full else time.monotonic() + PATIENT_SECONDS
         self._began = time.monotonic()
-        self.result = Result()
+        self._making = Making(resources, settings.include_dir)
+        self.result = Result(rebuild=self._making.is_outdated)
         self.state = self._loaded()
 
     def _loaded(self) -> ReconcileState:
@@ -231,12 +235,17 @@ class Reconcile:
             after = contents.compare_next(after, found)
         # Of the documents so far: a few ranges must not be rewritten as if all others were right.
         found.documents = current.looked_at + found.looked_at
-        if not self._load(found):
+        differed = current.rewritten + len(found.different) + len(found.damaged)
+        if self._making.is_outdated:
+            found.surplus.clear()
+            self.result.add(found, Repaired(Counters()))
+        elif not self._load(found):
             return
         verified_at = self.state.verified_at if after else current.began
         if after:
-            rewritten = current.rewritten + len(found.different) + len(found.damaged)
-            after = after.model_copy(update={"rewritten": rewritten})
+            after = after.model_copy(update={"rewritten": differed})
+        elif not self._asked.dry_run:
+            self._making.passed(differed, found.documents)
         update = {"current": after, "verified_at": verified_at}
         self._remember(self.state.model_copy(update=update))
 
@@ -255,12 +264,14 @@ class Reconcile:
 
     def _repair(self, found: Candidates) -> bool:
         """Have candidates read again; say whether all that was found is done."""
+        is_left = self._making.leaves(found)
+        wanted = replace(found, different=[], damaged=[]) if is_left else found
         if self._asked.dry_run:
-            done = Repaired(Counters(), listed=to_be_listed(found))
+            done = Repaired(Counters(), listed=to_be_listed(wanted))
         else:
-            done = repair(self._resources, self._settings, found, PAUSE_SECONDS)
+            done = repair(self._resources, self._settings, wanted, PAUSE_SECONDS)
         self.result.add(found, done)
-        return done.is_done
+        return done.is_done and not is_left
 
     def _remember(self, state: ReconcileState) -> None:
         """Keep the state, unless nothing may be written."""

@@ -82,7 +82,7 @@ class Pass(BaseModel):
     :param began: the database's time when it did.
     :param first: the first id that is not compared yet; None at the beginning.
     :param looked_at: documents that were compared.
-    :param rewritten: documents that were loaded again.
+    :param rewritten: documents that differed, and were loaded again unless the index is outdated.
     """
 
     model_config = _MODEL
@@ -118,7 +118,7 @@ class ReconcileState(BaseModel):
     keys: dict[str, TableStatistics] = {}
     sweep: Sweep | None = None
     written: WrittenDocuments | None = None
-    results: dict[str, dict[str, int | float | None]] = {}
+    results: dict[str, dict[str, bool | int | float | None]] = {}
 
     def is_about(self, other: ReconcileState) -> bool:
         """Whether this is of the index and the database of another state.
