@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from movies_etl.definitions.genres import GENRES
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import ConfigurationError
+from movies_etl.postgres.timestamps import text
 
 from local.postgres import Postgres
 from local.processes import wait_until
@@ -26,6 +28,14 @@ from tests.support.site import Site
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, "movies_etl.state.notices")
     return caplog
+
+
+def hours_pass(site: Site, hours: float) -> None:
+    """Let the last look have been so long ago."""
+    kept = site.notices.kept
+    assert kept
+    at = datetime.fromisoformat(kept.at) - timedelta(hours=hours)
+    site.notices.kept = kept.model_copy(update={"at": text(at)})
 
 
 def noticed(site: Site, log: pytest.LogCaptureFixture) -> list[str]:
@@ -43,7 +53,8 @@ def test_of_a_catalogue_as_it_should_be_nothing_is_noticed(
     small.run()
     small.execute("ANALYZE")
     assert noticed(small, log) == []
-    assert small.notices.kept == []
+    assert small.notices.kept is not None
+    assert small.notices.kept.notices == ()
 
 
 # -- indexes ---------------------------------------------------------------------------------------
@@ -77,6 +88,7 @@ def test_missing_indexes_are_told_once_by_the_statements_that_make_them(
     assert noticed(small, log) == []
     assert "No longer so: The catalogue lacks indexes" in log.text
     without_indexes(small)
+    hours_pass(small, 1)
     assert noticed(small, log) == [notice]
 
 
@@ -114,6 +126,26 @@ def test_the_statements_fit_other_names_and_partitioned_tables(
     assert notice.endswith(f"makes them by: {statement}")
     site.connection.execute(statement.encode())
     assert noticed(site, log) == []
+
+
+def test_where_nothing_was_noticed_the_next_look_is_an_hour_later(
+    site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    assert noticed(site, log) == []
+    assert site.queries["check/subscriptions.sql"] == 1
+    site.execute("DROP INDEX content.film_work_modified_id")
+    hours_pass(site, 0.9)
+    assert noticed(site, log) == []
+    assert site.queries["check/subscriptions.sql"] == 1
+    hours_pass(site, 0.2)
+    (notice,) = noticed(site, log)
+    assert "content.film_work (modified, id)" in notice
+    site.execute("CREATE INDEX ON content.film_work (modified, id)")
+    assert noticed(site, log) == []  # known ones are looked at in every run
+    assert site.queries["check/subscriptions.sql"] == 3
+    hours_pass(site, -2)  # the clock was set back
+    noticed(site, log)
+    assert site.queries["check/subscriptions.sql"] == 4
 
 
 # -- ids -------------------------------------------------------------------------------------------

@@ -106,8 +106,8 @@ def test_each_dag_keeps_its_own_variables_letters_and_results(
         before = keys
         keys = set(dag.variables())
         assert keys - before == variables_of(dag.definition)
-        notices, description = dag.variables()[dag.definition.notices_variable]
-        (notice,) = json.loads(notices)
+        noticed, description = dag.variables()[dag.definition.notices_variable]
+        (notice,) = json.loads(noticed)["notices"]
         assert "CREATE INDEX CONCURRENTLY ON content." in notice
         assert "Delete it" in description
     before_second = sync_dag.variables()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from movies_etl.reconcile.run import TASKS, Reconcile, ReconcileParams
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
-from movies_etl.state.notices import Notices
+from movies_etl.state.notices import Noticed, Notices
 from movies_etl.state.reconcile import ReconcileState
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
@@ -72,16 +72,16 @@ class MemoryHorizons:
 
 
 class MemoryNotices:
-    """What the last run noticed."""
+    """What was noticed last."""
 
     def __init__(self) -> None:
-        self.kept: list[str] = []
+        self.kept: Noticed | None = None
 
-    def load(self) -> list[str]:
+    def load(self) -> Noticed | None:
         return self.kept
 
-    def save(self, notices: Sequence[str]) -> None:
-        self.kept = [*notices]
+    def save(self, noticed: Noticed) -> None:
+        self.kept = noticed
 
 
 class MemoryDifference:

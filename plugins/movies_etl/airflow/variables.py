@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowRuntimeError
 from pydantic import TypeAdapter, ValidationError
@@ -14,10 +11,10 @@ from movies_etl.errors import ConfigurationError, problems
 from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor, Stamp
+from movies_etl.state.notices import Noticed
 from movies_etl.state.reconcile import ReconcileState
 
 _stamp: TypeAdapter[str] = TypeAdapter(Stamp)
-_notices: TypeAdapter[list[str]] = TypeAdapter(list[str])
 _epochs: TypeAdapter[tuple[Epoch, ...]] = TypeAdapter(tuple[Epoch, ...])
 
 
@@ -126,20 +123,20 @@ class VariableNoticeStore:
     def __init__(self, definition: IndexDefinition) -> None:
         self._key = definition.notices_variable
 
-    def load(self) -> list[str]:
-        """Return what the last run noticed; a value that is no list of texts counts as nothing."""
+    def load(self) -> Noticed | None:
+        """Return what was noticed last; a value that cannot be read is ignored and overwritten."""
         if not _exists(self._key):
-            return []
+            return None
         try:
-            return _notices.validate_json(_value(self._key))
+            return Noticed.model_validate_json(_value(self._key))
         except ValidationError:
-            return []
+            return None
 
-    def save(self, notices: Sequence[str]) -> None:
+    def save(self, noticed: Noticed) -> None:
         """Write what there is to notice."""
         Variable.set(
             self._key,
-            json.dumps([*notices], ensure_ascii=False, indent=2),
+            noticed.model_dump_json(indent=2),
             description="What init warns of in the catalogue; each is logged once. Delete it to "
             "have all of it logged again.",
         )

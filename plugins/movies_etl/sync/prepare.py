@@ -106,7 +106,7 @@ def prepare_run(
     lost = set_back or target.lost(root, source)
     StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
     state.horizons.save(measured.horizon, measured.epochs)
-    state.notices.tell(notices_of(source))
+    state.notices.look(measured.now, lambda: notices_of(source))
     return context
 
 
