@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from movies_etl.postgres.server import Server
 from movies_etl.settings import Settings
 
 from local.postgres import Postgres
+from local.processes import wait_until
 from tests.support.catalogue import Catalogue
 
 OpenServer = Callable[..., Server]
@@ -55,21 +57,29 @@ def test_the_lock_is_free_when_the_session_has_ended(open_server: OpenServer) ->
     assert second.lock_holder(lock.key_of("uuid")) is not None
 
 
-def test_who_waits_gets_the_lock_when_it_is_let_go(
-    open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_waits_gets_the_lock_when_it_is_let_go(open_server: OpenServer) -> None:
+    first, second = open_server(), open_server()
+    key = lock.key_of("uuid")
+    lock.take(first, "uuid", wait=0)
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(lock.take, second, "uuid", 60)
+        wait_until(lambda: first.is_awaited(key), seconds=60, what="a session that waits")
+        first.unlock(key)
+        assert not first.lock(key)  # it was handed over, whatever the first does then
+        waiting.result(timeout=60)
+    assert not second.is_awaited(key)
+
+
+def test_a_wait_that_was_in_vain_leaves_the_session_as_it_was(open_server: OpenServer) -> None:
     first, second = open_server(), open_server()
     lock.take(first, "uuid", wait=0)
-    pauses: list[float] = []
-
-    def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        first.queries.connection.close()
-
-    monkeypatch.setattr("movies_etl.postgres.lock.time.sleep", pause)
-    lock.take(second, "uuid", wait=60)
-    assert pauses
-    assert set(pauses) == {lock.LOCK_POLL_SECONDS}
+    assert not second.wait_for_lock(lock.key_of("uuid"), 0.01)
+    ((timeout,),) = second.queries.connection.execute("SHOW lock_timeout").fetchall()
+    assert timeout == "0"
+    first.queries.connection.close()
+    assert second.wait_for_lock(lock.key_of("uuid"), 10)
+    ((timeout,),) = second.queries.connection.execute("SHOW lock_timeout").fetchall()
+    assert timeout == "0"
 
 
 def test_writers_of_different_indexes_do_not_wait_for_each_other(open_server: OpenServer) -> None:

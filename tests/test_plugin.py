@@ -39,7 +39,9 @@ MAY_USE = {
     "sync": FOUNDATION | {"definitions", "state", "postgres", "es"},
     "reconcile": FOUNDATION | {"definitions", "state", "postgres", "es", "sync"},
     "page": FOUNDATION | {"definitions", "state", "postgres", "es"},
-    "airflow": FOUNDATION | {"definitions", "state", "postgres", "es", "sync", "reconcile", "page"},
+    "follow": FOUNDATION | {"definitions", "state", "postgres", "es", "sync", "reconcile"},
+    "airflow": FOUNDATION
+    | {"definitions", "state", "postgres", "es", "sync", "reconcile", "follow", "page"},
 }
 """The import law: the rooms that a room may use. The package's own docstring tells it, too."""
 

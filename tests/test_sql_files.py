@@ -34,6 +34,7 @@ EXAMPLES = {
     "ids": [NIL],
     "ignored_roles": ["reporting"],
     "key": 7,
+    "milliseconds": 1000,
     "known_values": ["actor"],
     "numbers": "{1,2}",
     "page_size": 10,

@@ -79,6 +79,13 @@ class Settings(BaseSettings):
     approval_hours: Annotated[float, Field(gt=0)] = 24.0
     """Hours after which a question of the purge DAGs counts as answered with Reject."""
 
+    follow_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    """Seconds for which a run of the sync DAGs goes on and loads each change as soon as it is
+    committed; 0: a run ends when it has loaded what there was."""
+
+    poll_seconds: Annotated[float, Field(ge=0.01, le=60)] = 0.1
+    """Seconds between two looks for changes while a run goes on."""
+
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Changed rows per page, and documents per page; the pages of a first load grow."""
 

@@ -137,8 +137,8 @@ def starts_of_linked_rows_after_the_first_load() -> AbstractContextManager[objec
     finish = StreamRun.finish
     begun = StreamRun.begun
 
-    def noted(stream: Any, resources: Any, settings: Any) -> Any:
-        run: Any = begun(stream, resources, settings)
+    def noted(stream: Any, resources: Any, settings: Any, settlement: Any = None) -> Any:
+        run: Any = begun(stream, resources, settings, settlement)
         run.is_first = stream is resources.definition.root and run.cursor.horizon is None
         return run
 

@@ -117,6 +117,12 @@ class SimulatedQueries(Queries):
     def _lock(self, key: int) -> list[tuple[Any, ...]]:
         return [(self.postgres.locks.setdefault(key, self) is self,)]
 
+    def _lock_wait(self, key: int, milliseconds: int) -> list[tuple[Any, ...]]:
+        self.postgres.world.sleep(milliseconds / 1e3)
+        if not self._lock(key)[0][0]:
+            raise SourceUnavailableError("no lock") from psycopg.errors.LockNotAvailable()
+        return [(None, None)]
+
     def _lock_holder(self, key: int) -> list[tuple[Any, ...]]:
         holder = self.postgres.locks.get(key)
         return [(1, "etl", holder.name, None, None)] if holder else []

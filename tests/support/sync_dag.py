@@ -21,7 +21,8 @@ class Run:
     """
 
     def __init__(self, run: Any, streams: list[str]) -> None:
-        tasks = {task: run.get_task_instance(task) for task in ("init", *streams)}
+        found = {task: run.get_task_instance(task) for task in ("init", *streams, "follow")}
+        tasks = {task: instance for task, instance in found.items() if instance}
         self._streams = streams
         self.state = str(run.state)
         self.states = {task: str(found.state) for task, found in tasks.items()}

@@ -9,6 +9,7 @@ from airflow.sdk import DAG, Asset, Param
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from movies_etl.airflow import form
+from movies_etl.airflow.follow_task import ACTIVE_RUNS, follow_task
 from movies_etl.airflow.purge_tasks import approval, find_task, purge_task, remember_task
 from movies_etl.airflow.reconcile_tasks import fuse_asset, reconcile_task
 from movies_etl.airflow.tasks import init_task, sync_task
@@ -46,7 +47,7 @@ RUN_TYPES = ["scheduled", "manual", "operator_triggered"]
 def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     """Return the DAG that keeps one index equal to the catalogue.
 
-    Its tasks are ``init`` and one per stream, one after the other.
+    Its tasks are ``init`` and one per stream, one after the other, and ``follow`` where runs go on.
 
     :param doc_md: what the DAG's page shows; its first line is the description in lists.
     """
@@ -59,6 +60,9 @@ def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
             loaded = sync_task(definition, stream)(context)
             before >> loaded
             before = loaded
+        if settings.follow_seconds:
+            dag.max_active_runs = ACTIVE_RUNS
+            before >> follow_task(definition)(context)
     return dag
 
 

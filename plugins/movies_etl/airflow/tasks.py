@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.sdk import task
@@ -113,29 +114,46 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
 
         def attempt(client: Elasticsearch) -> dict[str, Any]:
             name = f"{stream.name} {run_id}"
-            with (
-                catalogue(definition, settings, name, settings.patience) as source,
-                senders(settings.senders) as executor,
-            ):
-                resources = Resources(
-                    source=source,
-                    client=client,
-                    context=RunContext.model_validate(context),
-                    cursors=VariableCursorStore(definition),
-                    executor=executor,
-                    patience=settings.patience,
-                    counters=counters,
-                )
+            with resources_of(definition, name, client, context, counters) as resources:
                 store = VariableDifferenceStore(definition)
                 return run_stream(stream, resources, settings, store, asked)
 
         with elasticsearch(MoviesElasticsearchHook()) as client:
-            return _going_on(lambda: attempt(client), counters, settings.patience)
+            return going_on(lambda: attempt(client), counters, settings.patience)
 
     return sync_stream
 
 
-def _going_on(
+@contextmanager
+def resources_of(
+    definition: IndexDefinition,
+    name: str,
+    client: Elasticsearch,
+    context: dict[str, Any],
+    counters: Counters,
+) -> Iterator[Resources]:
+    """Give out what a task of a run works with.
+
+    :param name: what PostgreSQL shows of the task.
+    :param context: what ``init`` decided.
+    """
+    settings = load_settings()
+    with (
+        catalogue(definition, settings, name, settings.patience) as source,
+        senders(settings.senders) as executor,
+    ):
+        yield Resources(
+            source=source,
+            client=client,
+            context=RunContext.model_validate(context),
+            cursors=VariableCursorStore(definition),
+            executor=executor,
+            patience=settings.patience,
+            counters=counters,
+        )
+
+
+def going_on(
     attempt: Callable[[], dict[str, Any]], counters: Counters, patience: float
 ) -> dict[str, Any]:
     """When PostgreSQL is lost, retry from the saved cursor for as long as attempts make progress.

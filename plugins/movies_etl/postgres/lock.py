@@ -19,8 +19,8 @@ from movies_etl.errors import WriterBusyError
 
 log = logging.getLogger(__name__)
 
-LOCK_POLL_SECONDS = 0.5
-"""Seconds between two looks at a lock that is taken."""
+WAIT_SECONDS = 1.0
+"""Seconds that one statement waits for the lock: it holds a snapshot, which VACUUM minds."""
 
 
 class LockHolder(NamedTuple):
@@ -48,6 +48,9 @@ class Lockable(Protocol):
     def lock(self, key: int) -> bool:
         """Take the lock if it is free."""
 
+    def wait_for_lock(self, key: int, seconds: float) -> bool:
+        """Take the lock as soon as it is free; say whether it was in time."""
+
     def unlock(self, key: int) -> None:
         """Undo one taking of the lock."""
 
@@ -70,16 +73,21 @@ def take(session: Lockable, uuid: str, wait: float) -> None:
     """
     key = key_of(uuid)
     deadline = time.monotonic() + wait
-    while not session.lock(key):
+    told = None
+    is_taken = session.lock(key)
+    while not is_taken:
         holder = session.lock_holder(key)
-        if time.monotonic() >= deadline:
+        left = deadline - time.monotonic()
+        if left <= 0:
             raise WriterBusyError(
                 f"Another task writes to this index: {holder or 'it ended just now'}. This "
                 "attempt changed nothing. Wait for it to end, or stop it; a worker that vanished "
                 "is let go within two minutes."
             )
-        log.info("Waiting for another writer: %s", holder)
-        time.sleep(LOCK_POLL_SECONDS)
+        if holder != told:
+            log.info("Waiting for another writer: %s", holder)
+            told = holder
+        is_taken = session.wait_for_lock(key, min(left, WAIT_SECONDS))
 
 
 @contextmanager

@@ -67,6 +67,11 @@ class Server:
         ((clock,),) = self.queries.rows("clock.sql")
         return int(clock)
 
+    def snapshot(self) -> str:
+        """Return what is visible, as a text; while it stays the same, nothing became visible."""
+        ((snapshot,),) = self.queries.rows("snapshot.sql")
+        return str(snapshot)
+
     def activity(self) -> Activity:
         """Look at what is open in the database; see ``include/sql/activity.sql``."""
         ((now, oldest, hidden, *holder),) = self.queries.rows(
@@ -89,6 +94,24 @@ class Server:
         """Take the writer's lock for the rest of the session, if it is free."""
         ((taken,),) = self.queries.rows("lock.sql", key=key)
         return bool(taken)
+
+    def wait_for_lock(self, key: int, seconds: float) -> bool:
+        """Take the writer's lock for the rest of the session as soon as it is free.
+
+        :returns: whether it was in time.
+        """
+        try:
+            self.queries.rows("lock_wait.sql", key=key, milliseconds=max(int(seconds * 1e3), 1))
+        except SourceUnavailableError as error:
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                return False
+            raise
+        return True
+
+    def is_awaited(self, key: int) -> bool:
+        """Whether another session waits for this lock."""
+        ((awaited,),) = self.queries.rows("awaited.sql", key=key)
+        return bool(awaited)
 
     def unlock(self, key: int) -> None:
         """Undo one taking of the writer's lock."""

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from movies_etl.es.inventory import DocumentInventory
-from movies_etl.postgres import lock
 from movies_etl.postgres.timestamps import parse
 from movies_etl.postgres.traces import Traces
 from movies_etl.reconcile import touched
@@ -35,8 +34,9 @@ log = logging.getLogger(__name__)
 PATIENT_SECONDS = 60.0
 """Seconds for which a task goes on with one question, unless everything was asked for."""
 
-PAUSE_SECONDS = 1.2 * lock.LOCK_POLL_SECONDS
-"""Between two batches under the lock: a task that waits for it looks at it in between."""
+PAUSE_SECONDS = 0.1
+"""Between two batches under the lock: a task that waits for it is given it at once, one that comes
+then finds it free."""
 
 
 @dataclass(frozen=True)

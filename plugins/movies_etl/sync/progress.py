@@ -38,12 +38,21 @@ class Progress:
     """Logs how far a stream has come: of a page when all of its documents are settled.
 
     :param counters: of the task; an attempt after another goes on counting.
+    :param is_quiet: log pages for debugging only.
     """
 
-    def __init__(self, stream: Stream, definition: IndexDefinition, counters: Counters) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        definition: IndexDefinition,
+        counters: Counters,
+        *,
+        is_quiet: bool = False,
+    ) -> None:
         self._stream = stream.name
         self._nouns = definition.nouns
         self._counters = counters
+        self._level = logging.DEBUG if is_quiet else logging.INFO
         self._pages: deque[_Page] = deque()
         self._queued = 0
         self._settled = 0
@@ -66,7 +75,8 @@ class Progress:
         while self._pages and self._pages[0].queued <= self._settled:
             page = self._pages.popleft()
             self._counters.tick()
-            log.info("%s: page %d is done: %s", self._stream, page.number, self._rate(page.read))
+            said = self._rate(page.read)
+            log.log(self._level, "%s: page %d is done: %s", self._stream, page.number, said)
 
     def done(self) -> None:
         """Tell what the task did."""

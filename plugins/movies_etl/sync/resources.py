@@ -28,6 +28,7 @@ class Resources:
     :param patience: seconds that a lost or overloaded Elasticsearch is waited for.
     :param counters: what is done; an attempt after another goes on counting.
     :param lock_wait: seconds to wait for another writer to end.
+    :param is_quiet: pages are logged for debugging only.
 
     ``index`` is the run's concrete index, ``letters`` is where refused documents go.
     """
@@ -40,6 +41,7 @@ class Resources:
     patience: float = 0.0
     counters: Counters = field(default_factory=Counters)
     lock_wait: float = 60.0
+    is_quiet: bool = False
     index: Index = field(init=False)
     letters: DeadLetters = field(init=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from typing import Self
@@ -49,30 +50,32 @@ class StreamRun:
         self._settlement = settlement
         self._loader = loader
         self._counters = resources.counters
+        self._visible = self._written
         self._model = resources.definition.document
-        self.progress = Progress(stream, resources.definition, resources.counters)
+        self.progress = Progress(
+            stream, resources.definition, resources.counters, is_quiet=resources.is_quiet
+        )
 
     @classmethod
-    def begun(cls, stream: Stream, resources: Resources, settings: Settings) -> Self:
+    def begun(
+        cls,
+        stream: Stream,
+        resources: Resources,
+        settings: Settings,
+        settlement: Settlement | None = None,
+    ) -> Self:
         """Begin where the stream's cursor stands; the writer's lock is held.
 
+        :param settlement: the task's, where one task loads several streams.
         :raises ConfigurationError: the cursor is not that of this run's index.
         """
-        definition, context = resources.definition, resources.context
-        cursors = all_cursors(resources.cursors, definition.streams)
+        cursors = all_cursors(resources.cursors, resources.definition.streams)
         cursor = cursors[stream.name]
-        if cursor is None or cursor.index != context.uuid:
+        if cursor is None or cursor.index != resources.context.uuid:
             raise ConfigurationError(
                 f"The cursor of {stream.name} was removed or changed since this run began. "
                 "Trigger a new run: its init puts the cursors in order."
             )
-        known = [one for one in cursors.values() if one]
-        if any(one.open for one in known):
-            clock = resources.source.server.clock()
-            versions = Versions.after_unclean_end(context.version, known, clock)
-        else:
-            versions = Versions.after_clean_end(context.version, known)
-        ahead = int(settings.horizon_margin * 1e6)
         throttle = Throttle(settings.bulk_bytes, settings.senders)
         loader: Loader[Cursor] = Loader(
             Sender(resources.index, settings.patience, throttle),
@@ -81,7 +84,7 @@ class StreamRun:
             # Two bodies wait, so that the senders have work while the next page is read.
             in_flight=settings.senders + 2,
         )
-        settlement = Settlement.opened(resources, versions, ahead=ahead)
+        settlement = settlement or opened(resources, settings, cursors.values())
         return cls(stream, cursor, resources, settlement, loader)
 
     @property
@@ -223,11 +226,24 @@ class StreamRun:
 
     def finish(self) -> None:
         """Wait for everything, make it visible to searches, and close the cursor."""
-        reached = self._settled(everything=True)
-        if self._counters.indexed or self._counters.deleted:
-            self._resources.index.refresh()
+        reached = self._all_settled()
         self._versions.close()
-        self._save(reached or self.cursor)
+        self._save(reached)
+
+    def pause(self) -> None:
+        """Do the same as ``finish``, but leave the cursor open: the same task goes on later."""
+        self._save(self._all_settled())
+
+    def _all_settled(self) -> Cursor:
+        reached = self._settled(everything=True)
+        if self._written > self._visible:
+            self._resources.index.refresh()
+            self._visible = self._written
+        return reached or self.cursor
+
+    @property
+    def _written(self) -> int:
+        return self._counters.indexed + self._counters.deleted
 
     def _settled(self, *, everything: bool = False) -> Cursor | None:
         try:
@@ -248,3 +264,20 @@ class StreamRun:
         reserved = self._versions.reserve(clock)
         self.cursor = cursor
         self._resources.cursors.save(self._stream.name, cursor.moved(**reserved._asdict()))
+
+
+def opened(
+    resources: Resources, settings: Settings, cursors: Collection[Cursor | None]
+) -> Settlement:
+    """Begin to send: with which versions, depends on how the task before ended.
+
+    :param cursors: of all streams, as found under the writer's lock.
+    """
+    first = resources.context.version
+    known = [cursor for cursor in cursors if cursor]
+    if any(cursor.open for cursor in known):
+        clock = resources.source.server.clock()
+        versions = Versions.after_unclean_end(first, known, clock)
+    else:
+        versions = Versions.after_clean_end(first, known)
+    return Settlement.opened(resources, versions, ahead=int(settings.horizon_margin * 1e6))

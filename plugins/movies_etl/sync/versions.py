@@ -154,9 +154,14 @@ class Versions:
         """
         if not self._is_open:
             return Reservation(self._sent, open=False, trusted_from=self.trusted_from)
-        self._reserved_to = max(clock + RESERVED_MICROSECONDS, self.reading + MAX_READINGS_AHEAD)
+        half = max(clock + RESERVED_MICROSECONDS // 2, self.reading + MAX_READINGS_AHEAD // 2)
+        if self._reserved_to < half:  # else what was reserved lasts: the same need not be saved
+            self._reserved_to = max(
+                clock + RESERVED_MICROSECONDS, self.reading + MAX_READINGS_AHEAD
+            )
         return Reservation(self._reserved_to, open=True, trusted_from=self.trusted_from)
 
     def close(self) -> None:
         """Note that everything that was sent is settled."""
         self._is_open = False
+        self._reserved_to = 0

@@ -1,0 +1,56 @@
+"""The task that goes on after the streams of a run, where MOVIES_ETL_FOLLOW_SECONDS says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import task
+
+from movies_etl.airflow.failures import told_on_one_line
+from movies_etl.airflow.hooks import MoviesElasticsearchHook
+from movies_etl.airflow.servers import elasticsearch, spare_the_collector
+from movies_etl.airflow.tasks import going_on, resources_of
+from movies_etl.airflow.variables import VariableDifferenceStore, VariableHorizonStore
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.follow.run import Stores, follow
+from movies_etl.settings import load_settings
+from movies_etl.sync.counters import Counters
+
+if TYPE_CHECKING:
+    from movies_etl.airflow.tasks import TaskOf
+
+ACTIVE_RUNS = 3
+"""Runs at a time where runs go on: one that follows, one that stands by, one that somebody
+triggers."""
+
+_RETRY_DELAY = timedelta(seconds=1)
+"""Nobody follows until the next attempt begins, unless another run stands by."""
+
+
+def follow_task(definition: IndexDefinition) -> TaskOf:
+    """Return the task ``follow`` of an index."""
+
+    @task(
+        task_id="follow",
+        show_return_value_in_logs=False,
+        max_active_tis_per_dag=ACTIVE_RUNS,
+        retry_delay=_RETRY_DELAY,
+        retry_exponential_backoff=False,
+    )
+    @told_on_one_line()
+    def following(context: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
+        spare_the_collector()
+        settings = load_settings()
+        counters = Counters()
+        stores = Stores(VariableHorizonStore(definition), VariableDifferenceStore(definition))
+        name = f"follow {run_id}"
+        with elasticsearch(MoviesElasticsearchHook()) as client:
+
+            def attempt() -> dict[str, Any]:
+                with resources_of(definition, name, client, context, counters) as resources:
+                    return follow(resources, settings, stores)
+
+            return going_on(attempt, counters, settings.patience)
+
+    return following

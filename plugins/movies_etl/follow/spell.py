@@ -1,0 +1,154 @@
+"""A spell of following: the writer's lock is held, and each change is loaded when it is visible.
+
+A cycle does what a run does: it measures a horizon of its own, and loads what changed in each
+stream. It costs less, because nobody else writes meanwhile: the cursors, the versions and the dead
+letters are those of the cycle before.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+from movies_etl.definitions.definition import Stream
+from movies_etl.follow.cursors import HeldCursors
+from movies_etl.postgres import horizon, lock
+from movies_etl.postgres.horizon import HorizonStore, Known
+from movies_etl.postgres.timestamps import parse
+from movies_etl.settings import Settings
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.batches import batches
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.stream_run import StreamRun, opened
+from movies_etl.sync.versions import first_version
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+"""Seconds between two looks for a task that waits for the writer's lock."""
+
+ROOTS_FIRST_SECONDS = 0.2
+"""Seconds that a fan-out goes on before changed roots are looked for again."""
+
+KEEP_SECONDS = 10.0
+"""Seconds between two writings of cursors, beside those that must be: what is repeated after a
+crash."""
+
+
+class ClockSetBackError(Exception):
+    """The database's clock is behind a horizon: the next ``init`` decides what to do."""
+
+
+class Spell:
+    """One spell; the writer's lock is held.
+
+    :param resources: of the task.
+    :param horizons: where the horizon is kept.
+    :param cursors: those of all streams, all loaded once.
+
+    ``context`` is that of the newest cycle. ``is_awaited`` says that another task waits for the
+    lock.
+    """
+
+    def __init__(
+        self, resources: Resources, settings: Settings, horizons: HorizonStore, cursors: HeldCursors
+    ) -> None:
+        self._settings = settings
+        self._horizons = horizons
+        self._cursors = cursors
+        self._source = resources.source
+        self._server = resources.source.server
+        streams = resources.definition.streams
+        known = {stream.name: cursors.load(stream.name) for stream in streams}
+        version = first_version(self._server.clock(), known.values(), is_fresh=False)
+        self.context = resources.context.model_copy(update={"version": version})
+        own = replace(resources, cursors=cursors, context=self.context, is_quiet=True)
+        settlement = opened(own, settings, known.values())
+        self._versions = settlement.versions
+        self._root, *self._others = streams
+        self._runs = {
+            stream.name: StreamRun.begun(stream, own, settings, settlement) for stream in streams
+        }
+        self._known = horizons.load()
+        self._counters = resources.counters
+        self._key = lock.key_of(self.context.uuid)
+        self.is_awaited = False
+        self._seen: str | None = None
+        self._settles_at = self._looked_at = self._roots_at = 0.0
+        self._kept_at = time.monotonic()
+
+    def look(self) -> bool:
+        """Load what became visible since the last look.
+
+        :returns: whether there was anything to look for.
+        :raises ClockSetBackError: the database's clock is behind a horizon.
+        """
+        self._look_for_others()
+        snapshot = self._server.snapshot()  # before anything is read: what comes later differs
+        is_changed = snapshot != self._seen
+        if is_changed or 0 < self._settles_at <= time.monotonic():
+            self._seen = snapshot
+            self._cycle()
+        if time.monotonic() - self._kept_at >= KEEP_SECONDS:
+            self._cursors.keep()
+            self._kept_at = time.monotonic()
+        return is_changed
+
+    def close(self) -> None:
+        """Settle everything and close the cursors: another task may write."""
+        for run in self._runs.values():
+            run.finish()
+        self._cursors.keep()
+        if self._known.horizon:
+            self._horizons.save(self._known.horizon, self._known.epochs)
+
+    def _cycle(self) -> None:
+        read = self._counters.read
+        context = self._measured()
+        for stream in (self._root, *self._others):
+            if not self.is_awaited:
+                self._load(stream, context)
+        # What was read above the horizon is read again when that has passed it, though nothing
+        # became visible then.
+        wait = self._settings.horizon_margin + LOOK_SECONDS
+        self._settles_at = time.monotonic() + wait if self._counters.read > read else 0.0
+
+    def _measured(self) -> RunContext:
+        """Return the context of a cycle: it is measured before anything is read."""
+        margin = timedelta(seconds=self._settings.horizon_margin)
+        found = horizon.measure(self._server, margin, self._known, timedelta(0))
+        before = self._known.horizon
+        if before and parse(found.now) < parse(before):
+            raise ClockSetBackError
+        self._known = Known(found.horizon, found.epochs)
+        version = max(self._server.clock(), self._versions.reading + 1)
+        self.context = self.context.model_copy(
+            update={"m2m_start": found.now, "horizon": found.horizon, "version": version}
+        )
+        return self.context
+
+    def _load(self, stream: Stream, context: RunContext) -> None:
+        """Load what changed in a stream, until another task wants to write."""
+        run = self._runs[stream.name]
+        if stream is self._root:
+            self._roots_at = time.monotonic()
+        for batch in batches(stream, run.cursor, self._source, context, self._settings.page_size):
+            run.load(batch)
+            if self._look_for_others():
+                break
+            if batch.ids and stream is not self._root and self._roots_are_due():
+                run.pause()  # two readings of a document are never on their way side by side
+                self._load(self._root, self._measured())
+        run.pause()
+
+    def _roots_are_due(self) -> bool:
+        return time.monotonic() - self._roots_at >= ROOTS_FIRST_SECONDS
+
+    def _look_for_others(self) -> bool:
+        now = time.monotonic()
+        if not self.is_awaited and now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            self.is_awaited = self._server.is_awaited(self._key)
+        return self.is_awaited

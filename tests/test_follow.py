@@ -1,0 +1,316 @@
+"""A run that goes on: what is committed is found without another run, and others get their turn."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import psycopg
+import pytest
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.follow import spell as spells
+from movies_etl.follow.cursors import HeldCursors
+from movies_etl.follow.spell import Spell
+from movies_etl.postgres import lock
+from movies_etl.postgres.server import Server
+from movies_etl.state.cursors import Cursor
+from movies_etl.sync.batches import Batch
+from movies_etl.sync.stream_run import StreamRun
+
+from local.processes import wait_until
+from tests.support.following import PATIENCE, expect, following
+from tests.support.indices import each_index
+from tests.support.site import MemoryCursors, Site
+from tests.support.storm import storm
+
+
+def settled(site: Site) -> None:
+    """Wait until the follower has nothing left to do but to look."""
+
+    def is_quiet() -> bool:
+        before = site.queries["clock.sql"]
+        time.sleep(1.0)  # longer than what is read once more takes to pass the horizon
+        return site.queries["clock.sql"] == before
+
+    wait_until(is_quiet, seconds=PATIENCE, what="a follower that only looks")
+
+
+@pytest.fixture
+def loaded(site: Site) -> Site:
+    """A site with some films, loaded."""
+    site.fill(60)
+    site.run()
+    return site
+
+
+@each_index
+def test_a_change_is_found_without_another_run(site: Site) -> None:
+    site.add_small_catalogue()
+    root = site.add_root("Before")
+    site.run()
+    with following(site):
+        site.change("After", "text = 'Before'")
+        expect(site, "After", of=root)
+        later = site.add_root("New", modified="now")
+        expect(site, "New", of=later)
+    site.assert_equal()
+
+
+def test_films_of_what_is_linked_to_them_follow(loaded: Site) -> None:
+    with following(loaded):
+        loaded.execute("UPDATE content.person SET full_name = full_name || '!', modified = now()")
+        loaded.execute("UPDATE content.genre SET name = name || '?', modified = now()")
+        wait_until(
+            lambda: loaded.documents() == loaded.expected(), seconds=PATIENCE, what="the names"
+        )
+
+
+def test_while_nothing_changes_only_the_snapshot_is_looked_at(loaded: Site) -> None:
+    with following(loaded):
+        settled(loaded)
+        before = loaded.queries.copy()
+        looks = before["snapshot.sql"] + 20
+        wait_until(lambda: loaded.queries["snapshot.sql"] > looks, seconds=PATIENCE, what="looks")
+        asked = loaded.queries - before
+    assert asked.keys() <= {"snapshot.sql", "awaited.sql", "trace/statistics.sql"}
+    assert asked["awaited.sql"] < asked["snapshot.sql"]
+
+
+def test_what_is_committed_while_a_cycle_reads_is_found_by_the_next(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = loaded.add_film("Before", modified="now")
+    cycle = Spell._cycle
+    late: list[str] = []
+
+    def and_a_commit_behind_it(self: Spell) -> None:
+        cycle(self)
+        if late:
+            loaded.change(late.pop(), "text = 'Before'")
+
+    monkeypatch.setattr(Spell, "_cycle", and_a_commit_behind_it)
+    with following(loaded):
+        expect(loaded, "Before", of=film)
+        settled(loaded)
+        late.append("After")
+        loaded.execute("SELECT txid_current()")  # a transaction that leads to a cycle of no film
+        expect(loaded, "After", of=film)
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "PREPARE TRANSACTION 'one'"])
+def test_a_transaction_that_ends_late_is_seen_with_its_subtransactions(
+    loaded: Site, end: str
+) -> None:
+    film = loaded.add_film("Before", modified="now")
+    with following(loaded), psycopg.connect(loaded.dsn, autocommit=True) as writer:
+        expect(loaded, "Before", of=film)
+        writer.execute("BEGIN")
+        writer.execute("SAVEPOINT one")
+        writer.execute(
+            "UPDATE content.film_work SET title = 'After', modified = now() WHERE id = %s", [film]
+        )
+        writer.execute("RELEASE one")
+        settled(loaded)
+        expect(loaded, "Before", of=film)
+        writer.execute(end)
+        if end != "COMMIT":
+            settled(loaded)
+            expect(loaded, "Before", of=film)
+            writer.execute("COMMIT PREPARED 'one'")
+        expect(loaded, "After", of=film)
+
+
+def test_a_deleted_film_leaves_the_index(loaded: Site) -> None:
+    film = loaded.add_film("Soon gone", modified="now")
+    with following(loaded):
+        expect(loaded, "Soon gone", of=film)
+        loaded.execute("DELETE FROM content.film_work WHERE id = %s", film)
+        wait_until(lambda: film not in loaded.documents(), seconds=PATIENCE, what="the deletion")
+        again = loaded.add_film("Soon gone", id=film, modified="now")
+        expect(loaded, "Soon gone", of=again)
+    loaded.assert_equal()
+
+
+def test_the_time_is_kept_and_the_cursors_are_closed(loaded: Site) -> None:
+    with following(loaded, follow_seconds=1.0) as task:
+        loaded.change("After")
+        result = task.result.result(timeout=PATIENCE)
+    assert result["indexed"] == 60
+    assert result["cycles"] >= 1
+    assert result["spells"] >= 1
+    assert all(not Cursor.model_validate_json(text).open for text in loaded.cursors.texts.values())
+    assert loaded.run()["film_work"].indexed == 0
+    loaded.assert_equal()
+
+
+def test_runs_and_loads_of_everything_get_their_turn(loaded: Site) -> None:
+    with following(loaded) as task:
+        film = loaded.add_film("Before", modified="now")
+        expect(loaded, "Before", of=film)
+        loaded.run()
+        assert loaded.run(reload="all")["film_work"].read >= 61
+        loaded.reconnect()
+        loaded.change("After", "text = 'Before'")
+        expect(loaded, "After", of=film)
+        assert not task.result.done()
+    loaded.assert_equal()
+
+
+def test_a_fan_out_stops_for_a_task_that_waits(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finishes the batch at hand, and goes on from there afterwards."""
+    monkeypatch.setattr(spells, "LOOK_SECONDS", 0.0)
+    key = lock.key_of(loaded.open().uuid)
+    loaded.reconnect()
+    load = StreamRun.load
+    batches: list[Batch] = []
+
+    def watched(self: StreamRun, batch: Batch) -> None:
+        load(self, batch)
+        if self._stream.name == "genre" and batch.ids:
+            batches.append(batch)
+            if len(batches) == 2:
+                waiting.append(executor.submit(taken))
+                wait_until(
+                    lambda: loaded.source().server.is_awaited(key), seconds=PATIENCE, what="a task"
+                )
+
+    def taken() -> int:
+        with psycopg.connect(loaded.dsn, autocommit=True) as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [key])
+            return len(batches)
+
+    waiting: list[Future[int]] = []
+    with ThreadPoolExecutor(1) as executor, following(loaded, page_size=1):
+        settled(loaded)
+        monkeypatch.setattr(StreamRun, "load", watched)
+        loaded.execute("UPDATE content.genre SET name = name || '?', modified = now()")
+        wait_until(lambda: loaded.documents() == loaded.expected(), seconds=PATIENCE, what="names")
+    assert waiting[0].result() == 2
+    assert len(batches) > 2
+
+
+def test_what_was_above_the_horizon_is_confirmed_when_nothing_else_happens(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spells, "KEEP_SECONDS", 0.1)
+    with following(loaded, horizon_margin=1.0):
+        settled(loaded)
+        film = loaded.add_film("New", modified="now")
+        expect(loaded, "New", of=film)
+        monkeypatch.setattr(Server, "snapshot", lambda _: "no other transaction ends")
+
+        def is_confirmed() -> bool:
+            cursor = loaded.cursors.load("film_work")
+            return cursor is not None and cursor.rows is not None and cursor.rows.id == film
+
+        wait_until(is_confirmed, seconds=PATIENCE, what="the cursor at the film")
+
+
+def test_roots_go_before_the_rest_of_a_fan_out(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spells, "ROOTS_FIRST_SECONDS", 0.0)
+    film = loaded.add_film("Before", modified="now")
+    load = StreamRun.load
+    done: list[tuple[str, list[str]]] = []
+
+    def watched(self: StreamRun, batch: Batch) -> None:
+        load(self, batch)
+        done.append((self._stream.name, batch.ids))
+        if self._stream.name == "genre" and batch.ids and not changed:
+            changed.append(True)
+            loaded.change("After", "text = 'Before'")
+
+    changed: list[bool] = []
+    with following(loaded, page_size=5):
+        expect(loaded, "Before", of=film)
+        settled(loaded)
+        monkeypatch.setattr(StreamRun, "load", watched)
+        loaded.execute("UPDATE content.genre SET name = name || '?', modified = now()")
+        wait_until(lambda: loaded.documents() == loaded.expected(), seconds=PATIENCE, what="all")
+    at = done.index(("film_work", [film]))
+    assert any(stream == "genre" and ids for stream, ids in done[:at])
+    assert any(stream == "genre" and ids for stream, ids in done[at:])
+
+
+def test_one_follows_one_stands_by_and_a_third_ends(loaded: Site) -> None:
+    key = lock.key_of(f"follow {loaded.open().uuid}")
+    film = loaded.add_film("Before", modified="now")
+    with following(loaded) as first:
+        expect(loaded, "Before", of=film)
+        with following(loaded) as second:
+            wait_until(
+                lambda: loaded.source().server.is_awaited(key), seconds=PATIENCE, what="a stand-by"
+            )
+            with following(loaded) as third:
+                assert third.result.result(timeout=PATIENCE)["spells"] == 0
+            first.kill()
+            loaded.change("After", "text = 'Before'")
+            expect(loaded, "After", of=film)
+            assert not second.result.done()
+
+
+def test_what_a_killed_task_sent_is_sent_again_by_the_next(loaded: Site) -> None:
+    film = loaded.add_film("Before", modified="now")
+    with following(loaded) as task:
+        loaded.change("After", "text = 'Before'")
+        expect(loaded, "After", of=film)
+        task.kill()
+    assert any(Cursor.model_validate_json(text).open for text in loaded.cursors.texts.values())
+    assert loaded.run()["film_work"].indexed >= 1
+    loaded.assert_equal()
+
+
+def test_a_storm_leaves_nothing_stale(site: Site) -> None:
+    site.fill(600)
+    site.run()
+    with following(site, follow_seconds=600):
+        until = time.monotonic() + 4
+        with storm(site) as commits:
+            wait_until(lambda: time.monotonic() > until, seconds=PATIENCE, what="the storm")
+        assert min(commits) > 0
+        wait_until(lambda: site.documents() == site.expected(), seconds=PATIENCE, what="calm")
+
+
+def test_a_load_of_everything_is_left_to_its_run(loaded: Site) -> None:
+    """Its init has put the cursors back; the follower waits until its tasks have come."""
+    with following(loaded) as task:
+        film = loaded.add_film("Before", modified="now")
+        expect(loaded, "Before", of=film)
+        context = loaded.open("all")
+        loaded.reconnect()
+        waits = loaded.queries["unlock.sql"] + 2
+        wait_until(
+            lambda: loaded.queries["unlock.sql"] >= waits, seconds=PATIENCE, what="a second look"
+        )
+        root = loaded.cursors.load("film_work")
+        assert root
+        assert root.horizon is None
+        for stream in MOVIES.streams:
+            loaded.sync(stream, context)
+        loaded.reconnect()
+        loaded.change("After", "text = 'Before'")
+        expect(loaded, "After", of=film)
+        assert not task.result.done()
+
+
+def test_a_cursor_is_written_before_higher_versions_are_sent_and_else_when_it_is_kept(
+    loaded: Site,
+) -> None:
+    first, second, third = (stream.name for stream in MOVIES.streams)
+    store = MemoryCursors(dict(loaded.cursors.texts))
+    held = HeldCursors(store, MOVIES.streams)
+    cursor = held.load(first)
+    assert cursor
+    held.save(first, cursor.moved(version=100, open=True))
+    held.save(second, cursor.moved(version=100, open=True))
+    held.save(third, cursor.moved(version=90, open=False))
+    assert [stream for stream, _ in store.saves] == [first]
+    held.save(second, cursor.moved(version=101, open=True))
+    assert [stream for stream, _ in store.saves] == [first, second]
+    held.keep()
+    held.keep()
+    assert [stream for stream, _ in store.saves] == [first, second, third]
+    assert held.load(second) == store.load(second)
