@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch as Client
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
+from movies_etl.reconcile.purge import approved, next_list
 
 from local import elasticsearch_build
 from local.elasticsearch import Elasticsearch
@@ -85,8 +86,21 @@ def everything(site: Site) -> None:
     site.execute("SELECT pg_stat_force_next_flush()")
     assert site.run_and_check()["deleted"] == 1
     site.run(reload="all")
+    site.reconcile(full=True)
+    asked_and_purged(site)
     site.client = everything_may_be_done
     site.assert_equal()
+
+
+def asked_and_purged(site: Site) -> None:
+    """Have all documents put on a list, and carry it out."""
+    site.drop_constraints("f")
+    site.execute(f"DELETE FROM content.{site.table}")
+    site.run_and_check()
+    with site.beside() as resources:
+        one = next_list(resources, site.settings, "a run")
+        assert one
+        assert approved(resources, site.settings, one.digest, "Ann").deleted == one.count
 
 
 @each_index

@@ -41,6 +41,7 @@ def scheduled(
 ) -> Iterator[Scheduled]:
     """An Airflow that runs the DAG when it is triggered."""
     monkeypatch.setenv("MOVIES_ETL_SCHEDULE", NEVER)
+    monkeypatch.setenv("MOVIES_ETL_RECONCILE_SCHEDULE", NEVER)
     home = DATA / "scheduler"
     shutil.rmtree(home, ignore_errors=True)
     dags = home / "checkout" / "dags"
@@ -119,3 +120,11 @@ def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_ar
     assert due.run_id in scheduled.logged()
     assert not {"first", "second"} & scheduled.logged()
     assert scheduled.api.dag()
+
+    small.execute("TRUNCATE content.film_work CASCADE")
+    assert scheduled.trigger("found", "movies_reconcile").state == "success"
+    asked = scheduled.asked("movies_purge")
+    question = scheduled.answer("movies_purge", asked, "Approve")
+    assert question == "Delete 7 of 7 films (100.0%) from movies?"
+    assert scheduled.ended(asked, "movies_purge").state == "success"
+    assert small.documents() == {}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from movies_etl.postgres import horizon
 from movies_etl.postgres.horizon import Measured
 
 from tests.support.site import Site
-from tests.support.storm import storm
+from tests.support.storm import DELETIONS, storm
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,57 @@ def weather(site: Site, seconds: float) -> list[str]:
     stale = [film for film in found | wanted if found.get(film) != wanted.get(film)]
     log.info("%d of %d films are stale", len(stale), len(wanted))
     return stale
+
+
+def searched(site: Site, films: list[str], stop: threading.Event) -> list[int]:
+    """Search for films until the event; return how many were found each time."""
+    found = []
+    query = {"terms": {"id": films}}
+    while not stop.is_set():
+        found.append(site.client.count(index="movies", query=query)["count"])
+    return found
+
+
+def reconciled(site: Site, stop: threading.Event) -> int:
+    """Reconcile until the event, beside the sync; return how many documents were deleted."""
+    other = Site(site.dsn, site.connection, site.client)
+    other.cursors, other.reconciled = site.cursors, site.reconciled
+    deleted = 0
+    try:
+        while not stop.is_set():
+            results = other.reconcile()
+            deleted += sum(one["deleted"] for one in results.values())
+            assert results["presence"]["asked"] == 0
+    finally:
+        other.close()
+    return deleted
+
+
+def weather_of_deletions(site: Site, seconds: float) -> None:
+    """Sync and reconcile while films and links come and go, and once when the storm is over."""
+    films = sorted(site.documents())
+    mortal, steady = films[: len(films) // 8], films[len(films) // 8 :]
+    until, runs, deleted = time.monotonic() + seconds, 0, 0
+    stop = threading.Event()
+    with ThreadPoolExecutor(2) as threads, storm(site, 4, mortal=mortal, changes=DELETIONS):
+        searches = threads.submit(searched, site, steady, stop)
+        reconciles = threads.submit(reconciled, site, stop)
+        try:
+            while runs < SEVERAL or time.monotonic() < until:
+                deleted += site.run_and_check().get("deleted", 0)
+                site.reconnect()  # the session has the lock, for which the reconcile waits
+                runs += 1
+        finally:
+            stop.set()
+    deleted += reconciles.result()
+    log.info("%d runs, %d deletions, %d searches", runs, deleted, len(searches.result()))
+    assert deleted
+    assert set(searches.result()) == {len(steady)}
+    site.run_and_check()
+    for _ in range(2):
+        site.reconnect()
+        site.reconcile()
+    site.assert_equal()
 
 
 @pytest.fixture
@@ -64,6 +117,17 @@ def test_a_long_storm_from_the_first_load_on_leaves_nothing_stale(site: Site) ->
     site.configure(horizon_margin=0.5)
     site.fill(3_000)
     assert weather(site, seconds=60) == []
+
+
+def test_a_storm_of_deletions_takes_no_film_that_exists_and_leaves_none_that_does_not(
+    filled: Site,
+) -> None:
+    weather_of_deletions(filled, seconds=4)
+
+
+@pytest.mark.long
+def test_a_long_storm_of_deletions_does_neither(filled: Site) -> None:
+    weather_of_deletions(filled, seconds=40)
 
 
 @pytest.mark.usefixtures("without_horizon")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from local.airflow import PARTS, PROGRAM, Airflow
 from local.airflow_api import AirflowApi, Run
@@ -97,6 +99,35 @@ class Scheduled:
 
         self._wait(has_ended, f"run {prefix} ends")
         return ended[0]
+
+    def asked(self, dag: str) -> str:
+        """Wait until a run of a DAG waits for a person; return its id."""
+        found: list[str] = []
+
+        def waits() -> bool:
+            try:
+                details = self._hitl(dag, "~")
+            except UnreachableError:  # busy
+                return False
+            found.extend(one["task_instance"]["dag_run_id"] for one in details)
+            return bool(found)
+
+        self._wait(waits, f"{dag} asks")
+        return found[0]
+
+    def answer(self, dag: str, run_id: str, option: str) -> str:
+        """Answer the question of a run; return what it was."""
+        (detail,) = self._hitl(dag, run_id)
+        task = detail["task_instance"]["task_id"]
+        run = urllib.parse.quote(run_id, safe="")
+        path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails"
+        self.api._call("PATCH", path, {"chosen_options": [option], "params_input": {}})
+        return str(detail["subject"])
+
+    def _hitl(self, dag: str, run_id: str) -> list[dict[str, Any]]:
+        run = urllib.parse.quote(run_id, safe="~")
+        answer = self.api._call("GET", f"dags/{dag}/dagRuns/{run}/hitlDetails")
+        return [*answer["hitl_details"]]
 
     def indexed(self, run: Run) -> list[int]:
         return [self.api.result(run.run_id, stream)["indexed"] for stream in STREAMS]

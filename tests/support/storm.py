@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +35,20 @@ CHANGES = {
 """What writers do, and how often. A renamed genre brings many films: were it frequent, it would
 mend what a wrong sync has left stale."""
 
+DELETIONS = {
+    "UPDATE content.film_work SET title = %(text)s, modified = {stamp} WHERE id = %(film_work)s": 8,
+    "UPDATE content.film_work SET title = %(text)s WHERE id = %(film_work)s": 1,
+    "DELETE FROM content.film_work WHERE id = %(mortal)s": 3,
+    "INSERT INTO content.film_work (id, title, type, modified)"
+    " VALUES (%(mortal)s, %(text)s, 'movie', {stamp}) ON CONFLICT (id) DO NOTHING": 3,
+    "INSERT INTO content.person_film_work (id, film_work_id, person_id, role, created)"
+    " VALUES (gen_random_uuid(), %(film_work)s, %(person)s, %(role)s, {stamp})"
+    " ON CONFLICT DO NOTHING": 3,
+    "DELETE FROM content.person_film_work WHERE film_work_id = %(film_work)s": 1,
+    "DELETE FROM content.genre_film_work WHERE film_work_id = %(film_work)s": 1,
+}
+"""What writers do who delete mortal films, and links of the others, and change titles unseen."""
+
 Shares = dict[str, list[str]]
 
 
@@ -45,10 +59,14 @@ class Writer:
     when a transaction ends.
 
     :param number: of this writer, and the seed of what it does.
+    :param changes: statements, and how often each is made.
     """
 
-    def __init__(self, dsn: str, number: int, share: Shares) -> None:
+    def __init__(
+        self, dsn: str, number: int, share: Shares, changes: Mapping[str, float] = CHANGES
+    ) -> None:
         self._dsn = dsn
+        self._changes = changes
         self._number = number
         self._share = share
         self._random = random.Random(number)  # noqa: S311 - no secret
@@ -83,7 +101,7 @@ class Writer:
 
     def _step(self, connection: psycopg.Connection[Any]) -> None:
         ((change,), stamp, role) = (
-            self._random.choices(list(CHANGES), list(CHANGES.values())),
+            self._random.choices([*self._changes], [*self._changes.values()]),
             self._random.choice(STAMPS),
             self._random.choice(ROLES),
         )
@@ -96,17 +114,29 @@ class Writer:
 
 
 @contextmanager
-def storm(catalogue: Catalogue, writers: int = 8) -> Iterator[list[int]]:
-    """Let writers write during the block; behind it the list has the commits of each."""
+def storm(
+    catalogue: Catalogue,
+    writers: int = 8,
+    *,
+    mortal: Sequence[str] = (),
+    changes: Mapping[str, float] = CHANGES,
+) -> Iterator[list[int]]:
+    """Let writers write during the block; behind it the list has the commits of each.
+
+    :param mortal: films that may be deleted.
+    """
     ids = {
         table: [str(row[0]) for row in catalogue.execute(f"SELECT id FROM content.{table}")]
         for table in ("film_work", "person", "genre")
     }
+    if mortal:
+        ids["film_work"] = [one for one in ids["film_work"] if one not in set(mortal)]
+        ids["mortal"] = [*mortal]
     stop = threading.Event()
     commits: list[int] = []
     with ThreadPoolExecutor(writers) as threads:
         running = [
-            threads.submit(Writer(catalogue.dsn, number, share).write, stop)
+            threads.submit(Writer(catalogue.dsn, number, share, changes).write, stop)
             for number in range(writers)
             for share in [{table: rows[number::writers] for table, rows in ids.items()}]
         ]
