@@ -13,14 +13,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmarks import fanout, idle, load, peers, report
+from benchmarks import fanout, idle, load, peers, reconcile, report
 from benchmarks.servers import Servers
 from local.processes import end_signals
 
 if TYPE_CHECKING:
     from benchmarks.figures import Part
 
-PARTS = ("load", "fanout", "idle", "peers")
+PARTS = ("load", "fanout", "idle", "reconcile", "peers")
 PEERS_FILMS = 20_000
 """Films in the comparison at most: the usual program's time grows with their square."""
 
@@ -68,6 +68,8 @@ def measure(name: str, servers: Servers, films: int, rounds: int) -> Part:
             return load.measure(servers, load.bodies(servers), rounds)
         case "fanout":
             return fanout.measure(servers, load.bodies(servers), rounds)
+        case "reconcile":
+            return reconcile.measure(servers, films, rounds)
         case "peers":
             return peers.measure(servers, load.bodies(servers), rounds)
         case _:

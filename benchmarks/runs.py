@@ -9,7 +9,7 @@ from local.processes import pause, wait_until
 from local.rest import UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from local.airflow_api import AirflowApi
 
@@ -22,15 +22,19 @@ class BenchmarkError(RuntimeError):
 
 
 def finished(
-    api: AirflowApi, tasks: Sequence[str], check: Callable[[], None]
+    api: AirflowApi,
+    tasks: Sequence[str],
+    check: Callable[[], None],
+    conf: Mapping[str, object] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Trigger a run, wait for its end, and return each task's result.
 
     :param check: called again and again; raises when a part of Airflow has died.
+    :param conf: the run's params.
 
     Raises BenchmarkError when a task failed or needed a second try, with what it said.
     """
-    run_id = api.trigger()
+    run_id = api.trigger(conf)
 
     def ended() -> bool:
         check()

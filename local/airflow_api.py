@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -85,9 +86,13 @@ class AirflowApi:
         """Let the schedule run the DAG."""
         self._call("PATCH", f"{self._path}?update_mask=is_paused", {"is_paused": False})
 
-    def trigger(self) -> str:
-        """Start a run at once; return its id."""
-        answer = self._call("POST", f"{self._path}/dagRuns", {"logical_date": None})
+    def trigger(self, conf: Mapping[str, object] | None = None) -> str:
+        """Start a run at once; return its id.
+
+        :param conf: the run's params.
+        """
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        answer = self._call("POST", f"{self._path}/dagRuns", body)
         return str(answer["dag_run_id"])
 
     def import_errors(self) -> list[str]:

@@ -30,4 +30,8 @@ def test_every_task_of_the_real_dag_is_measured() -> None:
     found = json.loads(answer.stdout.splitlines()[-1])
     assert found["errors"] == {}
     measured = dict.fromkeys(("init", "film_work", "genre", "person"), "around")
-    assert found["dags"] == {"movies_sync": measured, "benchmark_empty": {"empty": "empty"}}
+    assert found["dags"] == {
+        "movies_sync": measured,
+        "movies_reconcile": dict.fromkeys(("presence", "touched", "contents"), "around"),
+        "benchmark_empty": {"empty": "empty"},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,7 +44,7 @@ class Scripted(AirflowApi):
     def unpause(self) -> None:
         self.paused = False
 
-    def trigger(self) -> str:
+    def trigger(self, conf: Mapping[str, object] | None = None) -> str:  # noqa: ARG002
         if self.refuses:
             raise RestError(404, "no such DAG")
         self.triggered += 1
