@@ -29,11 +29,13 @@ class Hit:
     year: int | None = None
 
     def __str__(self) -> str:
+        from movies_etl.errors import printable  # noqa: PLC0415 - not before it is found
+
         rating = "  - " if self.rating is None else f"{self.rating:4.1f}"
         year = "" if self.year is None else f" ({self.year})"
         directors = f", by {' and '.join(self.directors)}" if self.directors else ""
         genres = f" [{', '.join(self.genres)}]" if self.genres else ""
-        return f"{rating}  {self.title}{year}{directors}{genres}"
+        return printable(f"{rating}  {self.title}{year}{directors}{genres}")
 
 
 def search(url: str, words: str, *, size: int = 10, dsn: str = "") -> tuple[int, list[Hit]]:

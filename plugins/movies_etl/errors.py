@@ -40,9 +40,25 @@ class RefusedDocumentsError(MoviesEtlError):
     """
 
 
+LONGEST = 4_000
+"""Characters of a text that are shown; what comes from a database may have a gigabyte."""
+
+
 def on_one_line(error: Exception) -> str:
-    """Return an error's own words on one line."""
-    return " ".join(str(error).split())
+    """Return an error's own words on one line, printable."""
+    return printable(" ".join(str(error).split()))
+
+
+def printable(text: str) -> str:
+    """Return a text as it may be shown: control characters and terminal sequences as escapes.
+
+    Names, ids and reasons come from databases: they are data, and no terminal may obey them.
+    """
+    shown = "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode()
+        for one in text[:LONGEST]
+    )
+    return shown if len(text) <= LONGEST else f"{shown}... ({len(text)} characters)"
 
 
 def problems(

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from movies_etl.errors import WriterBusyError
+from movies_etl.errors import WriterBusyError, printable
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def take(session: Lockable, uuid: str, wait: float) -> None:
                 "is let go within two minutes."
             )
         if holder != told:
-            log.info("Waiting for another writer: %s", holder)
+            log.info("Waiting for another writer: %s", printable(str(holder)))
             told = holder
         is_taken = session.wait_for_lock(key, min(left, WAIT_SECONDS))
 

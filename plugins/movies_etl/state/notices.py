@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from movies_etl.errors import printable
 from movies_etl.state.cursors import Stamp
 
 log = logging.getLogger(__name__)
@@ -63,10 +64,10 @@ class Notices:
         notices, known = (*self._given, *noticing()), last.notices if last else ()
         for notice in notices:
             if notice not in known:
-                log.warning("%s", notice)
+                log.warning("%s", printable(notice))
         for notice in known:
             if notice not in notices:
-                log.info("No longer so: %s", notice)
+                log.info("No longer so: %s", printable(notice))
         if last is None or set(notices) != set(known) or _is_due(last.at, now):
             self._store.save(Noticed(at=now, notices=notices))
 

@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 from movies_etl import __version__
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, printable
 from movies_etl.es import admin
 from movies_etl.es.client import check_server
 from movies_etl.es.dead_letters import DeadLetters
@@ -153,8 +153,8 @@ def _measure(source: Source, settings: Settings, known: Known) -> Measured:
         log.warning(
             "Transaction %s of %s was prepared at %s and never ended; it is not waited for. When "
             "it is committed, load the films that it changed again (param ids)",
-            one.gid,
-            one.owner,
+            printable(one.gid),
+            printable(one.owner),
             one.prepared,
         )
     return measured
@@ -165,6 +165,7 @@ def _lateness(measured: Measured) -> str | None:
     lag = parse(measured.now) - parse(measured.horizon)
     if lag < LAG_WORTH_A_WARNING or not measured.held_by:
         return None
-    said = f"The horizon is {lag.total_seconds():.0f} s behind, held by {measured.held_by}"
+    holder = printable(measured.held_by)
+    said = f"The horizon is {lag.total_seconds():.0f} s behind, held by {holder}"
     log.warning("%s. Changes are sent all the same, and read again until it has ended", said)
     return said

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, KeysView, Sequence
 from typing import Self
 
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, printable
 from movies_etl.es.dead_letters import Letter
 from movies_etl.es.outcome import Item, Outcome
 from movies_etl.sync.fuse import Fuse
@@ -152,7 +152,8 @@ class Settlement:
             return
         noun = self._noun.capitalize()
         for id_, stage, reason, _document in letters:
-            log.warning("%s %s is kept as a dead letter (%s): %s", noun, id_, stage, reason)
+            said = printable(f"{noun} {id_} is kept as a dead letter ({stage}): {reason}")
+            log.warning("%s", said)
         self.counters.refused += len(letters)
         self._letters.park(letters, self._server.now(), version)
         for letter in letters:
@@ -171,7 +172,7 @@ class Settlement:
             self._letters.resolve(resolved, version)
             for one in resolved:
                 del known[one]
-            log.info("Dead letters resolved: %s", ", ".join(sorted(resolved)))
+            log.info("Dead letters resolved: %s", printable(", ".join(sorted(resolved))))
 
 
 def _what_to_do(seconds: float, alias: str) -> str:
