@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     patience: Annotated[float, Field(ge=0)] = 120.0
     """Seconds that a task waits for a lost or overloaded server before it fails."""
 
+    alert_to: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
+    """Addresses, separated by commas, that mail is sent to; by Airflow's connection for mail."""
+
     timestamp_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """The zone of ``timestamp without time zone`` columns."""
 

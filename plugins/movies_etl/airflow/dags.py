@@ -8,7 +8,7 @@ from itertools import pairwise
 from airflow.sdk import DAG, Asset, Param
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from movies_etl.airflow import form
+from movies_etl.airflow import form, mail
 from movies_etl.airflow.follow_task import ACTIVE_RUNS, follow_task
 from movies_etl.airflow.purge_tasks import approval, find_task, purge_task, remember_task
 from movies_etl.airflow.reconcile_tasks import fuse_asset, reconcile_task
@@ -52,6 +52,7 @@ def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     :param doc_md: what the DAG's page shows; its first line is the description in lists.
     """
     settings = load_settings()
+    definition = definition.prefixed(settings.index_prefix)
     params = form.fields(definition, settings)
     with _dag(definition, definition.sync_dag, doc_md, settings.schedule, params) as dag:
         context = init_task(definition, NEVER)()
@@ -73,7 +74,9 @@ def reconcile_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
 
     :param doc_md: what the DAG's page shows; its first line is the description in lists.
     """
-    schedule = load_settings().reconcile_schedule
+    settings = load_settings()
+    definition = definition.prefixed(settings.index_prefix)
+    schedule = settings.reconcile_schedule
     params = form.fields_of_reconcile(definition)
     with _dag(definition, definition.reconcile_dag, doc_md, schedule, params) as dag:
         for before, after in pairwise([reconcile_task(definition, name)() for name in TASKS]):
@@ -89,6 +92,7 @@ def purge_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     :param doc_md: what the DAG's page shows; its first line is the description in lists.
     """
     settings = load_settings()
+    definition = definition.prefixed(settings.index_prefix)
     params = form.fields_of_purge(definition)
     schedule = fuse_asset(definition)
     with _dag(definition, definition.purge_dag, doc_md, schedule, params) as dag:
@@ -128,6 +132,7 @@ def _dag(
             "max_retry_delay": timedelta(seconds=60),
             "retry_policy": ONLY_WHAT_MAY_PASS,
             "max_active_tis_per_dag": 1,
+            "on_failure_callback": mail.of_failures(load_settings()),
         },
         params=params,
     )

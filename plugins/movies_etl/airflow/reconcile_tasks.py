@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias, task
 
-from movies_etl.airflow import form
+from movies_etl.airflow import form, metrics
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_the_collector
@@ -68,6 +68,7 @@ def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
                 )
                 if outlet_events is not None:
                     outlet_events[alias].add(asset)
+            metrics.of_reconcile(definition, result)
             return result
 
     return reconcile

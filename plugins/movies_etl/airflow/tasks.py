@@ -12,7 +12,7 @@ from airflow.sdk import task
 from airflow.sdk.definitions.retry_policy import RetryPolicy
 from elasticsearch import Elasticsearch
 
-from movies_etl.airflow import form
+from movies_etl.airflow import form, metrics, signals
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_the_collector
@@ -92,6 +92,7 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
             context.horizon,
             context.index,
         )
+        metrics.of_init(definition, context)
         return context.model_dump(mode="json")
 
     return init
@@ -100,10 +101,17 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
 def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
     """Return the task that syncs one stream of an index, named after the stream."""
 
-    @task(task_id=stream.name, show_return_value_in_logs=False)
+    @task(
+        task_id=stream.name,
+        show_return_value_in_logs=False,
+        outlets=[signals.changes_of(definition)],
+    )
     @told_on_one_line()
     def sync_stream(
-        context: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
+        context: dict[str, Any],
+        params: dict[str, Any] | None = None,
+        run_id: str | None = None,
+        outlet_events: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
         spare_the_collector()
         settings = load_settings()
@@ -116,7 +124,11 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
             name = f"{stream.name} {run_id}"
             with resources_of(definition, name, client, context, counters) as resources:
                 store = VariableDifferenceStore(definition)
-                return run_stream(stream, resources, settings, store, asked)
+                before = store.load() if stream is definition.streams[-1] else None
+                result = run_stream(stream, resources, settings, store, asked)
+                signals.tell(stream, resources, result, outlet_events)
+                signals.announce_what_fails_no_task(definition, settings, result, before, store)
+                return result
 
         with elasticsearch(MoviesElasticsearchHook()) as client:
             return going_on(lambda: attempt(client), counters, settings.patience)

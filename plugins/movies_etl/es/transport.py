@@ -9,6 +9,8 @@ several nodes is greeted before it is given work: :class:`GreetedNode`.
 from __future__ import annotations
 
 import re
+import threading
+import time
 from typing import Any
 
 from elastic_transport import (
@@ -31,17 +33,50 @@ GREETING_SECONDS = 3.0
 LEFT_OUT_SECONDS = 10.0
 """Seconds for which a failed node is left out; they double with each failure in a row."""
 
+_NO_ROOM = frozenset({429, 502, 503, 504})
+"""HTTP statuses that say: later."""
+
 _TAKES_NO_WORK = frozenset({502, 503, 504})
 """HTTP statuses that say: not here, not now."""
 
 _ASKED_VERSION = re.compile(r"compatible-with=\d+")
 
 
+class Traffic:
+    """The bulk requests of one client.
+
+    ``requests`` were sent and ``seconds`` waited for in all; of those ``lost`` had no answer, and
+    for ``pushed_back`` there was no room: they are sent again.
+    """
+
+    def __init__(self) -> None:
+        self.requests = self.lost = self.pushed_back = 0
+        self.seconds = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, seconds: float, status: int | None) -> None:
+        """Count a request.
+
+        :param status: of its answer; None when there was none.
+        """
+        with self._lock:
+            self.requests += 1
+            self.seconds += seconds
+            self.lost += status is None
+            self.pushed_back += status in _NO_ROOM
+
+
 class CompatibleTransport(Transport):
     """Asks for one version of the API, whichever the client's own version is.
 
     A client of version 9 asks for 9, which a server of version 8 refuses; both servers have 8.
+
+    ``traffic`` counts bulk requests.
     """
+
+    def __init__(self, *nodes: Any, **options: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(*nodes, **options)
+        self.traffic = Traffic()
 
     def perform_request(self, *request: Any, **options: Any) -> Any:  # noqa: ANN401 - handed on
         """Send a request with the version in its headers replaced."""
@@ -50,7 +85,15 @@ class CompatibleTransport(Transport):
             if name in headers:
                 asked = f"compatible-with={API_VERSION}"
                 headers[name] = _ASKED_VERSION.sub(asked, headers[name])
-        return super().perform_request(*request, headers=headers, **options)
+        if "/_bulk" not in str(request[1]):
+            return super().perform_request(*request, headers=headers, **options)
+        began, status = time.monotonic(), None
+        try:
+            answer = super().perform_request(*request, headers=headers, **options)
+            status = answer.meta.status
+        finally:
+            self.traffic.add(time.monotonic() - began, status)
+        return answer
 
 
 class NamedNode(Urllib3HttpNode):
