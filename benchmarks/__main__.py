@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmarks import fanout, idle, load, peers, reconcile, report
+from benchmarks import fanout, follow, idle, load, peers, reconcile, report
 from benchmarks.servers import Servers
 from local.processes import end_signals
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from benchmarks.figures import Part
 
 PARTS = ("load", "fanout", "idle", "reconcile", "peers")
+"""What is measured where nothing else is asked for: one after the other on the same servers."""
+
+ALONE = ("follow",)
+"""What takes an Airflow with other settings."""
+
 PEERS_FILMS = 20_000
 """Films in the comparison at most: the usual program's time grows with their square."""
 
@@ -31,7 +36,7 @@ def main() -> None:
     """Measure, write the results, and print the summary as the last line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--films", type=int, default=100_000)
-    parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--only", choices=(*PARTS, *ALONE))
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -39,7 +44,7 @@ def main() -> None:
     def say(line: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {line}", file=sys.stderr, flush=True)
 
-    servers = Servers(say)
+    servers = Servers(say, follow.ENVIRONMENT if arguments.only == "follow" else None)
     wanted = [arguments.only] if arguments.only else list(PARTS)
     summary: dict[str, object] = {"films": arguments.films}
     for number in end_signals():
@@ -72,6 +77,8 @@ def measure(name: str, servers: Servers, films: int, rounds: int) -> Part:
             return reconcile.measure(servers, films, rounds)
         case "peers":
             return peers.measure(servers, load.bodies(servers), rounds)
+        case "follow":
+            return follow.measure(servers, films)
         case _:
             return idle.measure(servers, films, rounds)
 

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -52,7 +52,12 @@ def drop_slots(dsn: str) -> None:
 
 @dataclass(frozen=True)
 class BenchmarkSettings(AirflowSettings):
-    """The local Airflow's settings, with the benchmark's DAGs and fewer looks at their files."""
+    """The local Airflow's settings, with the benchmark's DAGs and fewer looks at their files.
+
+    :param program: settings of the program.
+    """
+
+    program: Mapping[str, str] = field(default_factory=dict)
 
     def variables(self) -> dict[str, str]:
         """Return the local Airflow's variables and what differs here."""
@@ -65,6 +70,7 @@ class BenchmarkSettings(AirflowSettings):
             "MOVIES_ETL_SCHEDULE": "0 0 29 2 *",  # it runs when the benchmark triggers it
             "MOVIES_ETL_RECONCILE_SCHEDULE": "0 0 29 2 *",
             "PYTHONPATH": str(CHECKOUT),
+            **self.program,
         }
 
 
@@ -84,9 +90,12 @@ class Servers:
     """What is measured.
 
     :param report: told what has been reached, one short line each.
+    :param program: settings of the program, as environment variables.
     """
 
-    def __init__(self, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, report: Callable[[str], None], program: Mapping[str, str] | None = None
+    ) -> None:
         self.report = report
         self._state_file = FOLDER / "state.json"
         self._state = State.read(self._state_file)
@@ -103,6 +112,7 @@ class Servers:
             connections=connections(
                 postgres=self.catalogue.port, elasticsearch=self.elasticsearch.port
             ),
+            program=program or {},
         )
         self._airflow = Airflow(self.settings, self._state)
 
@@ -176,6 +186,18 @@ class Servers:
         Raises BenchmarkError when it fails, with the tasks' messages.
         """
         return finished(self._api(dag), tasks, self._airflow.check, conf)
+
+    def let_run(self) -> None:
+        """Let the schedule run `movies_sync`, with nothing to be measured inside its tasks."""
+        meter = self.meter
+        order = {
+            "postgres": meter.postgres,
+            "elasticsearch": meter.elasticsearch,
+            "unprotected": False,
+            "edit_in": None,
+        }
+        (FOLDER / "order.json").write_text(json.dumps(order))
+        self._api(DAG).unpause()
 
     def empty_task(self) -> float:
         """Return the peak memory of a task that does nothing, in MB."""

@@ -23,7 +23,7 @@ def test_servers_are_stopped_when_the_benchmark_is_to_end(
     told: list[str] = []
 
     class Scripted:
-        def __init__(self, _: Any) -> None:
+        def __init__(self, *_: Any) -> None:
             pass
 
         @contextmanager
