@@ -8,7 +8,7 @@ STORE = $(shell $(PYTHON) -m local.certificates)
 UV_SYSTEM_CERTS ?= 1
 UV = $(if $(STORE),UV_SYSTEM_CERTS=$(UV_SYSTEM_CERTS) )$(BIN)/uv
 
-.PHONY: help install run down clean test test-all test-compose audit soak bench lint types format lock
+.PHONY: help install run down clean test test-all test-compose matrix audit soak bench lint types format lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test-all: install lint types  ## the same and the tests that take minutes: what 
 
 test-compose: install  ## the containers for real, and what befalls them: needs Docker with Compose 2.24 or later
 	$(BIN)/python -m pytest tests/containers
+
+matrix: install  ## the tests with other versions of PostgreSQL, and of Python where this machine has them
+	@$(BIN)/python -m tests.matrix
 
 audit: install .local/audit/installed  ## ask the package index for known weaknesses of the locked packages
 	@for lock in requirements.txt requirements-distributed.txt requirements-dev.txt local/uv.txt local/audit.txt; do \

@@ -155,12 +155,16 @@ class Postgres:
     def _place(self) -> Place:
         return choose(self._data)
 
+    @property
+    def _locale(self) -> tuple[str, ...]:
+        return "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"
+
     def _initialise(self, place: Place) -> None:
         if place.cluster.exists():  # an initdb that was interrupted
             shutil.rmtree(place.cluster)
         self._run(
             *("initdb", "-D", place.cluster, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"),
-            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-sync"),
+            *(*self._locale, "--no-sync"),
         )
         with (place.cluster / "postgresql.conf").open("a") as settings:
             settings.write("include_if_exists = 'movies.conf'\n")

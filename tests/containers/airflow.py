@@ -45,6 +45,16 @@ class Airflow:
             raise ConnectionError(answer.text)
         return answer.raise_for_status().json()
 
+    def knows_the_dag(self) -> bool:
+        """Whether the DAG's file has been read."""
+        try:
+            self.call("GET", DAG)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == 404:
+                return False
+            raise
+        return True
+
     def trigger(self, params: dict[str, Any]) -> str:
         """Start a run; return its id."""
         body = {"logical_date": None, "conf": params}

@@ -200,6 +200,7 @@ class Stack:
 
     def quiet(self) -> None:
         """Wait until no run is under way."""
+        wait_until(self.airflow.knows_the_dag, what="Airflow has read the DAG")
         wait_until(lambda: not self.airflow.unfinished(), what="no run is under way")
 
     def synced(self) -> None:
@@ -274,11 +275,8 @@ class Load:
         positions = [before]
 
         def done() -> bool:
-            try:
-                positions.append(self.position())
-                return self.stack.airflow.state(self.run) in ("success", "failed")
-            except ConnectionError:  # the API server may be what was restarted
-                return False
+            positions.append(self.position())
+            return self.stack.airflow.state(self.run) in ("success", "failed")
 
         wait_until(done, what=f"{self.run} ends")
         state = self.stack.airflow.state(self.run)
@@ -306,11 +304,18 @@ def running(stack: StackT) -> Iterator[StackT]:
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = PATIENCE) -> None:
-    """Look once a second until the condition holds."""
+    """Look once a second until the condition holds; no answer of a server means not yet."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not _holds(condition):
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
         time.sleep(1)
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except ConnectionError:
+        return False
 
 
 def grow(catalogue: Catalogue, copies: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,11 @@ import psycopg
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
+from tests.support.postgres_of_maven import asked_for
 
 ROOT = Path(__file__).parents[2]
+POSTGRES_VERSION = "MOVIES_TEST_POSTGRES"
+"""Environment variable: the version of the server, of those that `make matrix` has."""
 TEMPLATE = "content_template"
 """A database that has schema content and its indexes, and no rows."""
 
@@ -29,7 +33,9 @@ def running_postgres(data: Path) -> Iterator[Postgres]:
     """Run a PostgreSQL that has the template database."""
     options = {"fsync": "off", "full_page_writes": "off", "wal_level": "logical"}
     # fsync, pages: no test pulls the plug; wal_level: some databases get their rows from others
-    server = Postgres(data, port=free_port(), options=options)
+    version = os.environ.get(POSTGRES_VERSION, "")
+    kind = asked_for(version)
+    server = kind(data.with_name(f"{data.name}{version}"), port=free_port(), options=options)
     server.start()
     try:
         server.dropdb(TEMPLATE)
