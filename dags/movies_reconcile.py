@@ -6,7 +6,9 @@ compares the next films with their rows, all of them twice a day. Each film that
 again under the writer's lock, so `movies_sync` may go on beside it.
 
 **Many at once.** More than 100 deletions that are more than 5 % of the films, or more than 1,000
-rewrites that are more than 5 %, are not done: the log says how many, and `asked` in the result.
+rewrites that are more than 5 %, are not done: `movies_purge` asks a person, and `asked` in the
+result says about how many. After a change of `documents.sql` nobody is asked: the log says that
+the index is to be rebuilt.
 
 **State.** The Variable `movies_etl.reconcile`. `verified_age_seconds` in the results says for how
 long no film has gone without a comparison. Deleting the Variable has everything compared again.

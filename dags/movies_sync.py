@@ -4,7 +4,7 @@
 database's time; `film_work` loads changed films, then `genre` and `person` load the films of
 changed genres and persons. Films come first in every run, also in the one after a crash.
 Last of all `person` looks whether films were deleted, by table statistics and counts, and deletes
-their documents; more than 100 that are more than 5 % are left, with a warning.
+their documents; about more than 100 that are more than 5 % `movies_purge` asks a person.
 
 **State.** Each stream's cursor is a Variable, `movies_etl.cursor.<stream>`, saved after
 Elasticsearch has confirmed a page. A run that finds nothing sends nothing.
