@@ -65,15 +65,55 @@ def test_films_of_what_is_linked_to_them_follow(loaded: Site) -> None:
         )
 
 
-def test_while_nothing_changes_only_the_snapshot_is_looked_at(loaded: Site) -> None:
+def test_while_nothing_changes_only_the_snapshot_is_looked_at(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[None] = []
+
+    def snapshot(_: Server) -> str:
+        looks.append(None)
+        return "the server's own processes commit nothing"
+
+    with following(loaded):
+        monkeypatch.setattr(Server, "snapshot", snapshot)
+        settled(loaded)
+        before, first = loaded.queries.copy(), len(looks)
+        wait_until(lambda: len(looks) > first + 20, seconds=PATIENCE, what="looks")
+        asked = loaded.queries - before
+    assert asked.keys() <= {"awaited.sql", "trace/statistics.sql"}
+    assert asked["awaited.sql"] < 20
+
+
+def test_on_a_server_that_commits_other_things_no_stream_is_read(loaded: Site) -> None:
+    loaded.execute("UPDATE content.genre_film_work SET created = NULL")
+    loaded.run()
+    loaded.reconnect()
     with following(loaded):
         settled(loaded)
         before = loaded.queries.copy()
-        looks = before["snapshot.sql"] + 20
-        wait_until(lambda: loaded.queries["snapshot.sql"] > looks, seconds=PATIENCE, what="looks")
+        loaded.execute("SELECT txid_current()")
+        wait_until(
+            lambda: loaded.queries["feed/above.sql person"] > before["feed/above.sql person"],
+            seconds=PATIENCE,
+            what="a cycle",
+        )
+        settled(loaded)
         asked = loaded.queries - before
-    assert asked.keys() <= {"snapshot.sql", "awaited.sql", "trace/statistics.sql"}
-    assert asked["awaited.sql"] < asked["snapshot.sql"]
+        assert not [query for query in asked if query.startswith(("feed/page", "feed/undated"))]
+        assert asked["feed/above.sql film_work"]
+        loaded.execute("UPDATE content.genre SET name = name || '?', modified = now()")
+        wait_until(lambda: loaded.documents() == loaded.expected(), seconds=PATIENCE, what="names")
+
+
+def test_a_row_that_loses_its_time_is_news(loaded: Site) -> None:
+    film = loaded.add_film("Before", modified="now")
+    with following(loaded):
+        expect(loaded, "Before", of=film)
+        settled(loaded)
+        loaded.execute(
+            "UPDATE content.film_work SET title = 'After', modified = NULL WHERE id = %s", film
+        )
+        expect(loaded, "After", of=film)
 
 
 def test_what_is_committed_while_a_cycle_reads_is_found_by_the_next(
@@ -83,8 +123,8 @@ def test_what_is_committed_while_a_cycle_reads_is_found_by_the_next(
     cycle = Spell._cycle
     late: list[str] = []
 
-    def and_a_commit_behind_it(self: Spell) -> None:
-        cycle(self)
+    def and_a_commit_behind_it(self: Spell, *, settles: bool) -> None:
+        cycle(self, settles=settles)
         if late:
             loaded.change(late.pop(), "text = 'Before'")
 
@@ -255,6 +295,7 @@ def test_one_follows_one_stands_by_and_a_third_ends(loaded: Site) -> None:
 def test_what_a_killed_task_sent_is_sent_again_by_the_next(loaded: Site) -> None:
     film = loaded.add_film("Before", modified="now")
     with following(loaded) as task:
+        settled(loaded)
         loaded.change("After", "text = 'Before'")
         expect(loaded, "After", of=film)
         task.kill()

@@ -358,7 +358,14 @@ def _key(dice: random.Random) -> str:
 
 UNASKED = {
     *("awaited.sql", "snapshot.sql"),
-    *("columns.sql", "unlock.sql", "check/without_id.sql", "feed/row.sql", "root/words.sql"),
+    *(
+        "columns.sql",
+        "unlock.sql",
+        "check/without_id.sql",
+        "feed/above.sql",
+        "feed/row.sql",
+        "root/words.sql",
+    ),
     *("root/bounds.sql", "root/estimate.sql", "root/text/counts.sql"),
     *("root/uuid/counts.sql", "root/uuid/ids.sql"),
     *("trace/dangling.sql", "trace/part.sql", "trace/snapshot.sql", "trace/standing.sql"),

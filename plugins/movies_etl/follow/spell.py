@@ -11,6 +11,7 @@ import logging
 import time
 from dataclasses import replace
 from datetime import timedelta
+from typing import NamedTuple
 
 from movies_etl.definitions.definition import Stream
 from movies_etl.follow.cursors import HeldCursors
@@ -19,7 +20,7 @@ from movies_etl.postgres.horizon import HorizonStore, Known
 from movies_etl.postgres.timestamps import parse
 from movies_etl.settings import Settings
 from movies_etl.state.run_context import RunContext
-from movies_etl.sync.batches import batches
+from movies_etl.sync.batches import MAX_UNDATED, batches
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.stream_run import StreamRun, opened
 from movies_etl.sync.versions import first_version
@@ -39,6 +40,13 @@ crash."""
 
 class ClockSetBackError(Exception):
     """The database's clock is behind a horizon: the next ``init`` decides what to do."""
+
+
+class _Standing(NamedTuple):
+    """What stood above a horizon before a stream was read: two numbers per feed."""
+
+    horizon: str
+    digests: list[tuple[int, str | None]]
 
 
 class Spell:
@@ -76,6 +84,7 @@ class Spell:
         self._key = lock.key_of(self.context.uuid)
         self.is_awaited = False
         self._seen: str | None = None
+        self._above: dict[str, _Standing] = {}
         self._settles_at = self._looked_at = self._roots_at = 0.0
         self._kept_at = time.monotonic()
 
@@ -88,9 +97,10 @@ class Spell:
         self._look_for_others()
         snapshot = self._server.snapshot()  # before anything is read: what comes later differs
         is_changed = snapshot != self._seen
-        if is_changed or 0 < self._settles_at <= time.monotonic():
+        settles = 0 < self._settles_at <= time.monotonic()
+        if is_changed or settles:
             self._seen = snapshot
-            self._cycle()
+            self._cycle(settles=settles)
         if time.monotonic() - self._kept_at >= KEEP_SECONDS:
             self._cursors.keep()
             self._kept_at = time.monotonic()
@@ -104,16 +114,38 @@ class Spell:
         if self._known.horizon:
             self._horizons.save(self._known.horizon, self._known.epochs)
 
-    def _cycle(self) -> None:
+    def _cycle(self, *, settles: bool) -> None:
+        """Load what changed in each stream.
+
+        :param settles: what was read above the horizon is read once more, though nothing became
+            visible: the horizon has passed it. A transaction that is still open then leaves it to
+            the next cycle.
+        """
         read = self._counters.read
+        if settles:
+            self._settles_at = 0.0
         context = self._measured()
         for stream in (self._root, *self._others):
-            if not self.is_awaited:
+            if not self.is_awaited and (settles or self._has_news(stream)):
                 self._load(stream, context)
-        # What was read above the horizon is read again when that has passed it, though nothing
-        # became visible then.
-        wait = self._settings.horizon_margin + LOOK_SECONDS
-        self._settles_at = time.monotonic() + wait if self._counters.read > read else 0.0
+        if not settles and self._counters.read > read and not self._settles_at:
+            self._settles_at = time.monotonic() + self._settings.horizon_margin + LOOK_SECONDS
+
+    def _has_news(self, stream: Stream) -> bool:
+        """Whether row versions stand above the horizon of the last reading that it did not see.
+
+        On a server that commits all the time this is what a look costs. Below that horizon nothing
+        can have appeared.
+        """
+        known = self._above.get(stream.name)
+        return known is None or self._standing(stream, known.horizon) != known
+
+    def _standing(self, stream: Stream, horizon: str) -> _Standing:
+        digests = [
+            self._source.above(feed, self._source.below(feed, horizon), MAX_UNDATED + 1)
+            for feed in stream.feeds
+        ]
+        return _Standing(horizon, digests)
 
     def _measured(self) -> RunContext:
         """Return the context of a cycle: it is measured before anything is read."""
@@ -134,6 +166,8 @@ class Spell:
         run = self._runs[stream.name]
         if stream is self._root:
             self._roots_at = time.monotonic()
+        # Before anything is read: what comes later differs.
+        self._above[stream.name] = self._standing(stream, context.horizon)
         for batch in batches(stream, run.cursor, self._source, context, self._settings.page_size):
             run.load(batch)
             if self._look_for_others():

@@ -203,6 +203,17 @@ class Source:
             return Seen(placed, bool(after) and bool(is_passed))
         return None
 
+    def above(self, feed: Feed, position: Position, undated: int) -> tuple[int, str | None]:
+        """Return two numbers for the row versions above a position and those without a place.
+
+        While they are equal, nothing was added to them, changed or taken away.
+
+        :param undated: rows without a place in time that are looked at, at most.
+        """
+        bounds = {"after_stamp": position.stamp, "after_id": position.id, "page_size": undated}
+        ((rows, digest),) = self.queries.rows("feed/above.sql", self._names(feed), **bounds)
+        return rows, digest
+
     def changed_ids(
         self, feed: Feed, after: Position | None, upto: Position, limit: int
     ) -> IdPage | None:
