@@ -154,10 +154,10 @@ from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsL
 from airflow.sdk.observability.metrics import stats_utils
 stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
 from movies_etl.airflow import metrics
-from movies_etl.definitions.movies import MOVIES, PERSON
+from movies_etl.definitions.movies import MOVIES
 from movies_etl.es.transport import Traffic
 result = {"indexed": 20, "seconds": 4.0, "difference": -3}
-metrics.of_stream(PERSON, MOVIES, result, 12.5, Traffic())
+metrics.of_stream("person", MOVIES, result, 12.5, Traffic())
 """
 
 
@@ -219,7 +219,7 @@ def all_that_is_told(recorder: Recorder) -> set[str]:
     traffic.add(0.5, 200)
     metrics.of_init(MOVIES, context)
     result = {"indexed": 1, "seconds": 1.0, "difference": 0}
-    metrics.of_stream(FILM_WORK, MOVIES, result, -1, traffic)
+    metrics.of_stream(FILM_WORK.name, MOVIES, result, -1, traffic)
     metrics.of_letters(MOVIES, 0)
     metrics.of_reconcile(MOVIES, {"verified_age_seconds": 1.0, "missing": 2})
     assert recorder.gauges["movies_etl.movies.horizon_age_seconds"] == 6.5

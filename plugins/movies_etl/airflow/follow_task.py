@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import task
 
+from movies_etl.airflow import signals
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import elasticsearch, spare_the_collector
@@ -32,14 +33,19 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
     """Return the task ``follow`` of an index."""
 
     @task(
-        task_id="follow",
+        task_id=signals.FOLLOW,
+        outlets=[signals.changes_of(definition)],
         show_return_value_in_logs=False,
         max_active_tis_per_dag=ACTIVE_RUNS,
         retry_delay=_RETRY_DELAY,
         retry_exponential_backoff=False,
     )
     @told_on_one_line()
-    def following(context: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
+    def following(
+        context: dict[str, Any],
+        run_id: str | None = None,
+        outlet_events: Any = None,  # noqa: ANN401 - Airflow's
+    ) -> dict[str, Any]:
         spare_the_collector()
         settings = load_settings()
         counters = Counters()
@@ -49,7 +55,10 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
 
             def attempt() -> dict[str, Any]:
                 with resources_of(definition, name, client, context, counters) as resources:
-                    return follow(resources, settings, stores)
+                    result = follow(resources, settings, stores)
+                    horizon = stores.horizons.load().horizon
+                    signals.tell(signals.FOLLOW, resources, result, outlet_events, horizon)
+                    return result
 
             return going_on(attempt, counters, settings.patience)
 

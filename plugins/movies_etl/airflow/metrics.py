@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.sdk.observability import stats
 
-from movies_etl.definitions.definition import IndexDefinition, Stream
+from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.es.transport import Traffic
 from movies_etl.postgres.timestamps import parse
 from movies_etl.state.run_context import RunContext
@@ -35,7 +35,7 @@ def of_init(definition: IndexDefinition, context: RunContext) -> None:
 
 
 def of_stream(
-    stream: Stream,
+    task: str,
     definition: IndexDefinition,
     result: Mapping[str, Any],
     lag: float,
@@ -43,11 +43,12 @@ def of_stream(
 ) -> None:
     """Tell what a task did.
 
+    :param task: its name: the stream's, or ``follow``.
     :param result: its counters, and the ``difference`` where counts were compared.
     :param lag: seconds between the moment up to which everything is confirmed and the task's end.
     :param traffic: its bulk requests.
     """
-    name = f"{definition.name}.{stream.name}"
+    name = f"{definition.name}.{task}"
     _gauge(f"{name}.lag_seconds", lag)
     for counter, counted in COUNTERS.items():
         _count(f"{name}.{counter}", result.get(counted, 0))

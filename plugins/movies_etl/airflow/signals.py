@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from movies_etl import __version__
 from movies_etl.airflow import metrics
 from movies_etl.airflow.mail import announce
-from movies_etl.definitions.definition import IndexDefinition, Stream
+from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import MoviesEtlError
 from movies_etl.es.transport import CompatibleTransport, Traffic
 from movies_etl.settings import Settings
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 EventsOfOutlets = MutableMapping[Any, Any]
 """What Airflow hands to a task with outlets."""
+
+FOLLOW = "follow"
+"""The task of a run that goes on, for all streams."""
 
 COUNTED = ("indexed", "deleted", "refused")
 """Counters that an event has; of these, documents that changed make one."""
@@ -42,27 +45,30 @@ def changes_of(definition: IndexDefinition) -> AssetAlias:
 
 
 def tell(
-    stream: Stream,
+    task: str,
     resources: Resources,
     result: Mapping[str, Any],
     events: EventsOfOutlets | None,
+    horizon: str | None = None,
 ) -> None:
-    """Tell what the task of a stream did; it is done, so nothing here fails it.
+    """Tell what a task did; it is done, so nothing here fails it.
 
+    :param task: its name: the stream's, or ``follow``.
     :param result: what it returns.
+    :param horizon: up to which everything is confirmed; the run's when None.
     :param events: Airflow's; None where the task is called without it.
     """
     definition, context = resources.definition, resources.context
     try:
-        lag = metrics.lag(context.horizon, resources.source.server.now())
-        metrics.of_stream(stream, definition, result, lag, traffic_of(resources.client))
-        if stream is definition.streams[-1]:
+        lag = metrics.lag(horizon or context.horizon, resources.source.server.now())
+        metrics.of_stream(task, definition, result, lag, traffic_of(resources.client))
+        if task in (definition.streams[-1].name, FOLLOW):
             metrics.of_letters(definition, len(resources.letters.ids()))
     except MoviesEtlError as error:  # a server was lost a moment ago
         log.warning("Not all metrics of this task are told: %s", error)
     if events is not None and (result["indexed"] or result["deleted"]):
         extra = {name: result[name] for name in COUNTED}
-        extra |= {"stream": stream.name, "index": context.index, "horizon": context.horizon}
+        extra |= {"stream": task, "index": context.index, "horizon": context.horizon}
         events[changes_of(definition)].add(
             asset_of(definition), extra=extra | {"program": __version__}
         )

@@ -126,7 +126,7 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
                 store = VariableDifferenceStore(definition)
                 before = store.load() if stream is definition.streams[-1] else None
                 result = run_stream(stream, resources, settings, store, asked)
-                signals.tell(stream, resources, result, outlet_events)
+                signals.tell(stream.name, resources, result, outlet_events)
                 signals.announce_what_fails_no_task(definition, settings, result, before, store)
                 return result
 
