@@ -19,6 +19,7 @@ from movies_etl.state.fuse_list import FuseList
 from movies_etl.sync.counters import Counters
 
 from tests.support.indices import each_index
+from tests.support.protections import notices
 from tests.support.site import Site
 
 ONE_TO_FOUR = "title IN ('Film 1', 'Film 2', 'Film 3', 'Film 4')"
@@ -85,6 +86,7 @@ def titles(site: Site) -> list[str]:
 # -- what is listed -------------------------------------------------------------------------------
 
 
+@notices("16")
 def test_many_deletions_are_listed_and_not_done(
     known: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,7 +19,7 @@ from tests.simulation.world import World
 def test_no_history_diverges() -> None:
     tally = play(range(300))
     assert tally.diverged == []
-    assert tally.of_persons == 75
+    assert (tally.of_persons, tally.untraced) == (75, 60)
     assert tally.kills > 400
     assert tally.zombies > 50
     assert tally.rivals > 50
@@ -30,7 +30,8 @@ def test_no_history_diverges() -> None:
 def test_no_history_of_three_thousand_diverges() -> None:
     tally = play_on_all(range(10_000, 13_000), os.cpu_count() or 1)
     assert (tally.histories, tally.diverged) == (3000, [])
-    assert tally.of_persons == 750
+    assert (tally.of_persons, tally.untraced) == (750, 600)
+    assert tally.reconciled > 2000
     assert tally.kills > 4000
     assert tally.zombies > 500
     assert tally.rivals > 500

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
 import elasticsearch
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 
-from tests.simulation.elasticsearch import Held, IndexModel, Late, Node, Operation
+from tests.simulation.elasticsearch import IndexModel, Late, Node, Operation
+from tests.simulation.searches import got, hits, in_order, inventory
 from tests.support.one_thread import Killed
 
 
@@ -32,7 +32,9 @@ def _parsed(operations: bytes | Sequence[dict[str, Any]]) -> list[Operation]:
     return found
 
 
+_OK = 200
 _ALL_SHARDS = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
+_NO_SHARD = {"total": 1, "successful": 0, "skipped": 0, "failed": 1}
 _NODE = NodeConfig("http", "simulated", 9200)
 
 
@@ -55,6 +57,8 @@ class SimulatedClient:
     """A client of one task; it stands for ``Elasticsearch`` and its ``indices`` as well.
 
     :param faults: probability that a request goes wrong on its way.
+
+    ``deleted`` is told each document that a request deletes: the index and the key.
     """
 
     def __init__(self, node: Node, faults: float) -> None:
@@ -62,6 +66,7 @@ class SimulatedClient:
         self.faults = faults
         self.dead = False
         self.indices = self
+        self.deleted: Callable[[str, str], None] = lambda _index, _key: None
 
     def options(self, **_options: Any) -> SimulatedClient:
         """Return a client with other options: they are of no consequence here."""
@@ -161,7 +166,7 @@ class SimulatedClient:
         *,
         index: str,
         ids: Sequence[str],
-        source_includes: Sequence[str],
+        source_includes: Sequence[str] | None = None,
         realtime: bool = True,
         filter_path: object = None,
     ) -> dict[str, Any]:
@@ -172,55 +177,20 @@ class SimulatedClient:
             return {"docs": [{"_id": key, "error": error} for key in ids]}
         of = self.node.indexes[index]
         held = of.held if realtime else of.searchable
-        return {"docs": [_got(key, held.get(key), source_includes) for key in ids]}
+        return {"docs": [got(key, held.get(key), source_includes) for key in ids]}
 
     def search(self, *, index: str, **asked: Any) -> dict[str, Any]:
-        self._request("search")
-        answer = self._hits(index, **asked) if "sort" in asked else self._inventory(index, **asked)
-        return answer | {"timed_out": False, "_shards": _ALL_SHARDS}
-
-    def _hits(
-        self,
-        index: str,
-        *,
-        size: int,
-        source_includes: Sequence[str],
-        sort: str,
-        search_after: Sequence[str] | None,
-        **_options: Any,
-    ) -> dict[str, Any]:
-        found = sorted(
-            (held.source[sort], key)
-            for key, held in self._index(index).searchable.items()
-            if search_after is None or held.source[sort] > search_after[0]
-        )
-        searchable = self._index(index).searchable
-        hits = [
-            _got(key, searchable[key], source_includes) | {"sort": [place]}
-            for place, key in found[:size]
-        ]
-        return {"hits": {"hits": hits}}
-
-    def _inventory(
-        self, index: str, *, query: dict[str, Any], aggs: object = None, **_options: Any
-    ) -> dict[str, Any]:
-        """List the ids of all documents, or the keys of those that a query finds."""
-        held = {key: one.source.get("id") for key, one in self._index(index).searchable.items()}
-        if aggs is None:
-            wanted = query.get("terms", {}).get("id", (None,))
-            keys = [key for key, id_ in held.items() if id_ in wanted]
-            return {"hits": {"hits": [{"_id": key} for key in keys]}}
-        searchable = self._index(index).searchable
-        counts = Counter(
-            (id_, searchable[key].source.get("checksum"))
-            for key, id_ in held.items()
-            if id_ is not None
-        )
-        buckets = [
-            {"key": {"id": id_, "checksum": checksum}, "doc_count": counts[id_, checksum]}
-            for id_, checksum in sorted(counts)
-        ]
-        return {"aggregations": {"documents": {"buckets": buckets}}}
+        self._request("search what was written" if "seq_no_primary_term" in asked else "search")
+        of = self._index(index)
+        shards = _ALL_SHARDS
+        if self.node.partial_answers or (self.faults and self.node.world.chance(self.faults)):
+            self.node.partial_answers = 0
+            of, shards = IndexModel(of.uuid, {}), _NO_SHARD
+        if "seq_no_primary_term" in asked:
+            answer = in_order(of, **asked)
+        else:
+            answer = hits(of, **asked) if "sort" in asked else inventory(of, **asked)
+        return answer | {"timed_out": False, "_shards": shards}
 
     def count(self, *, index: str) -> dict[str, Any]:
         self._request("count")
@@ -252,6 +222,9 @@ class SimulatedClient:
                 self.node.arrive(request)
             raise elasticsearch.ConnectionTimeout("no answer to bulk")
         items = self.node.carry_out(request)
+        for one, item in zip(request.operations, items, strict=True):
+            if one.source is None and item["status"] == _OK:
+                self.deleted(index, one.key)
         self._answer("bulk")
         kinds = ("index" if one.source is not None else "delete" for one in request.operations)
         return {"items": [{kind: item} for kind, item in zip(kinds, items, strict=True)]}
@@ -259,10 +232,3 @@ class SimulatedClient:
     def _answer(self, action: str) -> None:
         """Let the world move between what is carried out and its answer."""
         self.node.world.step(f"{action}, carried out, before its answer")
-
-
-def _got(key: str, held: Held | None, includes: Sequence[str]) -> dict[str, Any]:
-    if held is None:
-        return {"_id": key, "found": False}
-    source = {name: held.source[name] for name in includes if name in held.source}
-    return {"_id": key, "found": True, "_version": held.version, "_source": source}

@@ -160,11 +160,11 @@ class Edits:
         self._link(transaction, "person")
 
     def _link(self, transaction: Tx, table: str, film: str | None = None) -> None:
-        films = list(self.postgres.seen(transaction, "film_work"))
-        others = list(self.postgres.seen(transaction, table))
+        films = self._linkable(transaction, "film_work")
+        others = self._linkable(transaction, table)
         if not others or self.world.chance(0.15):
             self._add_named(transaction, table)
-            others = list(self.postgres.seen(transaction, table))
+            others = self._linkable(transaction, table)
         links = self.postgres.tables[f"{table}_film_work"]
         if not films or len(links) > 40:
             return
@@ -181,6 +181,10 @@ class Edits:
                 self.world.pick(("actor", "writer", "director", None)),
             ),
         )
+
+    def _linkable(self, transaction: Tx, table: str) -> list[str]:
+        seen, is_going = self.postgres.seen(transaction, table), self.postgres.is_going
+        return [key for key in seen if not is_going(transaction, table, key)]
 
     def _add_named(self, transaction: Tx, table: str) -> None:
         key = self._key(table[0])

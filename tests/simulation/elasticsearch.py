@@ -11,15 +11,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tests.simulation.fuse_lists import SimulatedFuseLists
 from tests.simulation.world import World
 from tests.support.divergence import POISON
 
 
 class Held(NamedTuple):
-    """A document as the index holds it."""
+    """A document as the index holds it.
+
+    :param sequence: its place in the order of what was written to the index.
+    """
 
     version: int
     source: dict[str, Any]
+    sequence: int
 
 
 class Operation(NamedTuple):
@@ -48,6 +53,23 @@ class IndexModel:
         self.held: dict[str, Held] = {}
         self.searchable: dict[str, Held] = {}
         self.deleted: dict[str, int] = {}
+        self._writes = 0
+
+    def put(self, key: str, version: int, source: dict[str, Any]) -> None:
+        """Write a document."""
+        self.held[key] = Held(version, source, self._writes)
+        self._writes += 1
+
+    def remove(self, key: str, version: int) -> bool:
+        """Delete a document; say whether there was one."""
+        self.deleted[key] = version
+        self._writes += 1
+        return self.held.pop(key, None) is not None
+
+    def version(self, key: str) -> int:
+        """Return the version of a document that is there or was deleted; 0 when it never was."""
+        there = self.held.get(key)
+        return there.version if there else self.deleted.get(key, 0)
 
     def refresh(self) -> None:
         """Make what is held visible to searches."""
@@ -57,6 +79,7 @@ class IndexModel:
         """Return a snapshot."""
         copy = IndexModel(self.uuid, self.mappings)
         copy.held, copy.deleted = dict(self.held), dict(self.deleted)
+        copy._writes = self._writes
         return copy
 
     def restore(self, snapshot: IndexModel) -> None:
@@ -81,8 +104,10 @@ class Node:
         self.written_to: set[str] = set()
         self.template: dict[str, Any] | None = None
         self.late: list[Late] = []
+        self.fuse_lists = SimulatedFuseLists(world)
         self.arrived = 0
         self.pressure = 0.0
+        self.partial_answers = 0
         self._uuids = 0
 
     def create(self, name: str, mappings: dict[str, Any], *, aliased: bool) -> IndexModel:
@@ -128,16 +153,14 @@ class Node:
             return _refused(429, "es_rejected_execution_exception")
         if source and str(source.get("title", source.get("full_name"))).startswith(POISON):
             return _refused(400, "document_parsing_exception")  # before its version is looked at
-        before = index.held.get(key)
-        known = before.version if before else index.deleted.get(key, 0)
+        known = index.version(key)
         if version is None:
             version = known + 1
         elif version < known:
             return _refused(409, "version_conflict_engine_exception")
         if source is None:
-            index.deleted[key] = version
-            return {"status": 200 if index.held.pop(key, None) else 404, "_id": key}
-        index.held[key] = Held(version, source)
+            return {"status": 200 if index.remove(key, version) else 404, "_id": key}
+        index.put(key, version, source)
         return {"status": 200, "_id": key}
 
 

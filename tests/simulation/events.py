@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.simulation.operators import replace_index, set_clock
-from tests.simulation.runs import run
+from tests.simulation.runs import reconcile, run
 from tests.simulation.world import MINUTE, SECOND, weighted
 from tests.support.one_thread import Killed
 
@@ -81,7 +81,10 @@ def meet_a_rival(history: History) -> None:
     """Start another run beside the one at work."""
     if len(history.tasks) == 1:
         history.tally.rivals += 1
-        run(history, retries=0)
+        if history.untraced and history.world.chance(0.5):
+            reconcile(history)
+        else:
+            run(history, retries=0)
 
 
 def _meanwhile(history: History) -> None:

@@ -1,9 +1,10 @@
 """One history: what happens to the site, the program and both servers, by chance and by scenario.
 
-No films or links are deleted, no row is dated back beyond the margin: what ``modified`` cannot show
-is not the sync's to find. At the end every transaction ends, the program
-runs undisturbed until it has nothing to do, requests that were under way arrive, and then every
-document must equal one that is built here from the model's tables.
+In most histories nothing is deleted and no row is dated back beyond the margin: what ``modified``
+cannot show is not the sync's to find. In one of five it happens, and the reconcile runs, too. At
+the end every transaction ends, the program runs undisturbed until it has nothing to do, requests
+that were under way arrive, and then every document must equal one that is built here from the
+model's tables.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import NamedTuple
 from movies_etl.settings import Settings
 from movies_etl.state.run_context import RunContext
 
-from tests.simulation.check import check
+from tests.simulation.check import check, check_deleted_rows
+from tests.simulation.damage import damage
 from tests.simulation.elasticsearch import Node
 from tests.simulation.events import arrive, happen, let_all_go, pass_time
+from tests.simulation.gone import UNTRACED
 from tests.simulation.operators import mend_alias, operate
 from tests.simulation.postgres import Postgres
-from tests.simulation.runs import clean_run, run
+from tests.simulation.runs import clean_run, purge, reconcile, run
 from tests.simulation.scenarios import OF_OPERATORS, SCENARIOS
 from tests.simulation.shapes import shape_of
 from tests.simulation.stand_ins import CLOCK
@@ -28,6 +31,7 @@ from tests.simulation.steps_back import STEPS_BACK
 from tests.simulation.tally import Tally
 from tests.simulation.tasks import Cursors, Horizons, Task
 from tests.simulation.world import (
+    HOUR,
     MINUTE,
     SECOND,
     World,
@@ -37,7 +41,7 @@ from tests.simulation.world import (
 from tests.simulation.world import microseconds as at
 from tests.simulation.writers import Writers
 from tests.support.divergence import Divergence, come_to_rest
-from tests.support.site import MemoryDifference
+from tests.support.site import MemoryDifference, MemoryReconcile
 
 MARGIN = 5.0
 BERLIN = "Europe/Berlin"
@@ -90,16 +94,19 @@ class History:
         self.zone = BERLIN if walls else None
         self.postgres = Postgres(world, zone=self.zone, margin=int(MARGIN * SECOND))
         self.shape = shape_of(seed)
+        self.untraced = seed % 5 == 4
+        self.is_damaged = False
         self.node = Node(world, self.shape.definition.alias)
         self.settings = _settings(choose((1, 2, 3, 50)), choose((1, 2, 3)), self.zone or "UTC")
         self.privileged = not world.chance(0.15)
         self.steps_back = world.chance(0.4)
         self.faults = choose((0.0, 0.01, 0.05))
-        self.operated = world.chance(0.5)
-        self.writers = Writers(self.postgres, self.shape, self.note)
+        self.operated = world.chance(0.1 if self.untraced else 0.5)
+        self.writers = Writers(self.postgres, self.shape, self.note, untraced=self.untraced)
         self.cursors = Cursors(self)
         self.horizons = Horizons(world)
         self.differences = MemoryDifference()
+        self.reconciled = MemoryReconcile()
         self.tasks: list[Task] = []
         self.vanished: list[Task] = []
         self.windows: list[RunContext] = []
@@ -130,6 +137,9 @@ class History:
 
     def act(self) -> None:
         """Do one of the things that a history is made of."""
+        if self.untraced and self.world.chance(0.3):
+            self.world.pick((reconcile, damage))(self)
+            return
         draw = self.world.random.random()
         if draw < 0.55:
             self.writers.act()
@@ -151,7 +161,9 @@ class History:
             self.node.pressure = 0.0
             mend_alias(self)
             let_all_go(self)
-        if self.steps_back and self.world.chance(0.5):
+        if self.untraced and self.world.chance(0.8):
+            scenarios = UNTRACED
+        elif self.steps_back and self.world.chance(0.5):
             scenarios = STEPS_BACK
         else:
             scenarios = SCENARIOS + OF_OPERATORS * self.operated
@@ -170,17 +182,42 @@ class History:
             if self.world.chance(0.5):
                 self.node.arrive(request)
         come_to_rest(self._clean_run)
+        if self.untraced:
+            self._be_reconciled()
         if self.node.late or self.world.chance(0.2):
             self._go_on()
         check(self)
 
+    def _be_reconciled(self) -> None:
+        """Do what is done within the documented delays, at the end of which all is found."""
+        self._clean_run()
+        check_deleted_rows(self)
+        self._deliver_late_requests()
+        for _ in range(2):
+            self.world.now += 5 * MINUTE
+            if reconcile(self) is None:
+                raise Divergence("an undisturbed reconcile fails")
+            self._answer()
+            self._clean_run()
+
+    def _answer(self) -> None:
+        """Let a person answer what is asked; a run that asked before may be gone."""
+        self.world.now += 30 * HOUR
+        while done := purge(self, approve=self.world.chance(0.7)):
+            self.note("a person answered: %s", done)
+        if done is None:
+            raise Divergence("an undisturbed purge fails")
+
     def _go_on(self) -> None:
         """Let what is still under way arrive, and another run find nothing to do."""
+        self._deliver_late_requests()
+        if again := self._clean_run():
+            raise Divergence(f"a further run sent {again} documents")
+
+    def _deliver_late_requests(self) -> None:
         for request in list(self.node.late):
             self.note("a late request arrives")
             self.node.arrive(request)
-        if again := self._clean_run():
-            raise Divergence(f"a further run sent {again} documents")
 
     def _clean_run(self) -> int:
         self.world.now += 6 * MINUTE  # so long that counts are compared again

@@ -110,6 +110,7 @@ def _one(history: History, tally: Tally, rule: str | None) -> Divergence | None:
     tally.late += history.node.arrived
     tally.clock_steps += history.world.clock_steps
     tally.of_persons += history.shape is OF_PERSONS
+    tally.untraced += history.untraced
     tally.zoned += history.zone is not None
     if found:
         tally.divergences += 1

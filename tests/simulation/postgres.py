@@ -3,7 +3,9 @@
 What is modelled: writes become visible at commit, all at once; a transaction holds the rows that
 it wrote, so that nobody else writes them; savepoints have ids of their own (``xmin``) and may be
 rolled back; PREPARE takes a transaction out of the list of sessions and into another list. Each
-query of the program sees what is committed at its moment: one statement, one snapshot.
+query of the program sees what is committed at its moment: one statement, one snapshot. Rows that
+are deleted take their links with them; what is counted of that shows a while later, and is lost in
+a crash.
 
 **The assumption about stamps** (see docs/adr/0003): a row's stamp is not older
 than its transaction's start by more than the margin. Here ``start`` is taken up to a part of the
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.simulation.deletions import Deletions
 from tests.simulation.world import World, on_the_wall, utc
 
 if TYPE_CHECKING:
@@ -26,6 +29,14 @@ MINUS_INFINITY = "-infinity"
 """Compares lower than every digit, as it does in PostgreSQL."""
 
 TABLES = ("film_work", "genre", "person", "genre_film_work", "person_film_work")
+REFERRING = {
+    "film_work": ("genre_film_work", "person_film_work"),
+    "genre": ("genre_film_work",),
+    "person": ("person_film_work",),
+    "genre_film_work": (),
+    "person_film_work": (),
+}
+"""The link tables whose rows are deleted with those of a table."""
 ROLES = ("director", "actor", "writer")
 
 
@@ -63,17 +74,25 @@ class Link(NamedTuple):
     role: str | None
 
 
+class Gone(NamedTuple):
+    """A row that a transaction deletes."""
+
+    id: str
+
+
 Row = Film | Named | Link
 
 
 class Transaction:
     """An open transaction.
 
+    :param number: its id; those of its savepoints are greater.
     :param start: its ``now()``, microseconds.
     :param stamp: what it writes into ``modified``, as text.
     """
 
     def __init__(self, number: int, name: str, start: int, stamp: str) -> None:
+        self.number = number
         self.name = name
         self.start = start
         self.stamp = stamp
@@ -93,6 +112,8 @@ class Transaction:
 class Postgres:
     """The catalogue and everything that is open in it.
 
+    ``born`` has the world's step at which each row was inserted, for the last time.
+
     :param zone: of columns without time zone; None makes them ``timestamptz``.
     :param margin: microseconds by which stamps may be older than the list of sessions shows.
     """
@@ -103,11 +124,24 @@ class Postgres:
         self.margin = margin
         self.tables: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
         self.places: dict[str, set[tuple[str, str]]] = {table: set() for table in TABLES}
+        self.born: dict[tuple[str, str], int] = {}
         self.open: list[Transaction] = []
         self.prepared: list[Transaction] = []
         self.locks: dict[int, SimulatedQueries] = {}
         self.system_identifier = "7000000000000000001"
+        self.deletions = Deletions(world, TABLES)
         self._number = 700
+
+    @property
+    def next_number(self) -> int:
+        """The id of the transaction that begins next."""
+        return self._number + 1
+
+    @property
+    def ceiling(self) -> int:
+        """The oldest transaction that runs, or the next one."""
+        running = (one.number for one in (*self.open, *self.prepared))
+        return min(running, default=self.next_number)
 
     # -- what the site does ----------------------------------------------------------------------
 
@@ -139,7 +173,40 @@ class Postgres:
         """Return a table as a transaction sees it: what is committed, and its own writes."""
         rows = dict(self.tables[table])
         rows.update((row.id, row) for where, row in transaction.writes if where == table)
-        return rows
+        return {key: row for key, row in rows.items() if not isinstance(row, Gone)}
+
+    def is_going(self, transaction: Transaction, table: str, key: str) -> bool:
+        """Whether another transaction that has not ended deletes this row: no link may be added."""
+        return any(
+            where == table and row.id == key and isinstance(row, Gone)
+            for other in (*self.open, *self.prepared)
+            if other is not transaction
+            for where, row in other.writes
+        )
+
+    def delete(self, transaction: Transaction, table: str, key: str) -> bool:
+        """Delete a row and its links, as this transaction sees them.
+
+        :returns: whether it could: no other transaction has written them or refers to the row.
+        """
+        column = "film" if table == "film_work" else "other"
+        links = [
+            (where, row.id)
+            for where in REFERRING[table]
+            for row in self.seen(transaction, where).values()
+            if getattr(row, column) == key
+        ]
+        is_referred_to = any(
+            where in REFERRING[table] and getattr(row, column, None) == key
+            for other in (*self.open, *self.prepared)
+            if other is not transaction
+            for where, row in other.writes
+        )
+        doomed = [*links, (table, key)]
+        if is_referred_to or any(self.is_locked(transaction, *one) for one in doomed):
+            return False
+        transaction.writes += [(where, Gone(one)) for where, one in doomed]
+        return True
 
     def set_savepoint(self, transaction: Transaction) -> None:
         """Begin a subtransaction: rows that it writes carry an id of its own."""
@@ -155,9 +222,20 @@ class Postgres:
     def commit(self, transaction: Transaction) -> None:
         """Make a transaction's rows visible."""
         for table, row in transaction.writes:
-            self.tables[table][row.id] = row
-            self.places[table].add((row.stamp, row.id))
+            if isinstance(row, Gone):
+                self.deletions.note(table, bool(self.tables[table].pop(row.id, None)))
+            else:
+                if row.id not in self.tables[table]:
+                    self.born[table, row.id] = self.world.steps
+                self.tables[table][row.id] = row
+                self.places[table].add((row.stamp, row.id))
         self.roll_back(transaction)
+
+    def truncate(self, table: str) -> None:
+        """Take every row out of a table, and out of those that refer to it."""
+        for one in (table, *REFERRING[table]):
+            self.tables[one].clear()
+            self.deletions.files[one] += 1
 
     def roll_back(self, transaction: Transaction) -> None:
         """End a transaction."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,26 +14,19 @@ from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.postgres.layout import Layout, by_table, layout_of
-from movies_etl.postgres.queries import Names, Queries
+from movies_etl.postgres.queries import Names
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
 
 from tests.simulation.documents import movie, person
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Film, Postgres, Row
+from tests.simulation.traces import FIELDS, TraceQueries
 from tests.simulation.world import utc
 from tests.support.columns import fitting
 
-FIELDS = {
-    "id": "id",
-    "film_work_id": "film",
-    "genre_id": "other",
-    "person_id": "other",
-}
-"""What the model calls the columns whose names a query is given; a stamp is ``stamp``."""
 
-
-class SimulatedQueries(Queries):
+class SimulatedQueries(TraceQueries):
     """One session's queries, each answered by the method that is named after its file.
 
     :param name: of the session.
@@ -45,6 +39,8 @@ class SimulatedQueries(Queries):
         self.name = name
         self.privileged = privileged
         self.lost = False
+        self.locked_at = 0
+        self._taken: Counter[int] = Counter()
 
     def lose(self) -> None:
         """End the session; its advisory locks are free."""
@@ -70,6 +66,16 @@ class SimulatedQueries(Queries):
             if start:
                 self._move("next piece")
             yield rows[start : start + size]
+
+    def around(self, file: str, outer: bytes, **parameters: object) -> list[tuple[Any, ...]]:
+        """Build documents, and return their ends; of some the whole text."""
+        del outer
+        whole = parameters.pop("whole")
+        assert isinstance(whole, Sequence)
+        return [
+            (key, text[-40:], text if key in whole else None)
+            for key, text in self.rows(file, None, **parameters)
+        ]
 
     def _answer(self, file: str, **values: object) -> list[tuple[Any, ...]]:
         answer: Callable[..., list[tuple[Any, ...]]] = getattr(self, method_of(file))
@@ -115,7 +121,17 @@ class SimulatedQueries(Queries):
         return [(read, [one.name for one in self.postgres.open])]
 
     def _lock(self, key: int) -> list[tuple[Any, ...]]:
-        return [(self.postgres.locks.setdefault(key, self) is self,)]
+        is_taken = self.postgres.locks.setdefault(key, self) is self
+        if is_taken and not self._taken[key]:
+            self.locked_at = self.postgres.world.steps
+        self._taken[key] += is_taken
+        return [(is_taken,)]
+
+    def _unlock(self, key: int) -> list[tuple[Any, ...]]:
+        self._taken[key] -= 1
+        if not self._taken[key]:
+            del self.postgres.locks[key]
+        return [(True,)]
 
     def _lock_wait(self, key: int, milliseconds: int) -> list[tuple[Any, ...]]:
         self.postgres.world.sleep(milliseconds / 1e3)
@@ -163,20 +179,6 @@ class SimulatedQueries(Queries):
 
     def _root_count(self, table: str) -> list[tuple[Any, ...]]:
         return [(len(self.postgres.tables[table]),)]
-
-    def _root_text_ids(
-        self, *, table: str, first: str | None, before: str | None, page_size: int | None
-    ) -> list[tuple[Any, ...]]:
-        found = [
-            (key,)
-            for key in sorted(self.postgres.tables[table])
-            if (first is None or key >= first) and (before is None or key < before)
-        ]
-        return found[:page_size]
-
-    def _trace_statistics(self, schema: str, tables: Sequence[str]) -> list[tuple[Any, ...]]:
-        del schema
-        return [(table, 0, "1", "") for table in tables]
 
     def _root_existing(self, table: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return [(key,) for key in ids if key in self.postgres.tables[table]]

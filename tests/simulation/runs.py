@@ -32,10 +32,16 @@ class SimulatedRun(DagRun[Task]):
         self.definition = history.shape.definition
         self.state = State(history.cursors, history.horizons, Notices(MemoryNotices()))
         self.differences = history.differences
+        self.reconciled = history.reconciled
         self.settings = history.settings
         self.tasks = history.tasks
         self.vanished = history.vanished
         self.note = history.note
+
+    def must_compare_everything(self) -> bool:
+        """Whether it must: what was done to the index is found within a day."""
+        is_last = self._history.world.calm and self._history.is_damaged
+        return is_last or super().must_compare_everything()
 
     def begun(self, name: str, context: RunContext | None) -> Task:
         return Task(self._history, name, context)
@@ -73,6 +79,17 @@ def run(
     history.note("%s: %s", one.name, context)
     history.windows.append(context)
     return one.sync(context, asked)
+
+
+def reconcile(history: History) -> Results | None:
+    """Do what a run of the reconcile does; None when it came to no end."""
+    history.tally.reconciled += 1
+    return SimulatedRun(history, f"reconcile {history.tally.reconciled}").reconcile()
+
+
+def purge(history: History, *, approve: bool) -> Results | None:
+    """Ask about a list and do as is answered; nothing where there is none, None at no good end."""
+    return SimulatedRun(history, "purge").purge(approve=approve)
 
 
 def clean_run(history: History) -> int:

@@ -21,11 +21,15 @@ from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.es import admin, client, throttle
 from movies_etl.postgres import horizon, lock, source, timestamps
+from movies_etl.reconcile import contents, fuses, presence, purge, repair
+from movies_etl.reconcile import run as reconcile_run
 from movies_etl.retries import retrying
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync import prepare
 
+from tests.simulation.check import MOST_DELETED
+from tests.simulation.fuse_lists import SimulatedFuseLists
 from tests.simulation.world import World
 
 ResultT = TypeVar("ResultT")
@@ -98,6 +102,11 @@ def _described_once() -> Callable[[IndexDefinition, Path], dict[str, Any]]:
     return described
 
 
+def _lists_of(resources: Any) -> SimulatedFuseLists:
+    lists: SimulatedFuseLists = resources.client.node.fuse_lists
+    return lists
+
+
 def _copied(cursor: Cursor, **changes: object) -> Cursor:
     return cursor.model_copy(update=changes)
 
@@ -110,13 +119,20 @@ def simulated() -> Iterator[None]:
     program.setLevel(logging.CRITICAL)
     gc.set_threshold(20_000)  # a history's objects live for a moment
     with ExitStack() as stack:
-        for module in (tenacity, tenacity.nap, lock, horizon):
+        for module in (tenacity, tenacity.nap, lock, horizon, reconcile_run, repair):
             stack.enter_context(mock.patch.object(module, "time", CLOCK))
         stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
         one_thread = SimpleNamespace(Condition=_Unlocked)
         stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
         stack.enter_context(mock.patch.object(prepare, "LOCK_WAIT_SECONDS", 1.0))
         stack.enter_context(mock.patch.object(source, "FETCH_SIZE", 2))
+        stack.enter_context(mock.patch.object(fuses, "FEW_DELETIONS", MOST_DELETED))
+        for module in (fuses, purge):
+            stack.enter_context(mock.patch.object(module, "lists_of", _lists_of))
+        stack.enter_context(mock.patch.object(presence, "FEW_DOCUMENTS", 2))
+        stack.enter_context(mock.patch.object(presence, "DOCUMENTS_PER_RANGE", 1))
+        stack.enter_context(mock.patch.object(contents, "READ_TOGETHER", 2))
+        stack.enter_context(mock.patch.object(contents, "SCANNED_TOGETHER", 4))
         for module in (admin, client):
             stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
         stack.enter_context(mock.patch.object(admin, "described", _described_once()))

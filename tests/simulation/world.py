@@ -18,6 +18,7 @@ from tests.support.one_thread import Killed
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 ACTION = 900
 """Microseconds that one action of the program takes."""
 

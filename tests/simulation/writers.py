@@ -8,6 +8,7 @@ from tests.simulation.edits import Edits
 from tests.simulation.postgres import Postgres
 from tests.simulation.postgres import Transaction as Tx
 from tests.simulation.shapes import Shape
+from tests.simulation.untraced import UntracedEdits
 from tests.simulation.world import MINUTE, World, weighted
 
 MOST_OPEN = 3
@@ -20,9 +21,12 @@ class Writers:
 
     :param shape: of the index that is made of it.
     :param note: takes what was done, for the trace: a line, and the values for its ``%s``.
+    :param untraced: whether some of it leaves no trace in ``modified``.
     """
 
-    def __init__(self, postgres: Postgres, shape: Shape, note: Callable[..., None]) -> None:
+    def __init__(
+        self, postgres: Postgres, shape: Shape, note: Callable[..., None], *, untraced: bool
+    ) -> None:
         self.postgres = postgres
         self.world: World = postgres.world
         self.random = self.world.random
@@ -36,7 +40,11 @@ class Writers:
             (self.savepoint, 2),
             (self.prepare, 1),
         )
-        self._edits = Edits(postgres, shape, note)
+        self._edits = (
+            UntracedEdits(postgres, shape, note) if untraced else Edits(postgres, shape, note)
+        )
+        if isinstance(self._edits, UntracedEdits):
+            self.actions += weighted((self._edits.truncate, 1))
         self.found = self._edits.found
 
     def act(self) -> None:

@@ -1,18 +1,24 @@
-"""What Airflow does with a sync DAG: its tasks, each tried again when it comes to no end."""
+"""What Airflow does with the DAGs of an index: their tasks, each tried again when it fails."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import MoviesEtlError
 from movies_etl.postgres.source import Source
+from movies_etl.reconcile.context import loaded_context
 from movies_etl.reconcile.each_run import run_stream
+from movies_etl.reconcile.purge import approved, next_list, refused
+from movies_etl.reconcile.run import TASKS, Reconcile, ReconcileParams
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import DifferenceStore
+from movies_etl.state.reconcile import ReconcileStore
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counters import Counters
@@ -57,6 +63,7 @@ class DagRun(ABC, Generic[TaskT]):
     """Takes a line of the history's story, and the values for its ``%s``."""
     state: State
     differences: DifferenceStore
+    reconciled: ReconcileStore
     settings: Settings
     lock_wait: float
     """Seconds that a task waits for another writer."""
@@ -115,19 +122,81 @@ class DagRun(ABC, Generic[TaskT]):
         )
 
         def synced(task: TaskT) -> dict[str, Any]:
-            resources = Resources(
-                source=task.source,
-                client=task.client,
-                context=context,
-                cursors=self.state.cursors,
-                executor=task.executor,
-                patience=self.settings.patience,
-                counters=counters,
-                lock_wait=self.lock_wait,
-            )
+            resources = replace(self._resources(task, context), counters=counters)
             return run_stream(stream, resources, self.settings, self.differences, whole)
 
         return self._attempts(stream.name, context, synced)
+
+    def reconcile(self) -> Results | None:
+        """Do the tasks of the reconcile; None when one came to no good end."""
+        done = []
+        for name in TASKS:
+            if name == "contents" and not self.must_compare_everything():
+                continue
+            result = self._with_what_is_loaded(name, partial(self._reconciled, name))
+            if result is None:
+                return None
+            done.append(result)
+        return done
+
+    def purge(self, *, approve: bool) -> Results | None:
+        """Ask about the next list of documents, and do as a person answers.
+
+        :returns: nothing where there is no list; None when a task came to no good end.
+        """
+
+        found = self._with_what_is_loaded("find", self._found)
+        if not found:
+            return None if found is None else []
+        answer = partial(self._approved if approve else self._refused, found["digest"])
+        result = self._with_what_is_loaded("purge", answer)
+        return None if result is None else [result]
+
+    def _found(self, resources: Resources) -> dict[str, Any]:
+        one = next_list(resources, self.settings, self.name)
+        return {"digest": one.digest} if one else {}
+
+    def _approved(self, digest: str, resources: Resources) -> dict[str, Any]:
+        return approved(resources, self.settings, digest, None).as_result()
+
+    def _refused(self, digest: str, resources: Resources) -> dict[str, Any]:
+        refused(resources, digest, None)
+        return {}
+
+    def must_compare_everything(self) -> bool:
+        """Whether the pass over everything comes to these few documents.
+
+        It must where it never came to its end; later, among millions, it is at others.
+        """
+        state = self.reconciled.load()
+        return state is None or state.verified_at is None or state.current is not None
+
+    def _reconciled(self, name: str, resources: Resources) -> dict[str, Any]:
+        one = Reconcile(resources, self.settings, self.reconciled, ReconcileParams())
+        return TASKS[name](one)
+
+    def _with_what_is_loaded(
+        self, name: str, body: Callable[[Resources], dict[str, Any]]
+    ) -> dict[str, Any] | None:
+        """Do a task over the index that is loaded; nothing where none is."""
+
+        def done(task: TaskT) -> dict[str, Any]:
+            patience = self.settings.patience
+            context = loaded_context(task.source, task.client, self.state.cursors, patience)
+            return {} if context is None else body(self._resources(task, context))
+
+        return self._attempts(name, None, done)
+
+    def _resources(self, task: TaskT, context: RunContext) -> Resources:
+        return Resources(
+            source=task.source,
+            client=task.client,
+            context=context,
+            cursors=self.state.cursors,
+            executor=task.executor,
+            patience=self.settings.patience,
+            lock_wait=self.lock_wait,
+        )
 
     def _attempts(
         self, task: str, context: RunContext | None, body: Callable[[TaskT], ResultT]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from movies_etl.es.dead_letters import kept
 from movies_etl.es.inventory import DocumentInventory
 from movies_etl.postgres.inventory import Built, RowInventory
 from movies_etl.reconcile.candidates import Candidates
@@ -26,6 +27,7 @@ class Comparer:
         self._documents = DocumentInventory(resources.index)
         self._rows = RowInventory(resources.source)
         # Of a refused document the last good one stays in the index, or none was ever there.
+        # Where its row has changed since, it is a candidate.
         self._refused = resources.letters.ids()
 
     def compare(self, ids: Sequence[str], found: Candidates) -> None:
@@ -46,6 +48,7 @@ class Comparer:
                 found.missing.append(id_)
             elif there[id_] != one.checksum:
                 found.different.append(id_)
+        found.different += self._no_longer_refused(built)
         found.surplus += (id_ for id_ in there if id_ not in built)
 
     def compare_texts(self, ids: Sequence[str], found: Candidates) -> None:
@@ -71,7 +74,20 @@ class Comparer:
                 found.missing.append(id_)
             elif there[id_] != json.loads(one.text):
                 found.damaged.append(id_)
+        found.different += self._no_longer_refused(built)
         found.surplus += (id_ for id_ in there if id_ not in built)
+
+    def _no_longer_refused(self, ids: Iterable[str]) -> list[str]:
+        """Return the refused documents whose rows make other texts than those that were refused."""
+        refused = sorted(self._refused.intersection(ids))
+        if not refused:
+            return []
+        letters = self._resources.letters.parked(refused)
+        return [
+            id_
+            for id_, one in self.texts(refused).items()
+            if one.text and id_ in letters and kept(one.text) != letters[id_].document.encode()
+        ]
 
     def _built(self, ids: Sequence[str], whole: Sequence[str] = ()) -> dict[str, Built]:
         possible = self._resources.source.possible

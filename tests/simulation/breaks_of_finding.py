@@ -1,0 +1,123 @@
+"""Breaks of rules 14 to 16: what leaves no trace in ``modified`` is found, nothing else goes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from movies_etl.definitions.ranges import Range, ranges
+from movies_etl.es import dead_letters, fuse_lists, index, inventory
+from movies_etl.postgres import lock
+from movies_etl.postgres.source import Source
+from movies_etl.reconcile import each_run, fuses, presence, purge, repair, run
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.links import Links
+from movies_etl.sync.run import check_context
+from movies_etl.sync.stream_run import StreamRun
+
+from tests.simulation.switches import Switches, always, patched
+
+FINDING = Switches()
+
+
+@FINDING.rule("14")
+def candidates_are_not_read_again() -> AbstractContextManager[object]:
+    """A document that had no row when it was found is deleted, whatever there is by then."""
+    carry_out, documents = repair.carry_out, Source.documents
+
+    def broken(resources: Any, settings: Any, found: Candidates, pause: float = 0.0) -> Any:
+        def others(self: Source, ids: Any) -> Any:
+            return documents(self, [one for one in ids if one not in found.surplus])
+
+        with patched((Source, "documents", others)):
+            return carry_out(resources, settings, found, pause)
+
+    return patched((repair, "carry_out", broken), (purge, "carry_out", broken))
+
+
+@FINDING.rule("14-version")
+def versions_from_before_the_lock() -> AbstractContextManager[object]:
+    """Cursors and versions are read while another task may still write."""
+
+    def broken(resources: Any, settings: Any, batch: Any) -> None:
+        begun = StreamRun.begun(resources.definition.root, resources, settings)
+        server, uuid = resources.source.server, resources.context.uuid
+        with lock.held(server, uuid, wait=resources.lock_wait):
+            check_context(resources)
+            begun.load(batch)
+            begun.finish()
+
+    return patched((repair, "_read_again", broken))
+
+
+@FINDING.rule("15")
+def short_answers_are_believed() -> AbstractContextManager[object]:
+    """What a shard that failed does not show is taken for not there."""
+
+    def broken(answer: Any, what: str) -> Any:
+        del what
+        return answer
+
+    asking = (index, inventory, dead_letters, fuse_lists)
+    return patched(*((module, "whole", broken) for module in asking))
+
+
+@FINDING.rule("15-hole")
+def ranges_that_leave_out_both_ends() -> AbstractContextManager[object]:
+    """Ids below the first bound and from the last one on lie in no range."""
+
+    def broken(bounds: Any) -> list[Range]:
+        parts = ranges(bounds)
+        if bounds:
+            parts[0], parts[-1] = (Range(one, one) for one in (bounds[0], bounds[-1]))
+        return parts
+
+    return patched((presence, "ranges", broken))
+
+
+@FINDING.rule("15-statistics")
+def statistics_are_believed_after_a_crash() -> AbstractContextManager[object]:
+    """The same count of deleted rows means that none was deleted, though it began anew."""
+    statistics = each_run._statistics
+
+    def broken(resources: Any) -> Any:
+        counted = statistics(resources)
+        return counted and counted.model_copy(update={"since": ""})
+
+    return patched((each_run, "_statistics", broken))
+
+
+@FINDING.rule("15-early")
+def looks_are_remembered_before_they_are_done() -> AbstractContextManager[object]:
+    """A task that dies after a look at the links takes with it what it has seen."""
+    look = Links.look
+    due: dict[str, tuple[int, ...]] = {}
+
+    def broken(self: Links, state: Any, snapshot: Any) -> Any:
+        found = look(self, state, snapshot)
+        due.update((table, one.due) for table, one in found.standing.items())
+        standing = {
+            table: one.model_copy(update={"due": ()}) for table, one in found.standing.items()
+        }
+        return found.model_copy(update={"standing": standing})
+
+    def next_due(state: Any) -> tuple[str, tuple[int, ...]] | None:
+        del state
+        return next(((table, parts) for table, parts in due.items() if parts), None)
+
+    def without_due(state: Any, table: str, parts: Any) -> Any:
+        del parts
+        due[table] = ()
+        return state
+
+    return patched(
+        (Links, "look", broken), (run, "next_due", next_due), (run, "without_due", without_due)
+    )
+
+
+@FINDING.rule("16")
+def nobody_is_asked() -> AbstractContextManager[object]:
+    """Whatever has no row is deleted, however much of the index it is."""
+    return patched(
+        (fuses, "too_many_deletions", always(None)), (fuses, "too_many_rewrites", always(None))
+    )

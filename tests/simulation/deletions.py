@@ -1,0 +1,35 @@
+"""What PostgreSQL tells of deleted rows: counts that come late and are lost, numbers of files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tests.simulation.world import SECOND, World
+
+
+class Deletions:
+    """What PostgreSQL counts of deleted rows, by table.
+
+    :param world: says when it is told.
+    """
+
+    def __init__(self, world: World, tables: Iterable[str]) -> None:
+        self._world = world
+        self.files = dict.fromkeys(tables, 1)
+        self.since = 1
+        self._noted: list[tuple[int, str]] = []
+
+    def note(self, table: str, is_deleted: bool) -> None:
+        """Note a row; it is told by ten seconds later."""
+        if is_deleted:
+            told = self._world.now + self._world.random.randint(0, 10 * SECOND)
+            self._noted.append((told, table))
+
+    def crash(self) -> None:
+        """Lose everything that was counted, as a server does that crashes."""
+        self._noted.clear()
+        self.since += 1
+
+    def count(self, table: str) -> int:
+        """Return how many rows were deleted, as far as that is told."""
+        return sum(told <= self._world.now and one == table for told, one in self._noted)
