@@ -220,6 +220,27 @@ def test_films_that_were_refused_stay_though_others_of_the_list_came_back(known:
     assert len(titles(known)) == 7
 
 
+def test_a_refusal_holds_until_every_row_is_back(known: Site) -> None:
+    rows = known.execute(f"SELECT * FROM content.film_work WHERE {ONE_TO_FOUR}").fetchall()
+
+    def states() -> list[str]:  # the films lose their links, too, which is a list of its own
+        return [one.state for one in every_list(known) if one.kind == "deletions"]
+
+    delete(known)
+    known.run_and_check()
+    refuse(known)
+    for row in rows:
+        slots = ", ".join(["%s"] * len(row))
+        known.execute(f"INSERT INTO content.film_work VALUES ({slots})", *row)
+    known.reconcile("presence", dry_run=True)
+    assert states() == ["refused"]
+    known.reconcile("presence")
+    assert states() == ["done"]
+    delete(known)
+    known.run_and_check()
+    assert states() == ["waiting"]
+
+
 def test_a_list_counts_as_done_only_when_it_is(
     known: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

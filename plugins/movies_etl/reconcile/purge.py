@@ -6,6 +6,7 @@ After an approval each document of the list is read again; a film that has a row
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
@@ -169,6 +170,19 @@ def refused(resources: Resources, digest: str, by: str | None) -> None:
         resources.definition.nouns,
         resources.definition.alias,
     )
+
+
+def close_returned(resources: Resources, surplus: Collection[str]) -> None:
+    """Close refused lists of which no document is surplus: they hold for no later deletion.
+
+    :param surplus: every document without a row.
+    """
+    lists, there = lists_of(resources), set(surplus)
+    for one, _ in lists.open(resources.context.uuid):
+        is_refused = one.kind == "deletions" and one.state == "refused"
+        if is_refused and all(there.isdisjoint(ids) for ids in lists.pieces(one)):
+            log.info("The rows of list %s, which was refused, are back", one.digest[:12])
+            _closed(resources, one, one.answered_by)
 
 
 def _about(resources: Resources, digest: str) -> FuseList:

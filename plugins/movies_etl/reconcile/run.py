@@ -23,6 +23,7 @@ from movies_etl.reconcile.fuses import to_be_listed
 from movies_etl.reconcile.links import Links, next_due, without_due
 from movies_etl.reconcile.making import Making
 from movies_etl.reconcile.presence import presence
+from movies_etl.reconcile.purge import close_returned
 from movies_etl.reconcile.repair import Repaired, repair
 from movies_etl.settings import Settings
 from movies_etl.state.reconcile import Pass, ReconcileState, ReconcileStore
@@ -137,6 +138,8 @@ class Reconcile:
             return self._ended("presence")
         found = presence(self._resources)
         found.looked_at = found.documents
+        if not self._asked.dry_run:
+            close_returned(self._resources, found.surplus)
         self._repair(found)
         self._look_at_links(found.documents)
         return self._ended("presence")
