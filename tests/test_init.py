@@ -273,7 +273,7 @@ def test_movies_is_an_index(init: Init, site: Site) -> None:
     message = init.fails()
     assert "movies is an index, not an alias" in message
     assert "movies_elasticsearch" in message
-    assert message.index("MOVIES_ETL_INDEX_PREFIX") < message.index("delete it")
+    assert message.index("MOVIES_ETL_INDEX_PREFIX") < message.index("movies_reindex with take_over")
 
 
 def test_the_alias_has_two_indexes(init: Init, site: Site) -> None:

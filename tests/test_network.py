@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterator, Sequence
 import psycopg
 import pytest
 from movies_etl.airflow import servers
-from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import FILM_WORK
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, WriterBusyError
 from movies_etl.postgres import lock, session
@@ -213,7 +212,7 @@ def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
 ) -> None:
     caplog.set_level(logging.INFO)
     site.cursors = MemoryCursors()  # quick ones: an attempt is over before the pause ends
-    monkeypatch.setattr(airflow_tasks, "RECONNECT_PAUSE_SECONDS", 2.0)
+    monkeypatch.setattr(servers, "RECONNECT_PAUSE_SECONDS", 2.0)
     context = tasks.init()
     documents = Source.documents
     is_lost = iter([False, False, True])
@@ -228,11 +227,11 @@ def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
     monkeypatch.setattr(Source, "documents", read_or_lose)
     result = tasks.sync(FILM_WORK, context)
     assert next(is_lost, None) is None
-    assert result["seconds"] >= airflow_tasks.RECONNECT_PAUSE_SECONDS
+    assert result["seconds"] >= servers.RECONNECT_PAUSE_SECONDS
     rates = [
         int(rate.replace(",", "")) for rate in re.findall(r"\(([\d,]+) films/s\)", caplog.text)
     ]
-    assert 0 < rates[-1] <= result["read"] / airflow_tasks.RECONNECT_PAUSE_SECONDS
+    assert 0 < rates[-1] <= result["read"] / servers.RECONNECT_PAUSE_SECONDS
 
 
 def test_a_postgresql_that_does_not_let_in_is_told_and_the_next_run_mends_it(

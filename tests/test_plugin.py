@@ -40,8 +40,9 @@ MAY_USE = {
     "reconcile": FOUNDATION | {"definitions", "state", "postgres", "es", "sync"},
     "page": FOUNDATION | {"definitions", "state", "postgres", "es"},
     "follow": FOUNDATION | {"definitions", "state", "postgres", "es", "sync", "reconcile"},
+    "rebuild": FOUNDATION | {"definitions", "state", "postgres", "es", "sync", "reconcile"},
     "airflow": FOUNDATION
-    | {"definitions", "state", "postgres", "es", "sync", "reconcile", "follow", "page"},
+    | {"definitions", "state", "postgres", "es", "sync", "reconcile", "follow", "rebuild", "page"},
 }
 """The import law: the rooms that a room may use. The package's own docstring tells it, too."""
 

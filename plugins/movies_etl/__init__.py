@@ -5,8 +5,8 @@ only ``airflow`` imports Airflow:
 
 ``errors``, ``settings``, ``retries``; ``definitions`` (what is synced); ``state`` (what is
 remembered); ``postgres``, ``es``; ``sync`` (the loop);
-``reconcile`` (what ``modified`` cannot show); ``follow`` (a run that goes on); ``page`` (what
-operators see); ``airflow``.
+``reconcile`` (what ``modified`` cannot show); ``follow`` (a run that goes on); ``rebuild`` (an
+index made anew); ``page`` (what operators see); ``airflow``.
 """
 
 __version__ = "0.2.0"

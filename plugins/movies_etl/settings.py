@@ -122,6 +122,12 @@ class Settings(BaseSettings):
     created_column: Annotated[str, Field(min_length=1)] = "created"
     """What the catalogue calls the time at which a link was made."""
 
+    keep_indices: Annotated[int, Field(ge=0, le=20)] = 1
+    """Indexes that are kept, and fed, after another one took their alias."""
+
+    reindex_tasks: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Ranges of ids that a rebuild loads at once."""
+
     include_dir: Path = _include_dir()
     """The folder with ``sql/`` and ``elasticsearch/``."""
 

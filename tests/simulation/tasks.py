@@ -13,6 +13,7 @@ from tests.simulation.check import check_cursor, check_deletion
 from tests.simulation.client import SimulatedClient
 from tests.simulation.queries import SimulatedQueries, source_over
 from tests.simulation.world import World
+from tests.support.live_only import LiveOnly
 from tests.support.one_thread import OneThread
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class SimulatedExecutor(OneThread):
             self._random.choice(self.waiting).run()
 
 
-class Cursors:
+class Cursors(LiveOnly):
     """Keeps cursors as text, as Variables do, and looks at each that a task saves."""
 
     def __init__(self, history: History) -> None:

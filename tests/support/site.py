@@ -48,6 +48,16 @@ class MemoryCursors:
 
     texts: dict[str, str] = field(default_factory=dict)
     saves: list[tuple[str, Cursor]] = field(default_factory=list)
+    others: dict[str, MemoryCursors] = field(default_factory=dict)
+
+    def beside(self, index: str) -> MemoryCursors:
+        return self.others.setdefault(index, MemoryCursors())
+
+    def indexes(self) -> list[str]:
+        return sorted(name for name, cursors in self.others.items() if cursors.texts)
+
+    def forget(self, index: str) -> None:
+        self.others.pop(index, None)
 
     def load(self, stream: str) -> Cursor | None:
         text = self.texts.get(stream)

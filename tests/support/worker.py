@@ -30,13 +30,14 @@ from movies_etl.sync.prepare import State, prepare_run
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import sync
 
+from tests.support.live_only import LiveOnly
 from tests.support.site import MemoryNotices
 
 ROOT = Path(__file__).parents[2]
 NAME = "movies_etl worker"
 
 
-class FileCursors:
+class FileCursors(LiveOnly):
     """Cursors as files of a folder."""
 
     def __init__(self, folder: Path) -> None:

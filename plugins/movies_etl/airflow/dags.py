@@ -12,6 +12,14 @@ from movies_etl.airflow import form, mail
 from movies_etl.airflow.follow_task import ACTIVE_RUNS, follow_task
 from movies_etl.airflow.purge_tasks import approval, find_task, purge_task, remember_task
 from movies_etl.airflow.reconcile_tasks import fuse_asset, reconcile_task
+from movies_etl.airflow.reindex_tasks import (
+    approve_task,
+    check_task,
+    load_task,
+    prepare_task,
+    split_task,
+    swap_task,
+)
 from movies_etl.airflow.tasks import init_task, sync_task
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.reconcile.run import TASKS
@@ -53,7 +61,7 @@ def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     """
     settings = load_settings()
     definition = definition.prefixed(settings.index_prefix)
-    params = form.fields(definition, settings)
+    params = form.fields_of_sync(definition, settings)
     with _dag(definition, definition.sync_dag, doc_md, settings.schedule, params) as dag:
         context = init_task(definition, NEVER)()
         before = context
@@ -102,6 +110,28 @@ def purge_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
         done = purge_task(definition)(found, ask.output)
         found >> ask
         done >> remember_task(definition)(found)
+    return dag
+
+
+def reindex_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
+    """Return the DAG that makes an index anew and gives it the alias, without downtime.
+
+    :param doc_md: what the DAG's page shows; its first line is the description in lists.
+    """
+    settings = load_settings()
+    definition = definition.prefixed(settings.index_prefix)
+    at_once = settings.reindex_tasks
+    params = form.fields_of_rebuild(definition)
+    with _dag(definition, definition.reindex_dag, doc_md, None, params) as dag:
+        dag.max_active_tasks = max(dag.max_active_tasks, at_once)
+        plan = prepare_task(definition)()
+        loaded = (
+            load_task(definition, at_once)
+            .partial(plan=plan)
+            .expand(part=split_task(definition)(plan))
+        )
+        checked = check_task(definition)(plan, loaded)
+        checked >> approve_task(definition, settings) >> swap_task(definition)(plan)
     return dag
 
 

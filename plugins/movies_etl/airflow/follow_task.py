@@ -10,8 +10,8 @@ from airflow.sdk import task
 from movies_etl.airflow import signals
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
-from movies_etl.airflow.servers import elasticsearch, spare_the_collector
-from movies_etl.airflow.tasks import going_on, resources_of
+from movies_etl.airflow.servers import elasticsearch, going_on, spare_the_collector
+from movies_etl.airflow.tasks import resources_of
 from movies_etl.airflow.variables import VariableDifferenceStore, VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.follow.run import Stores, follow

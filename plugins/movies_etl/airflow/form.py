@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from airflow.sdk import DAG, Param
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
+from movies_etl.rebuild.plan import EVERYTHING, Asked
 from movies_etl.reconcile.run import ReconcileParams
 from movies_etl.settings import Settings
 from movies_etl.sync.asked_for import ALL, RunParams
@@ -17,7 +19,7 @@ _IDS: dict[str, Any] = {"type": ["null", "array"], "items": {"type": "string"}}
 """Of texts only, also where ids are numbers: the web UI has a field of lines for nothing else."""
 
 
-def fields(definition: IndexDefinition, settings: Settings) -> dict[str, Param]:
+def fields_of_sync(definition: IndexDefinition, settings: Settings) -> dict[str, Param]:
     """Return the fields in the order of the form: first what people come for."""
     noun, nouns = definition.noun, definition.nouns
     return {
@@ -91,6 +93,69 @@ def fields_of_purge(definition: IndexDefinition) -> dict[str, Param]:
             "that was refused. Empty: the oldest one that waits.",
         ),
     }
+
+
+def fields_of_rebuild(definition: IndexDefinition) -> dict[str, Param]:
+    """Return the fields of the rebuild's form."""
+    nouns = definition.nouns
+    return {
+        "shards": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=1024,
+            title="Shards",
+            description="Of the new index; empty takes as many as the present one has.",
+        ),
+        "checks": Param(
+            EVERYTHING,
+            type="integer",
+            minimum=0,
+            maximum=EVERYTHING,
+            title=f"{nouns.capitalize()} to compare before the swap, in per cent",
+            description="Of all, ids are compared in any case.",
+        ),
+        "pause_before_swap": Param(
+            False,
+            type="boolean",
+            title="Ask before the swap",
+            description="The run waits for an answer under Required Actions.",
+        ),
+        "resume": Param(
+            False,
+            type="boolean",
+            title="Go on with a half-made index",
+            description=f"That of a run which came to no end. {nouns.capitalize()} that are there "
+            "are compared, and not sent again.",
+        ),
+        "rollback": Param(
+            False,
+            type="boolean",
+            title="Back to the index before",
+            description="Give the alias to the index that had it before; nothing is loaded.",
+        ),
+        "take_over": Param(
+            False,
+            type="boolean",
+            title="Replace a plain index",
+            description=f"An index, no alias, is named {definition.alias}: delete it when the new "
+            "one is whole, and take its name.",
+        ),
+    }
+
+
+def to_rebuild(params: Mapping[str, Any]) -> Asked:
+    """Read the rebuild's form.
+
+    :raises ConfigurationError: two fields contradict each other.
+    """
+    asked = Asked(**{one.name: params[one.name] for one in fields(Asked) if one.name in params})
+    if asked.rollback and (asked.resume or asked.take_over or asked.shards):
+        raise ConfigurationError(
+            "A rollback takes an index as it is: trigger it without resume, take_over and shards. "
+            "Nothing was done."
+        )
+    return asked
 
 
 def to_reconcile(params: Mapping[str, Any]) -> ReconcileParams:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from elasticsearch import Elasticsearch
 
 from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.errors import SourceUnavailableError
 from movies_etl.postgres.source import Source
 from movies_etl.retries import retrying
 from movies_etl.settings import Settings
+from movies_etl.sync.counters import Counters
+
+log = logging.getLogger(__name__)
+
+RECONNECT_PAUSE_SECONDS = 1.0
+"""Seconds between the loss of PostgreSQL and the next attempt, which waits for a connection."""
 
 
 @contextmanager
@@ -61,3 +69,24 @@ def spare_the_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def going_on(
+    attempt: Callable[[], dict[str, Any]], counters: Counters, patience: float
+) -> dict[str, Any]:
+    """When PostgreSQL is lost, retry from the saved cursor for as long as attempts make progress.
+
+    :param patience: seconds without a document read after which the loss is an error.
+    """
+    since = time.monotonic()
+    while True:
+        done = counters.read
+        try:
+            return attempt()
+        except SourceUnavailableError as error:
+            if counters.read > done:
+                since = time.monotonic()
+            elif time.monotonic() - since >= patience:
+                raise
+            log.warning("%s", error)
+            time.sleep(RECONNECT_PAUSE_SECONDS)

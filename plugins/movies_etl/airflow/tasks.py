@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,7 +14,13 @@ from elasticsearch import Elasticsearch
 from movies_etl.airflow import form, metrics, signals
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
-from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_the_collector
+from movies_etl.airflow.servers import (
+    catalogue,
+    elasticsearch,
+    going_on,
+    senders,
+    spare_the_collector,
+)
 from movies_etl.airflow.variables import (
     VariableCursorStore,
     VariableDifferenceStore,
@@ -23,7 +28,7 @@ from movies_etl.airflow.variables import (
     VariableNoticeStore,
 )
 from movies_etl.definitions.definition import IndexDefinition, Stream
-from movies_etl.errors import SourceUnavailableError
+from movies_etl.rebuild.beside import feed_others
 from movies_etl.reconcile.each_run import run_stream
 from movies_etl.retries import retrying
 from movies_etl.settings import load_settings
@@ -44,9 +49,6 @@ log = logging.getLogger(__name__)
 FIRST_CONTACT_SECONDS = 15.0
 """Seconds that ``init`` waits for a server; including the last attempt's time-outs it fails
 within 30 s with a reason, except when PostgreSQL accepts the login and then hangs."""
-
-RECONNECT_PAUSE_SECONDS = 1.0
-"""Seconds between the loss of PostgreSQL and the next attempt, which waits for a connection."""
 
 
 def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
@@ -128,6 +130,8 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
                 result = run_stream(stream, resources, settings, store, asked)
                 signals.tell(stream.name, resources, result, outlet_events)
                 signals.announce_what_fails_no_task(definition, settings, result, before, store)
+                if stream is definition.streams[-1]:
+                    feed_others(resources, settings, VariableCursorStore(definition))
                 return result
 
         with elasticsearch(MoviesElasticsearchHook()) as client:
@@ -163,24 +167,3 @@ def resources_of(
             patience=settings.patience,
             counters=counters,
         )
-
-
-def going_on(
-    attempt: Callable[[], dict[str, Any]], counters: Counters, patience: float
-) -> dict[str, Any]:
-    """When PostgreSQL is lost, retry from the saved cursor for as long as attempts make progress.
-
-    :param patience: seconds without a document read after which the loss is an error.
-    """
-    since = time.monotonic()
-    while True:
-        done = counters.read
-        try:
-            return attempt()
-        except SourceUnavailableError as error:
-            if counters.read > done:
-                since = time.monotonic()
-            elif time.monotonic() - since >= patience:
-                raise
-            log.warning("%s", error)
-            time.sleep(RECONNECT_PAUSE_SECONDS)

@@ -49,14 +49,20 @@ class VariableCursorStore:
     """Keeps each stream's cursor in a Variable of its own, such as ``movies_etl.cursor.person``.
 
     :param definition: the index that the streams lead to.
+    :param index: a concrete index without the alias, whose cursors these are.
     """
 
-    def __init__(self, definition: IndexDefinition) -> None:
+    def __init__(self, definition: IndexDefinition, index: str | None = None) -> None:
         self._definition = definition
+        self._index = index
+
+    def _key(self, stream: str) -> str:
+        key = self._definition.cursor_variable(stream)
+        return f"{key}.{self._index}" if self._index else key
 
     def load(self, stream: str) -> Cursor | None:
         """Return the stream's cursor, None when its Variable does not exist."""
-        key = self._definition.cursor_variable(stream)
+        key = self._key(stream)
         if not _exists(key):
             return None
         return Cursor.from_json(_value(key), where=key)
@@ -66,11 +72,29 @@ class VariableCursorStore:
         definition = self._definition
         reloads = "everything" if stream == definition.root.name else "the stream"
         Variable.set(
-            definition.cursor_variable(stream),
+            self._key(stream),
             cursor.to_json(),
-            description=f"How far {definition.sync_dag} has loaded {stream}. Delete it to load "
+            description=f"How far index {self._index}, which has not the alias, is loaded with "
+            f"{stream}. Delete it to have the index fed no more."
+            if self._index
+            else f"How far {definition.sync_dag} has loaded {stream}. Delete it to load "
             f"{reloads} again.",
         )
+
+    def beside(self, index: str) -> VariableCursorStore:
+        """Return where the cursors of an index without the alias are kept."""
+        return VariableCursorStore(self._definition, index)
+
+    def indexes(self) -> list[str]:
+        """Return the indexes without the alias that have cursors."""
+        prefix = f"{self._key(self._definition.root.name)}."
+        return sorted(key.removeprefix(prefix) for key in Variable.keys(prefix=prefix))
+
+    def forget(self, index: str) -> None:
+        """Delete the cursors of an index without the alias, the first stream's first."""
+        for stream in self._definition.streams:
+            if _exists(key := f"{self._key(stream.name)}.{index}"):
+                Variable.delete(key)
 
 
 class VariableHorizonStore:

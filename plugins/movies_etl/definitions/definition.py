@@ -135,6 +135,11 @@ class IndexDefinition:
         return f"{self.name}_purge"
 
     @property
+    def reindex_dag(self) -> str:
+        """The id of the DAG that makes the index anew."""
+        return f"{self.name}_reindex"
+
+    @property
     def _variables(self) -> str:
         return self.variables or f"movies_etl.{self.name}"
 

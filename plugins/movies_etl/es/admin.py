@@ -60,9 +60,8 @@ def live(client: Elasticsearch, definition: IndexDefinition, patience: float = 0
     if names == [alias]:
         raise ConfigurationError(
             f"{alias} is an index, not an alias (connection movies_elasticsearch). If it is "
-            "somebody else's, set MOVIES_ETL_INDEX_PREFIX. If it is an old one of yours, copy "
-            f"what you need of it to another name and delete it: the program makes {alias} an "
-            "alias of an index of its own."
+            "somebody else's, set MOVIES_ETL_INDEX_PREFIX. If it is an old one of yours, trigger "
+            f"{definition.reindex_dag} with take_over, which replaces it without downtime."
         )
     if len(names) > 1:
         raise ConfigurationError(
@@ -75,6 +74,30 @@ def live(client: Elasticsearch, definition: IndexDefinition, patience: float = 0
 def _behind(client: Elasticsearch, alias: str) -> list[str]:
     with translated_errors():
         return sorted(client.indices.get(index=alias, ignore_unavailable=True))
+
+
+def live_name(client: Elasticsearch, definition: IndexDefinition) -> str | None:
+    """Return the name of the index behind the alias, also of one that has the alias's name."""
+    names = _behind(client, definition.alias)
+    return names[0] if names else None
+
+
+def create_beside(
+    client: Elasticsearch,
+    definition: IndexDefinition,
+    name: str,
+    settings: Mapping[str, Any],
+    mapping: Mapping[str, Any],
+) -> Index:
+    """Create an index without an alias.
+
+    :raises ConfigurationError: Elasticsearch refuses the settings or the mapping.
+    """
+    with translated_errors():
+        client.indices.create(
+            index=name, settings=settings, mappings=mapping, wait_for_active_shards=1
+        )
+    return Index(client, definition, name)
 
 
 def create(

@@ -25,6 +25,8 @@ from movies_etl.es.client import NEWER_IS_THERE, patient, translated_errors, who
 
 LETTERS_PER_SEARCH = 10_000
 """Letters that one search returns."""
+LETTERS_PER_COPY = 50
+"""Letters that are read at once with their documents."""
 MAX_DOCUMENT_BYTES = 400_000
 """Bytes that are kept of a document; in a letter's JSON they become twice as many at most."""
 MAX_REQUEST_BYTES = 1_000_000
@@ -67,18 +69,30 @@ class DeadLetters:
 
     :param client: of the Elasticsearch that has that index, too.
     :param patience: seconds that each method waits for a lost or overloaded Elasticsearch.
+    :param of: a concrete index without the alias, which has letters of its own: what one index
+        refuses another one may take.
     :raises ConfigurationError: (every method) Elasticsearch refuses the request.
     :raises IndexUnavailableError: (every method) Elasticsearch cannot be reached, is overloaded, or
         does not take a letter.
     """
 
     def __init__(
-        self, client: Elasticsearch, definition: IndexDefinition, patience: float = 0.0
+        self,
+        client: Elasticsearch,
+        definition: IndexDefinition,
+        patience: float = 0.0,
+        *,
+        of: str | None = None,
     ) -> None:
         self._client = client
-        self._name = definition.dead_letters
+        self._name = letters_of(of) if of else definition.dead_letters
         self._noun = definition.noun
         self.patience = patience
+
+    @property
+    def name(self) -> str:
+        """The name of the index."""
+        return self._name
 
     def create(self) -> bool:
         """Create the index if there is none; return whether there was none."""
@@ -105,22 +119,23 @@ class DeadLetters:
         found: dict[str, int] = {}
         after: list[str] | None = None
         while True:
-            hits = self._page(after)
+            hits = self._page(after, LETTERS_PER_SEARCH, [self._noun])
             found |= {hit["_source"][self._noun]: hit["_version"] for hit in hits}
             if len(hits) < LETTERS_PER_SEARCH:
                 return found
             after = hits[-1]["sort"]
 
     @patient
-    def _page(self, after: list[str] | None) -> list[dict[str, Any]]:
+    def _page(self, after: list[str] | None, size: int, fields: list[str]) -> list[dict[str, Any]]:
         answer = self._client.search(
             index=self._name,
-            size=LETTERS_PER_SEARCH,
-            source_includes=[self._noun],
+            size=size,
+            source_includes=fields,
             version=True,
             sort=self._noun,
             search_after=after,
-            filter_path="_shards,timed_out,hits.hits._source,hits.hits._version,hits.hits.sort",
+            filter_path="_shards,timed_out,hits.hits._id,hits.hits._source,hits.hits._version,"
+            "hits.hits.sort",
         )
         found = whole(answer, f"a search of {self._name}")
         hits: list[dict[str, Any]] = found.get("hits", {}).get("hits", [])
@@ -140,6 +155,19 @@ class DeadLetters:
             for one, found in zip(ids, answer["docs"], strict=True)
             if found.get("found")
         }
+
+    def copy_to(self, other: DeadLetters) -> None:
+        """Write all letters to another index of letters, with their versions."""
+        after: list[str] | None = None
+        while hits := self._page(after, LETTERS_PER_COPY, ["*"]):
+            after = hits[-1]["sort"]
+            for hit in hits:
+                of = {"version": hit["_version"], "version_type": "external_gte"}
+                other._copy([{"index": {"_id": hit["_id"], **of}}, hit["_source"]])
+
+    @patient
+    def _copy(self, operations: Sequence[dict[str, Any]]) -> None:
+        self._write(operations)
 
     def park(self, letters: Sequence[Letter], now: str, version: int) -> None:
         """Store letters; a document that has one keeps its first time and counts the attempt.
@@ -195,6 +223,11 @@ class DeadLetters:
                     f"{self._name}: {with_remedy(result['error']['reason'])}. The cursor stays "
                     "before it."
                 )
+
+
+def letters_of(index: str) -> str:
+    """Return the name of the index of letters of one concrete index."""
+    return f"{index}-dead-letters"
 
 
 def _mappings(noun: str) -> dict[str, Any]:

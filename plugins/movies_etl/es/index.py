@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, NotFoundError
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
@@ -106,6 +106,30 @@ class Index:
     def shards(self) -> int:
         """Return the number of primary shards."""
         return int(str(self._setting("number_of_shards")))
+
+    @patient
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that were given, by their whole names; lists are lists."""
+        answer = self.client.indices.get_settings(index=self.name, flat_settings=True)
+        given: dict[str, Any] = answer[self.name]["settings"]
+        return given
+
+    def check_uuid(self, uuid: str) -> None:
+        """Refuse an index that is gone, or of which there is another one by this name.
+
+        :raises ConfigurationError: as said.
+        """
+        try:
+            found = self.uuid()
+        except ConfigurationError as error:
+            if not isinstance(error.__cause__, NotFoundError):
+                raise
+            found = ""
+        if found != uuid:
+            raise ConfigurationError(
+                f"Index {self.name} {'was made anew' if found else 'is gone'} since this run "
+                "began. This attempt wrote nothing; trigger a new run."
+            )
 
     def _setting(self, name: str) -> object:
         answer = self.client.indices.get_settings(index=self.name, name=f"index.{name}")

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from movies_etl.definitions.definition import Stream
+from movies_etl.errors import ConfigurationError
 from movies_etl.postgres.timestamps import parse
 from movies_etl.postgres.traces import statistics
 from movies_etl.reconcile.presence import presence
@@ -23,6 +24,7 @@ from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.counts import arrived, never_indexed
+from movies_etl.sync.exchange import is_replaced
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import sync
 
@@ -45,10 +47,18 @@ def run_stream(
 ) -> dict[str, Any]:
     """Sync one stream and, after the last one of a run, look whether rows were deleted.
 
+    A run that began before a rebuild gave the alias to another index ends without an error: that
+    one has everything, and the next run goes on with it.
+
     :returns: the counters, and the ``difference`` where counts were compared.
     :raises MoviesEtlError: see ``sync``.
     """
-    counters = sync(stream, resources, settings, asked)
+    try:
+        counters = sync(stream, resources, settings, asked)
+    except ConfigurationError:
+        if not is_replaced(resources):
+            raise
+        return resources.counters.as_result()
     if stream is not resources.definition.streams[-1]:
         return counters.as_result()
     return counters.as_result() | checked(resources, settings, store)

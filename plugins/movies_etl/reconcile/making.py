@@ -27,7 +27,7 @@ class Making:
 
     def __init__(self, resources: Resources, include_dir: Path) -> None:
         self._index = resources.index
-        self._sync_dag = resources.definition.sync_dag
+        self._reindex_dag = resources.definition.reindex_dag
         self._now = Maker.of(resources.definition, include_dir)
         self._then = maker_of(self._index.mapping())
 
@@ -61,9 +61,9 @@ class Making:
     def _tell(self, over: str) -> None:
         log.warning(
             "Rebuild index %s: %s, as they were made by another documents.sql%s. They are not "
-            "rewritten one by one; trigger %s with reload=all",
+            "rewritten one by one; trigger %s",
             self._index.name,
             over,
             f" (of Movies ETL {self._then.program})" if self._then else "",
-            self._sync_dag,
+            self._reindex_dag,
         )

@@ -113,6 +113,8 @@ class Cursor(BaseModel):
     :param version: the highest version sent (microseconds of the database's clock). While
         ``open``: an upper bound of the versions sent; the next task starts above it.
     :param open: a task has sent documents and has not ended cleanly since.
+    :param loaded_to: the last id that a load by ranges of ids has loaded; only in the state of
+        such a load.
     :param trusted_from: the version below which the index is not trusted: a late request of a
         task that died may still change such a document, so it is sent again even if its checksum
         matches (0: every document is trusted). The JSON name is ``fence``.
@@ -130,6 +132,7 @@ class Cursor(BaseModel):
     horizon: Stamp | None = None
     version: int = 0
     open: bool = False
+    loaded_to: str | None = None
     trusted_from: int = Field(default=0, alias="fence")
 
     def moved(self, **changes: object) -> Self:
@@ -139,7 +142,7 @@ class Cursor(BaseModel):
 
     def to_json(self) -> str:
         """Write the cursor as the text of its Variable."""
-        absent = {"history"} if self.history is None else None
+        absent = {name for name in ("history", "loaded_to") if getattr(self, name) is None}
         return self.model_dump_json(by_alias=True, indent=2, exclude=absent)
 
     @classmethod
@@ -169,6 +172,25 @@ class CursorStore(Protocol):
 
     def save(self, stream: str, cursor: Cursor) -> None:
         """Keep the stream's cursor in place of the one before."""
+
+
+class LiveCursors(CursorStore, Protocol):
+    """Keeps the cursors of the index behind the alias, and those of other indexes beside them.
+
+    Such an index is being built, or was behind the alias and is kept.
+    """
+
+    def beside(self, index: str) -> CursorStore:
+        """Return where the cursors of another index are kept.
+
+        :param index: the concrete index.
+        """
+
+    def indexes(self) -> list[str]:
+        """Return the other indexes that have cursors, in the order of their names."""
+
+    def forget(self, index: str) -> None:
+        """Delete the cursors of another index, the first stream's first."""
 
 
 def all_cursors(store: CursorStore, streams: Iterable[Stream]) -> dict[str, Cursor | None]:

@@ -13,6 +13,7 @@ class RunContext(BaseModel):
 
     :param index: the concrete index.
     :param uuid: its uuid: the alias must still lead to it when a task begins.
+    :param beside: the index has not the alias: it is being built, or is kept for a rollback.
     :param history: the index's; see ``Index.history``.
     :param database: the database that is read.
     :param m2m_start: the database's time before this run read anything. A first load starts the
@@ -30,6 +31,7 @@ class RunContext(BaseModel):
 
     index: str
     uuid: str
+    beside: bool = False
     history: str | None = None
     database: Database
     m2m_start: Stamp

@@ -23,10 +23,11 @@ from movies_etl.postgres.inspection import checked_database, notices_of
 from movies_etl.postgres.source import Source
 from movies_etl.postgres.timestamps import parse
 from movies_etl.settings import Settings
-from movies_etl.state.cursors import WITHOUT_A_CURSOR, Cursor, CursorStore, all_cursors
+from movies_etl.state.cursors import WITHOUT_A_CURSOR, Cursor, LiveCursors, all_cursors
 from movies_etl.state.database import Database
 from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
+from movies_etl.sync.exchange import follow_alias
 from movies_etl.sync.starting_points import Reload, StartingPoints
 from movies_etl.sync.target import Target
 from movies_etl.sync.versions import first_version
@@ -43,7 +44,7 @@ LOCK_WAIT_SECONDS = 10.0
 class State:
     """What is kept between runs."""
 
-    cursors: CursorStore
+    cursors: LiveCursors
     horizons: HorizonStore
     notices: Notices
 
@@ -73,17 +74,19 @@ def prepare_run(
         lock.take(server, target.uuid, wait=LOCK_WAIT_SECONDS)
     lock.take(server, definition.alias, wait=LOCK_WAIT_SECONDS)
     cursors = all_cursors(state.cursors, definition.streams)
+    if target:
+        cursors = follow_alias(state.cursors, cursors, target.index, server)
     root = cursors[definition.root.name]
     if target:
         target.check(described, database, root)
     else:
         check_file(definition, described)
-    known = _known(state.horizons, root, database)
+    known = known_before(state.horizons, root, database)
     now = server.now()
     set_back = _set_back(known, now)
     _check_positions(definition, cursors, None if set_back else parse(now) + timedelta(days=1))
 
-    measured = _measure(source, settings, Known() if set_back else known)
+    measured = measure(source, settings, Known() if set_back else known)
     if target:
         target.claim(database)
     new_name = f"{definition.alias}-{parse(measured.now):%Y%m%d%H%M%S}"
@@ -128,7 +131,7 @@ def _check_positions(
                 )
 
 
-def _known(horizons: HorizonStore, root: Cursor | None, database: Database) -> Known:
+def known_before(horizons: HorizonStore, root: Cursor | None, database: Database) -> Known:
     """Return what was measured before; it counts only for the same database."""
     return Known() if root is None or database.difference_from(root.database) else horizons.load()
 
@@ -147,7 +150,8 @@ def _set_back(known: Known, now: str) -> str | None:
     )
 
 
-def _measure(source: Source, settings: Settings, known: Known) -> Measured:
+def measure(source: Source, settings: Settings, known: Known) -> Measured:
+    """Measure the horizon; warn of prepared transactions that it does not wait for."""
     measured = horizon.measure(source.server, timedelta(seconds=settings.horizon_margin), known)
     for one in measured.abandoned:
         log.warning(

@@ -48,7 +48,8 @@ class Resources:
     def __post_init__(self) -> None:
         index = Index(self.client, self.definition, self.context.index, self.patience)
         object.__setattr__(self, "index", index)
-        letters = DeadLetters(self.client, self.definition, self.patience)
+        of = self.context.index if self.context.beside else None
+        letters = DeadLetters(self.client, self.definition, self.patience, of=of)
         object.__setattr__(self, "letters", letters)
 
     @property

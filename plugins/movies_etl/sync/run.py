@@ -59,6 +59,8 @@ def sync(
 def check_context(resources: Resources) -> None:
     """Refuse to write when the alias or the connection has left what the run began with.
 
+    An index beside the live one has no alias; it must be there as it was.
+
     :raises ConfigurationError: one leads elsewhere; the next run finds out where.
     """
     context, definition = resources.context, resources.definition
@@ -68,6 +70,9 @@ def check_context(resources: Resources) -> None:
             f"Connection movies_postgres leads elsewhere than when this run began: {difference}. "
             "This attempt wrote nothing; trigger a new run."
         )
+    if context.beside:
+        resources.index.check_uuid(context.uuid)
+        return
     index = live(resources.client, definition, resources.patience)
     if index is None or index.name != context.index or index.uuid() != context.uuid:
         found = f"leads to {index.name}" if index else "is gone"

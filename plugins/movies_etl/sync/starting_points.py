@@ -132,6 +132,28 @@ class StartingPoints:
         for stream in (self._root, *linked) if root_cursor_counts else (*linked, self._root):
             self._save(stream, self._start(stream, beginning))
 
+    def at_the_ends(self) -> None:
+        """Write the cursors of an index that is loaded from now on, but not by its streams.
+
+        All of them start at their last stable rows, the root stream, too. They are open, because
+        nobody knows which versions are sent until the streams come to their turn.
+        """
+        beginning = Cursor(
+            index=self._context.uuid,
+            database=self._context.database,
+            version=self._context.version,
+            open=True,
+        )
+        for stream in reversed(self._streams):
+            rows = self._last(stream.rows)
+            links = self._last(stream.links) if stream.links else None
+            start = beginning.moved(
+                rows=rows and RowPosition.at(rows),
+                links=links and LinkPosition.at(links),
+                horizon=self._context.horizon,
+            )
+            self._save(stream, start)
+
     def _start(self, stream: Stream, beginning: Cursor) -> Cursor:
         """Return where a stream starts when everything is loaded.
 

@@ -14,6 +14,7 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.es import admin
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
+from movies_etl.es.maker import maker_of
 from movies_etl.es.mapping import differences
 from movies_etl.es.owner import Owner, claim, is_made_here, owned, owner_of
 from movies_etl.postgres.source import Source
@@ -77,10 +78,20 @@ class Target:
         if lacks := differences(self.index, self.mapping, described):
             log.warning(
                 "Index %s is not as elasticsearch/%s.json has it: %s. Documents are loaded all the "
-                "same; searches find nothing by what is missing until an index is made anew",
+                "same; searches find nothing by what is missing until %s has made the index anew",
                 self.index.name,
                 self.index.definition.name,
                 "; ".join(map(str, lacks)),
+                self.index.definition.reindex_dag,
+            )
+        then, now = maker_of(self.mapping), maker_of(described["mappings"])
+        if then and now and then.documents != now.documents:
+            log.warning(
+                "Index %s was made by another documents.sql, of Movies ETL %s. What changes is "
+                "loaded as it is made now; %s makes the other documents anew, too",
+                self.index.name,
+                then.program,
+                self.index.definition.reindex_dag,
             )
 
     def _check_owner(self, database: Database, root: Cursor | None) -> None:

@@ -1,0 +1,92 @@
+"""The concrete indexes of one alias, with the alias or without it, and how each came to be.
+
+What an index says of itself stands in its mapping's ``_meta``, beside its owner. Which of them is
+live only the alias says.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from elasticsearch import Elasticsearch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.es.client import translated_errors
+from movies_etl.es.dead_letters import letters_of
+from movies_etl.es.index import Index
+
+_KEY = "movies_etl_build"
+"""The key of ``_meta`` that tells of the build."""
+
+BuildState = Literal["loading", "loaded", "failed", "live"]
+
+
+class Build(BaseModel):
+    """How an index came to be.
+
+    :param state: ``loading``; ``loaded``, so it may be fed and take the alias; ``failed``, it was
+        refused at the last look; ``live``, it had the alias once, and has it unless another one
+        took it.
+    :param run: the id of the run of the DAG that makes it.
+    :param replaces: the index that had the alias before.
+    :param settings: those of the file, as it was then, by their whole names; None where nobody
+        knows.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    state: BuildState
+    run: str
+    replaces: str | None = None
+    settings: dict[str, str] | None = None
+
+    def written(self, meta: dict[str, Any] | None) -> dict[str, Any]:
+        """Return ``_meta`` with this in it."""
+        return {**(meta or {}), _KEY: self.model_dump(mode="json")}
+
+
+def family(client: Elasticsearch, definition: IndexDefinition) -> dict[str, Build | None]:
+    """Return the concrete indexes of an alias by name, the oldest first.
+
+    :returns: None for one that no rebuild made.
+    """
+    with translated_errors():
+        found = client.indices.get_mapping(
+            index=f"{definition.alias}-*",
+            allow_no_indices=True,
+            filter_path="*.mappings._meta,*.mappings.dynamic",
+        )
+    concrete = re.compile(rf"{re.escape(definition.alias)}-\d{{14}}")
+    return {
+        name: _build(one["mappings"].get("_meta"))
+        for name, one in sorted(found.items())
+        if concrete.fullmatch(name)
+    }
+
+
+def build_of(index: Index) -> Build | None:
+    """Return how an index came to be; None of one that no rebuild made."""
+    return _build(index.mapping().get("_meta"))
+
+
+def note(index: Index, build: Build) -> None:
+    """Write how an index came to be."""
+    meta = build.written(index.mapping().get("_meta"))
+    with translated_errors():
+        index.client.indices.put_mapping(index=index.name, meta=meta)
+
+
+def remove(client: Elasticsearch, name: str) -> None:
+    """Delete a concrete index and its letters; what is gone already is no error."""
+    with translated_errors():
+        for one in (name, letters_of(name)):
+            client.indices.delete(index=one, ignore_unavailable=True)
+
+
+def _build(meta: dict[str, Any] | None) -> Build | None:
+    try:
+        return Build.model_validate((meta or {}).get(_KEY))
+    except ValidationError:
+        return None

@@ -1,0 +1,112 @@
+"""Indexes beside the live one: which are fed, and feeding them by the ordinary streams."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import replace
+
+from elasticsearch import Elasticsearch
+
+from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.errors import MoviesEtlError, WriterBusyError
+from movies_etl.es.family import family
+from movies_etl.es.index import Index
+from movies_etl.postgres.source import Source
+from movies_etl.settings import Settings
+from movies_etl.state.cursors import CursorStore, LiveCursors, all_cursors
+from movies_etl.state.run_context import RunContext
+from movies_etl.sync.counters import Counters
+from movies_etl.sync.resources import Resources
+from movies_etl.sync.run import sync
+from movies_etl.sync.versions import first_version
+
+log = logging.getLogger(__name__)
+
+
+def fed_indexes(
+    client: Elasticsearch,
+    definition: IndexDefinition,
+    cursors: LiveCursors,
+    *,
+    live: str,
+    ready: Collection[str] = ("loaded", "live"),
+) -> list[str]:
+    """Return the indexes without the alias that are whole and have cursors, the oldest first.
+
+    :param live: the index with the alias.
+    :param ready: states in which one is whole; one that no rebuild made had the alias.
+    """
+    names = cursors.indexes()
+    if not names:
+        return []
+    found = family(client, definition)
+    return [
+        name
+        for name in names
+        if name in found
+        and name != live
+        and ((build := found[name]) is None or build.state in ready)
+    ]
+
+
+def beside_context(
+    source: Source, index: Index, cursors: CursorStore, context: RunContext
+) -> RunContext | None:
+    """Return what a task needs to feed an index; None, with the reason in the log, where it cannot.
+
+    :param cursors: the index's.
+    :param context: with the database and the horizon of this moment.
+    """
+    uuid = index.uuid()
+    known = all_cursors(cursors, source.definition.streams).values()
+    of_index = [cursor for cursor in known if cursor and cursor.index == uuid]
+    reason = None if len(of_index) == len(known) else "its cursors are gone, or another index's"
+    for cursor in of_index:
+        reason = reason or context.database.difference_from(cursor.database)
+    if reason:
+        log.warning("Index %s is not fed any more: %s", index.name, reason)
+        return None
+    return context.model_copy(
+        update={
+            "index": index.name,
+            "uuid": uuid,
+            "history": index.history(),
+            "beside": True,
+            "version": first_version(source.server.clock(), of_index, is_fresh=False),
+        }
+    )
+
+
+def feed(resources: Resources, settings: Settings) -> Counters:
+    """Load what changed in every stream into the index of these resources, the lock included."""
+    own = replace(resources, counters=Counters())
+    for stream in own.definition.streams:
+        sync(stream, own, settings)
+    return own.counters
+
+
+def feed_others(resources: Resources, settings: Settings, cursors: LiveCursors) -> None:
+    """Feed every index beside the live one; what goes wrong there fails no run.
+
+    :param resources: of the live index.
+    :param cursors: the live ones.
+    """
+    definition, context = resources.definition, resources.context
+    for name in fed_indexes(resources.client, definition, cursors, live=context.index):
+        try:
+            _feed_one(resources, settings, cursors.beside(name), name)
+        except WriterBusyError:
+            log.info("Index %s is fed by another task", name)
+        except MoviesEtlError as error:
+            log.warning("Index %s, beside the live one, was not fed: %s", name, error)
+
+
+def _feed_one(resources: Resources, settings: Settings, cursors: CursorStore, name: str) -> None:
+    source = resources.source
+    index = Index(resources.client, resources.definition, name, resources.patience)
+    context = beside_context(source, index, cursors, resources.context)
+    if context is None:
+        return
+    log.info("Index %s is fed, too", name)
+    feed(replace(resources, context=context, cursors=cursors, lock_wait=0), settings)

@@ -1,0 +1,123 @@
+"""A rebuild as its DAG does it, task by task, without Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from movies_etl.definitions.ranges import Range
+from movies_etl.postgres.source import Source
+from movies_etl.rebuild.begin import Beginning, begin, split
+from movies_etl.rebuild.gate import Candidate, check, loaded
+from movies_etl.rebuild.load import load_range, of_range
+from movies_etl.rebuild.plan import EVERYTHING, Asked, Plan, Runs, Stores
+from movies_etl.rebuild.swap import swap
+from movies_etl.sync.resources import Resources
+
+from tests.support.site import Site
+
+
+class MemoryPosition:
+    """The state of one task."""
+
+    def __init__(self) -> None:
+        self.kept: str | None = None
+        self.saves = 0
+
+    def load(self) -> str | None:
+        return self.kept
+
+    def save(self, position: str) -> None:
+        self.kept = position
+        self.saves += 1
+
+
+@dataclass
+class Rebuild:
+    """One run of the DAG over a site.
+
+    :param states: of the runs that Airflow knows.
+    """
+
+    site: Site
+    run_id: str = "manual__1"
+    asked: Asked = field(default_factory=Asked)
+    states: dict[str, str] = field(default_factory=dict)
+    positions: dict[Range, MemoryPosition] = field(default_factory=dict)
+
+    def begin(self) -> Plan:
+        site = self.site
+        site.reconnect()  # its session has the locks of its last run
+        with self._source() as source:
+            runs = Runs(self.run_id, self.states.get)
+            begun = Beginning(
+                source, site.client, Stores(site.cursors, site.horizons), site.settings, runs
+            )
+            return begin(begun, self.asked)
+
+    def split(self, plan: Plan) -> list[Range]:
+        with self._source() as source:
+            return split(source, plan)
+
+    def load(self, plan: Plan, part: Range) -> dict[str, Any]:
+        position = self.positions.setdefault(part, MemoryPosition())
+        with self._resources(plan) as resources:
+            own = of_range(resources, position)
+            return load_range(part, plan, self.run_id, own, self.site.settings)
+
+    def loaded(self, plan: Plan, results: list[dict[str, Any]]) -> None:
+        with self._candidate(plan) as candidate:
+            loaded(candidate, self.run_id, [one["version"] for one in results])
+
+    def check(self, plan: Plan) -> dict[str, Any]:
+        with self._candidate(plan) as candidate:
+            return check(candidate, self.asked.checks)
+
+    def swap(self, plan: Plan) -> dict[str, Any]:
+        self.site.reconnect()
+        with self._candidate(plan) as candidate:
+            return swap(candidate)
+
+    def until_checked(self) -> Plan:
+        """Do everything but the swap."""
+        plan = self.begin()
+        results = [self.load(plan, part) for part in self.split(plan)]
+        if plan.loads:
+            self.loaded(plan, results)
+        self.check(plan)
+        return plan
+
+    def run(self) -> dict[str, Any]:
+        """Do what the DAG does; return what the swap returns."""
+        return self.swap(self.until_checked())
+
+    @contextmanager
+    def _source(self) -> Iterator[Source]:
+        with psycopg.connect(self.site.dsn, autocommit=True) as session:
+            yield Source.opened(session, self.site.definition, self.site.settings)
+
+    @contextmanager
+    def _resources(self, plan: Plan) -> Iterator[Resources]:
+        with self._source() as source, ThreadPoolExecutor(2) as executor:
+            yield Resources(
+                source=source,
+                client=self.site.client,
+                context=plan.context,
+                cursors=self.site.cursors.beside(plan.context.index),
+                executor=executor,
+                patience=self.site.settings.patience,
+                lock_wait=0,
+            )
+
+    @contextmanager
+    def _candidate(self, plan: Plan) -> Iterator[Candidate]:
+        state = Stores(self.site.cursors, self.site.horizons)
+        with self._resources(plan) as resources:
+            yield Candidate(plan, resources, state, self.site.settings)
+
+
+__all__ = ["EVERYTHING", "Asked", "MemoryPosition", "Plan", "Rebuild"]

@@ -1,0 +1,367 @@
+"""A rebuild: another index is loaded, compared and given the alias; the one before goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch as Client
+from movies_etl.definitions.ranges import Range
+from movies_etl.errors import ConfigurationError
+from movies_etl.rebuild import begin as rebuild_begin
+from movies_etl.rebuild import load as rebuild_load
+from movies_etl.rebuild import swap as rebuild_swap
+from movies_etl.rebuild.beside import feed_others
+from movies_etl.reconcile.completely import compare_completely
+from movies_etl.reconcile.each_run import run_stream
+from movies_etl.sync.stream_run import StreamRun
+
+from tests.support.indices import each_index
+from tests.support.rebuild import Asked, Rebuild
+from tests.support.site import Site
+
+
+def behind(site: Site) -> str:
+    """Return the index behind the alias."""
+    (name,) = site.client.indices.get_alias(name=site.definition.alias)
+    return str(name)
+
+
+def run(site: Site) -> dict[str, int]:
+    """Do what a run of the sync does; return how many documents each task looked at."""
+    site.reconnect()
+    context = site.open()
+    read = {}
+    for stream in site.definition.streams:
+        with site.resources(context) as resources:
+            result = run_stream(stream, resources, site.settings, site.difference)
+            read[stream.name] = result["read"]
+            if stream is site.definition.streams[-1]:
+                feed_others(resources, site.settings, site.cursors)
+    site.reconnect()
+    return read
+
+
+def documents(site: Site, index: str) -> dict[str, Any]:
+    site.client.indices.refresh(index=index)
+    hits = site.client.search(index=index, size=1000)["hits"]["hits"]
+    return {hit["_id"]: hit["_source"] for hit in hits}
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail early where somebody holds a lock."""
+    monkeypatch.setattr(rebuild_swap, "LOCK_WAIT_SECONDS", 5)
+
+
+@each_index
+def test_a_rebuilt_index_takes_the_alias_and_the_sync_goes_on_with_it(loaded: Site) -> None:
+    before = behind(loaded)
+    result = Rebuild(loaded).run()
+    assert result == {"index": behind(loaded), "before": before, "removed": []}
+    assert result["index"] != before
+    assert sum(run(loaded).values()) == 0  # nothing is loaded again
+    loaded.change("Changed")
+    assert run(loaded)[loaded.definition.root.name] == len(loaded.expected())
+    loaded.assert_equal()
+
+
+@each_index
+def test_the_old_index_is_fed_and_takes_the_alias_back(loaded: Site) -> None:
+    before = behind(loaded)
+    new = Rebuild(loaded).run()["index"]
+    run(loaded)
+    loaded.add_root("Added")
+    loaded.change("Changed", "text <> 'Added'")
+    run(loaded)
+    assert documents(loaded, before) == documents(loaded, new)
+    gone, *_ = sorted(loaded.expected())
+    loaded.execute(f"DELETE FROM content.{loaded.table} WHERE id = %s", gone)
+    loaded.add_root("Added before the rollback")
+    back = Rebuild(loaded, "manual__2", Asked(rollback=True)).run()
+    assert (back["index"], behind(loaded)) == (before, before)
+    loaded.assert_equal()
+    assert sum(run(loaded).values()) <= 1  # the one that may be above the horizon
+    loaded.change("After the rollback")
+    run(loaded)
+    loaded.assert_equal()
+    kept = documents(loaded, new)
+    assert documents(loaded, before) == {one: kept[one] for one in loaded.expected()}
+
+
+def test_a_rollback_without_a_run_between_finds_the_cursors(loaded: Site) -> None:
+    before = behind(loaded)
+    Rebuild(loaded).run()
+    assert Rebuild(loaded, "manual__2", Asked(rollback=True)).run()["index"] == before
+    assert sum(run(loaded).values()) == 0
+
+
+def test_there_is_nothing_to_go_back_to(loaded: Site) -> None:
+    with pytest.raises(ConfigurationError, match=r"No index is kept .* without rollback"):
+        Rebuild(loaded, asked=Asked(rollback=True)).begin()
+
+
+@each_index
+def test_what_changes_during_a_rebuild_is_in_it(loaded: Site) -> None:
+    for number in range(3):
+        loaded.add_root(f"Another {number}", modified="now()")
+    run(loaded)
+    rebuild = Rebuild(loaded)
+    plan = rebuild.begin()
+    first, second, third, *_ = sorted(loaded.expected())
+    delete = f"DELETE FROM content.{loaded.table} WHERE id = %s"
+    loaded.add_root("Added while it is made")
+    loaded.execute(delete, first)
+    results = [rebuild.load(plan, part) for part in rebuild.split(plan)]
+    loaded.add_root("Added while it is loaded")
+    loaded.execute(delete, second)
+    loaded.change("Changed while it is loaded", "text LIKE 'A%%'")
+    run(loaded)
+    rebuild.loaded(plan, results)
+    rebuild.check(plan)
+    with loaded.resources(plan.context) as resources:
+        found = compare_completely(resources)
+    assert (found.missing, found.different, found.surplus) == ([], [], [])
+    loaded.add_root("Added after the check")
+    loaded.execute(delete, third)
+    rebuild.swap(plan)
+    loaded.assert_equal()
+    run(loaded)
+    loaded.assert_equal()
+
+
+@contextmanager
+def searching(client: Client, site: Site) -> Iterator[list[int]]:
+    """Count the documents behind the alias all the time."""
+    counts: list[int] = []
+    errors: list[Exception] = []
+    ended = threading.Event()
+    alias = site.definition.alias
+
+    def search() -> None:
+        while not ended.is_set():
+            try:
+                answer = client.search(index=alias, size=0, track_total_hits=True)
+            except Exception as error:  # noqa: BLE001 - any is a finding
+                errors.append(error)
+            else:
+                counts.append(answer["hits"]["total"]["value"])
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    try:
+        yield counts
+    finally:
+        ended.set()
+        thread.join()
+    assert errors == []
+
+
+@pytest.mark.parametrize("ids", ["uuid", "text"])
+def test_ranges_are_loaded_side_by_side(
+    small: Site, monkeypatch: pytest.MonkeyPatch, ids: str
+) -> None:
+    monkeypatch.setattr(rebuild_begin, "SMALL_RANGE", 2)
+    monkeypatch.setattr(rebuild_load, "PAGE_SIZE", 2)
+    if ids == "text":
+        small.use_text_ids()
+        small.reconnect()
+    small.run()
+    rebuild = Rebuild(small)
+    plan = rebuild.begin()
+    parts = rebuild.split(plan)
+    assert len(parts) == 3
+    with ThreadPoolExecutor(3) as executor:
+        results = [*executor.map(lambda part: rebuild.load(plan, part), parts)]
+    assert sum(result["indexed"] for result in results) == 7
+    rebuild.loaded(plan, results)
+    found = rebuild.check(plan)
+    assert (found["missing"], found["different"], found["surplus"]) == (0, 0, 0)
+    rebuild.swap(plan)
+    small.assert_equal()
+
+
+def test_searches_find_everything_all_the_time(loaded: Site) -> None:
+    with searching(loaded.client, loaded) as counts:
+        Rebuild(loaded).run()
+        run(loaded)
+        after_swap = len(counts)
+        Rebuild(loaded, "manual__2", Asked(rollback=True)).run()
+        run(loaded)
+    assert set(counts) == {len(loaded.expected())}
+    assert 0 < after_swap < len(counts)
+
+
+# -- deaths ---------------------------------------------------------------------------------------
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_range_goes_on_from_the_page_where_its_task_died(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild_load, "PAGE_SIZE", 2)
+    rebuild = Rebuild(loaded)
+    plan = rebuild.begin()
+    (part,) = rebuild.split(plan)
+    load = StreamRun.load
+    loads = []
+
+    def dying(self: StreamRun, batch: Any) -> None:
+        loads.append(batch.ids)
+        if len(loads) == 3:
+            raise KilledError
+        load(self, batch)
+        self._loader.ship()
+        self._settled(everything=True)
+        self._save(batch.reached)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(StreamRun, "load", dying)
+        with pytest.raises(KilledError):
+            rebuild.load(plan, part)
+    result = rebuild.load(plan, part)
+    assert result["read"] == 3  # of 7, after two pages
+    rebuild.loaded(plan, [result])
+    rebuild.check(plan)
+    rebuild.swap(plan)
+    loaded.assert_equal()
+
+
+def test_another_run_goes_on_with_a_half_made_index(loaded: Site) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.begin()
+    (part,) = rebuild.split(plan)
+    rebuild.load(plan, part)
+    loaded.change("Changed since")
+    again = Rebuild(
+        loaded, "manual__2", Asked(resume=True, checks=0), states={"manual__1": "failed"}
+    )
+    resumed = again.begin()
+    assert (resumed.context.index, resumed.resumes) == (plan.context.index, True)
+    with pytest.raises(ConfigurationError, match="not being loaded by this run any more"):
+        rebuild.load(plan, part)
+    result = again.load(resumed, part)
+    assert result["indexed"] == len(loaded.expected())
+    again.loaded(resumed, [result])
+    again.check(resumed)
+    again.swap(resumed)
+    loaded.assert_equal()
+
+
+def test_documents_that_a_half_made_index_has_are_not_sent_again(loaded: Site) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.begin()
+    (part,) = rebuild.split(plan)
+    rebuild.load(plan, part)
+    again = Rebuild(loaded, "manual__2", Asked(resume=True), states={"manual__1": "failed"})
+    result = again.load(again.begin(), part)
+    assert (result["indexed"], result["unchanged"]) == (0, len(loaded.expected()))
+
+
+def test_a_swap_that_died_before_the_cursors_is_brought_to_its_end_by_the_next_run(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patches:
+        patches.setattr(rebuild_swap, "follow_alias", killed)
+        with pytest.raises(KilledError):
+            rebuild.swap(plan)
+    assert behind(loaded) == plan.context.index
+    assert sum(run(loaded).values()) == 0
+    loaded.change("Changed")
+    run(loaded)
+    loaded.assert_equal()
+    assert documents(loaded, plan.replaces) == documents(loaded, plan.context.index)
+
+
+def test_a_swap_that_died_is_tried_again(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patches:
+        patches.setattr(rebuild_swap, "follow_alias", killed)
+        with pytest.raises(KilledError):
+            rebuild.swap(plan)
+    assert rebuild.swap(plan)["index"] == behind(loaded)
+    assert sum(run(loaded).values()) == 0
+
+
+def test_a_run_that_began_before_the_swap_ends_without_an_error(loaded: Site) -> None:
+    for asked in (Asked(), Asked(rollback=True)):
+        context = loaded.open()
+        loaded.reconnect()
+        Rebuild(loaded, asked=asked).run()
+        loaded.change("Changed")
+        for stream in loaded.definition.streams:
+            with loaded.resources(context) as resources:
+                result = run_stream(stream, resources, loaded.settings, loaded.difference)
+                assert result["read"] == 0
+        run(loaded)
+        loaded.assert_equal()
+
+
+def test_what_is_done_again_after_the_swap_changes_nothing(loaded: Site) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+    rebuild.swap(plan)
+    for again in (lambda: rebuild.loaded(plan, []), lambda: rebuild.check(plan)):
+        with pytest.raises(ConfigurationError):
+            again()
+    with pytest.raises(ConfigurationError, match=r"not being loaded by this run .*\(live\)"):
+        rebuild.load(plan, Range())
+    assert Rebuild(loaded, "manual__2", Asked(rollback=True)).run()["before"] == plan.context.index
+    assert Rebuild(loaded, "manual__3", Asked(rollback=True)).run()["index"] == plan.context.index
+
+
+# -- orphans --------------------------------------------------------------------------------------
+
+
+def test_two_rebuilds_at_once_are_refused(loaded: Site) -> None:
+    plan = Rebuild(loaded).begin()
+    second = Rebuild(loaded, "manual__2", states={"manual__1": "running"})
+    with pytest.raises(ConfigurationError, match=f"manual__1 .* is making {plan.context.index}"):
+        second.begin()
+    unknown = Rebuild(loaded, "manual__2")
+    with pytest.raises(ConfigurationError, match=r"does not know.*DELETE"):
+        unknown.begin()
+    assert loaded.client.indices.exists(index=plan.context.index)
+
+
+def test_what_a_run_that_is_over_left_is_removed(loaded: Site) -> None:
+    plan = Rebuild(loaded).begin()
+    other = Rebuild(loaded, "manual__2", states={"manual__1": "failed"}).begin()
+    assert other.context.index != plan.context.index
+    assert not loaded.client.indices.get(index=f"{plan.context.index}*")
+    assert loaded.cursors.indexes() == [other.context.index]
+
+
+def test_a_first_task_that_is_tried_again_makes_no_second_index(loaded: Site) -> None:
+    rebuild = Rebuild(loaded)
+    assert rebuild.begin().context.index == rebuild.begin().context.index
+
+
+def test_only_so_many_old_indexes_are_kept_as_the_setting_says(loaded: Site) -> None:
+    first = behind(loaded)
+    second = Rebuild(loaded).run()["index"]
+    assert Rebuild(loaded, "manual__2").run()["removed"] == [first]
+    assert not loaded.client.indices.get(index=f"{first}*")
+    loaded.configure(keep_indices=0)
+    third = behind(loaded)
+    assert Rebuild(loaded, "manual__3").run()["removed"] == [second, third]
+    assert loaded.cursors.indexes() == []
+    assert sum(run(loaded).values()) == 0
