@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres.indexes import missing_indexes
-from movies_etl.postgres.layout import FoundColumn, Layout, by_table, layout_of
+from movies_etl.postgres.layout import FoundColumn, by_table, layout_of
 from movies_etl.postgres.schema import problems_of
 from movies_etl.settings import Settings
+from movies_etl.state.layout import Layout
 
 from tests.support.columns import changed, fitting
 

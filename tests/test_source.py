@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import psycopg
 import pytest
 from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
+from movies_etl.postgres.queries import Queries
 from movies_etl.postgres.source import Row, Source
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
+from movies_etl.state.layout import Layout
 
 from local.postgres import Postgres
 from local.processes import wait_until
@@ -325,3 +329,71 @@ def test_films_of_any_text_id_are_found_by_it(catalogue: Catalogue) -> None:
     _version, pieces = catalogue.source().documents(ids)
     assert sorted(one.id for piece in pieces for one in piece) == sorted(ids)
     assert list(catalogue.source().documents([])[1]) == []
+
+
+# -- what init learned of the catalogue ------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The queries that were asked since."""
+    files: list[str] = []
+    rows = Queries.rows
+
+    def noted(self: Queries, file: str, *args: Any, **named: Any) -> list[tuple[Any, ...]]:
+        files.append(file)
+        return rows(self, file, *args, **named)
+
+    monkeypatch.setattr(Queries, "rows", noted)
+    return files
+
+
+def test_what_init_learned_of_the_columns_is_not_asked_again(
+    catalogue: Catalogue, reader: psycopg.Connection, asked: list[str]
+) -> None:
+    learned = Source.opened(reader, MOVIES, Settings()).layout
+    catalogue.add_film()
+    catalogue.execute("ANALYZE")
+    asked.clear()
+    handed_over = Layout.model_validate_json(learned.model_dump_json())
+    assert Source.opened(reader, MOVIES, Settings(), handed_over).layout == learned
+    assert asked == ["tables.sql"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # PostgreSQL rewrites no row for this one
+        ["SET timezone = 'UTC'", "ALTER TABLE content.film_work ALTER modified TYPE timestamp"],
+        ["ALTER TABLE content.genre ADD other int"],
+        [
+            "CREATE TABLE content.new (LIKE content.genre INCLUDING ALL)",
+            "ALTER TABLE content.genre RENAME TO old",
+            "ALTER TABLE content.new RENAME TO genre",
+        ],
+        ["ALTER SCHEMA content RENAME TO aside", "CREATE SCHEMA content"],
+    ],
+    ids=["type", "column", "table", "schema"],
+)
+def test_after_a_change_the_columns_are_asked_again(
+    catalogue: Catalogue, reader: psycopg.Connection, asked: list[str], changes: list[str]
+) -> None:
+    learned = Source.opened(reader, MOVIES, Settings()).layout
+    for change in changes:
+        catalogue.execute(change)
+    asked.clear()
+    with suppress(ConfigurationError):  # of the last one: no such tables
+        source = Source.opened(reader, MOVIES, Settings(), learned)
+        assert source.layout != learned
+    assert asked == ["tables.sql", "columns.sql"]
+
+
+def test_with_other_settings_the_columns_are_asked_again(
+    catalogue: Catalogue, asked: list[str]
+) -> None:
+    with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
+        learned = Source.opened(connection, MOVIES, Settings()).layout
+        asked.clear()
+        source = Source.opened(connection, MOVIES, Settings(timestamp_zone="Asia/Tokyo"), learned)
+    assert source.layout.zone == "Asia/Tokyo"
+    assert asked == ["columns.sql"]

@@ -4,8 +4,8 @@
 -- Parameters: schema.
 -- Returns: table_name, column_name, type (as PostgreSQL spells it; of a domain, the type
 -- below it), category (pg_type.typcategory), is_required (not NULL), is_unique (by itself),
--- is_partitioned (the table), table_oid (bigint), is_usable (the schema), is_readable (the table),
--- is_filtered.
+-- is_partitioned (the table), table_oid (bigint), altered_by (bigint: the transaction
+-- that changed the column last), is_usable (the schema), is_readable (the table), is_filtered.
 SELECT
     pg_class.relname AS table_name,
     pg_attribute.attname AS column_name,
@@ -23,6 +23,7 @@ SELECT
     ) AS is_unique,
     pg_class.relkind = 'p' AS is_partitioned,
     pg_class.oid::bigint AS table_oid,
+    pg_attribute.xmin::text::bigint AS altered_by,
     has_schema_privilege(pg_namespace.oid, 'USAGE') AS is_usable,
     has_table_privilege(pg_class.oid, 'SELECT') AS is_readable,
     row_security_active(pg_class.oid) AS is_filtered

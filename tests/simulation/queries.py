@@ -13,11 +13,12 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
-from movies_etl.postgres.layout import Layout, by_table, layout_of
+from movies_etl.postgres.layout import by_table, layout_of
 from movies_etl.postgres.queries import Names
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
+from movies_etl.state.layout import Layout
 
 from tests.simulation.documents import movie, person
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Film, Postgres, Row
@@ -288,7 +289,7 @@ def source_over(
     """
     layout = _layouts(queries.postgres.zone)[definition.name]
     if text_ids:
-        layout = layout._replace(lowest_ids=dict.fromkeys(layout.lowest_ids, ""))
+        layout = layout.model_copy(update={"lowest_ids": dict.fromkeys(layout.lowest_ids, "")})
     return Source(queries, Server(queries), definition, layout)
 
 

@@ -27,6 +27,7 @@ def fitting(definition: IndexDefinition) -> list[FoundColumn]:
             is_unique=column.kind == "id",
             is_partitioned=False,
             table_oid=16_384,
+            altered_by=700,
             is_usable=True,
             is_readable=True,
             is_filtered=False,

@@ -25,6 +25,7 @@ from movies_etl.reconcile.run import TASKS, Reconcile, ReconcileParams
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
+from movies_etl.state.layout import Layout
 from movies_etl.state.notices import Noticed, Notices
 from movies_etl.state.reconcile import ReconcileState
 from movies_etl.state.run_context import RunContext
@@ -204,11 +205,11 @@ class Site(Catalogue):
 
     # -- the program -----------------------------------------------------------------------------
 
-    def source(self, zone: str | None = None) -> Source:
+    def source(self, zone: str | None = None, known: Layout | None = None) -> Source:
         settings = self.settings.model_copy(
             update={"timestamp_zone": zone or self.settings.timestamp_zone}
         )
-        source = Source.opened(self._reader, self.definition, settings)
+        source = Source.opened(self._reader, self.definition, settings, known)
         queries = WatchedQueries(source.queries, self.queries)
         server = Server(queries, settings.horizon_ignore)
         return Source(queries, server, self.definition, source.layout)
@@ -222,7 +223,7 @@ class Site(Catalogue):
         """Give out what a task of a run works with."""
         with ThreadPoolExecutor(self.settings.senders) as executor:
             yield Resources(
-                source=self.source(),
+                source=self.source(known=context.layout),
                 client=self.client,
                 context=context,
                 cursors=self.cursors,

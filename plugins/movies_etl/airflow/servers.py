@@ -18,6 +18,7 @@ from movies_etl.errors import SourceUnavailableError
 from movies_etl.postgres.source import Source
 from movies_etl.retries import retrying
 from movies_etl.settings import Settings
+from movies_etl.state.layout import Layout
 from movies_etl.sync.counters import Counters
 
 log = logging.getLogger(__name__)
@@ -36,17 +37,22 @@ def elasticsearch(hook: MoviesElasticsearchHook) -> Iterator[Elasticsearch]:
 
 @contextmanager
 def catalogue(
-    definition: IndexDefinition, settings: Settings, task_name: str, patience: float = 0.0
+    definition: IndexDefinition,
+    settings: Settings,
+    task_name: str,
+    patience: float = 0.0,
+    known: Layout | None = None,
 ) -> Iterator[Source]:
     """Connect to PostgreSQL.
 
     :param task_name: what PostgreSQL shows of the session, and a waiting task of the lock's holder.
     :param patience: seconds to wait for PostgreSQL.
+    :param known: what the run's ``init`` learned of the catalogue.
     """
     hook = MoviesPostgresHook(application=f"movies_etl {task_name}")
     connection = retrying(patience)(hook.connect)
     try:
-        yield Source.opened(connection, definition, settings)
+        yield Source.opened(connection, definition, settings, known)
     finally:
         connection.close()
 

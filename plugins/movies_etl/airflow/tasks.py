@@ -153,15 +153,15 @@ def resources_of(
     :param name: what PostgreSQL shows of the task.
     :param context: what ``init`` decided.
     """
-    settings = load_settings()
+    settings, run = load_settings(), RunContext.model_validate(context)
     with (
-        catalogue(definition, settings, name, settings.patience) as source,
+        catalogue(definition, settings, name, settings.patience, run.layout) as source,
         senders(settings.senders) as executor,
     ):
         yield Resources(
             source=source,
             client=client,
-            context=RunContext.model_validate(context),
+            context=run,
             cursors=VariableCursorStore(definition),
             executor=executor,
             patience=settings.patience,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.postgres.layout import Layout
 from movies_etl.postgres.names import spelled
+from movies_etl.state.layout import Layout
 
 
 def missing_indexes(

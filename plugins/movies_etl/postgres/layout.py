@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.settings import Settings
+from movies_etl.state.layout import Layout
 
 LOWEST_IDS = {
     "uuid": "00000000-0000-0000-0000-000000000000",
@@ -30,6 +31,7 @@ class FoundColumn(NamedTuple):
     :param is_unique: no two rows share a value of it.
     :param is_partitioned: its table is.
     :param table_oid: of its table: another one when that was dropped and created again.
+    :param altered_by: the transaction that changed the column last.
     :param is_usable: the role may use the schema.
     :param is_readable: the role may read the table, also its hidden columns.
     :param is_filtered: policies decide which of the table's rows the role sees.
@@ -43,6 +45,7 @@ class FoundColumn(NamedTuple):
     is_unique: bool
     is_partitioned: bool
     table_oid: int
+    altered_by: int
     is_usable: bool
     is_readable: bool
     is_filtered: bool
@@ -65,29 +68,6 @@ def stamps_of(settings: Settings) -> dict[str, str]:
     return {"modified": settings.modified_column, "created": settings.created_column}
 
 
-class Layout(NamedTuple):
-    """What the queries have to know.
-
-    :param stamps: what the catalogue calls the columns ``modified`` and ``created``.
-    :param without_zone: tables whose cursor column has no time zone.
-    :param zone: the zone of those columns.
-    :param lowest_ids: by table, the id that no other comes before.
-    :param idless: tables whose ids may be NULL.
-    :param ambiguous: tables of whose rows several may share an id.
-    :param partitioned: tables that have partitions.
-    :param oids: by table, its number: a table that is dropped and created again has another.
-    """
-
-    stamps: dict[str, str]
-    without_zone: tuple[str, ...]
-    zone: str
-    lowest_ids: dict[str, str]
-    idless: tuple[str, ...]
-    ambiguous: tuple[str, ...]
-    partitioned: tuple[str, ...]
-    oids: dict[str, int]
-
-
 def layout_of(found: Found, definition: IndexDefinition, settings: Settings) -> Layout:
     """Return the layout of a catalogue that fits."""
     stamps = stamps_of(settings)
@@ -105,4 +85,7 @@ def layout_of(found: Found, definition: IndexDefinition, settings: Settings) -> 
         ambiguous=tuple(table for table, id_ in ids.items() if not id_.is_unique),
         partitioned=tuple(table for table, id_ in ids.items() if id_.is_partitioned),
         oids={table: id_.table_oid for table, id_ in ids.items()},
+        altered_by={
+            table: max(column.altered_by for column in found[table].values()) for table in ids
+        },
     )

@@ -14,12 +14,13 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import names, timestamps
 from movies_etl.postgres.assembly import Assembled, assembled
 from movies_etl.postgres.ids import written
-from movies_etl.postgres.layout import FoundColumn, Layout, by_table, layout_of
+from movies_etl.postgres.layout import FoundColumn, by_table, layout_of, stamps_of
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.schema import problems_of
 from movies_etl.postgres.server import Identity, Server
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
+from movies_etl.state.layout import Layout
 
 BEGINNING = "0001-01-01T00:00:00.000000+00:00"
 """Below every row of a feed: what is stamped so early is read as undated."""
@@ -82,15 +83,23 @@ class Source:
 
     @classmethod
     def opened(
-        cls, connection: psycopg.Connection[Any], definition: IndexDefinition, settings: Settings
+        cls,
+        connection: psycopg.Connection[Any],
+        definition: IndexDefinition,
+        settings: Settings,
+        known: Layout | None = None,
     ) -> Self:
         """Put the session in order, and check and learn what the catalogue's columns are.
 
         :param connection: an open connection to the primary, in autocommit.
+        :param known: what was learned before; it is asked again only after a change.
         :raises ConfigurationError: the catalogue does not fit; says all that is wrong.
         """
         queries = Queries(connection, settings.include_dir / "sql", settings.schema_name)
         queries.run("session.sql")
+        server = Server(queries, settings.horizon_ignore)
+        if known and _is_unchanged(known, queries, settings):
+            return cls(queries, server, definition, known)
         rows = queries.rows("columns.sql", schema=settings.schema_name)
         found = by_table(starmap(FoundColumn, rows))
         if problems := problems_of(found, definition, settings, connection.info.user):
@@ -99,7 +108,6 @@ class Source:
                 f"{'; '.join(problems)}. Correct this, or point the connection to the film "
                 "catalogue."
             )
-        server = Server(queries, settings.horizon_ignore)
         return cls(queries, server, definition, layout_of(found, definition, settings))
 
     def identity(self) -> Identity:
@@ -275,3 +283,14 @@ class Source:
             "upto_stamp": upto.stamp if upto else "infinity",
             "upto_id": upto.id if upto else lowest,
         }
+
+
+def _is_unchanged(known: Layout, queries: Queries, settings: Settings) -> bool:
+    """Whether the settings and the columns of the catalogue's tables are as they were."""
+    if (known.stamps, known.zone) != (stamps_of(settings), settings.timestamp_zone):
+        return False
+    try:
+        rows = queries.rows("tables.sql", schema=settings.schema_name, tables=[*known.oids])
+    except ConfigurationError:  # the schema may not be used any more; the columns tell what to do
+        return False
+    return dict(rows) == {oid: known.altered_by[table] for table, oid in known.oids.items()}

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from movies_etl.state.cursors import Stamp
 from movies_etl.state.database import Database
+from movies_etl.state.layout import Layout
 
 
 class RunContext(BaseModel):
@@ -16,6 +17,8 @@ class RunContext(BaseModel):
     :param beside: the index has not the alias: it is being built, or is kept for a rollback.
     :param history: the index's; see ``Index.history``.
     :param database: the database that is read.
+    :param layout: of the database's catalogue, so that not every task has to ask for it; None of a
+        run that began before this was noted.
     :param m2m_start: the database's time before this run read anything. A first load starts the
         streams of linked rows (the many-to-many ones) below it: what they were before is
         contained in the documents as they are loaded.
@@ -34,6 +37,7 @@ class RunContext(BaseModel):
     beside: bool = False
     history: str | None = None
     database: Database
+    layout: Layout | None = None
     m2m_start: Stamp
     horizon: Stamp
     held_by: str | None = None

@@ -100,6 +100,7 @@ def prepare_run(
         uuid=target.uuid,
         history=target.history,
         database=database,
+        layout=source.layout,
         m2m_start=measured.now,
         horizon=measured.horizon,
         held_by=_lateness(measured),
