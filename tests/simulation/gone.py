@@ -196,10 +196,10 @@ def _write_as_it_is(history: History, table: str, row: Any) -> None:
 UNTRACED = weighted(
     (delete_a_few, 1),
     (delete_the_first_and_the_last, 1),
-    (delete_many, 2),
+    (delete_many, 6),
     (delete_after_a_crash, 5),
     (bring_back, 2),
-    (lose_links, 7),
+    (lose_links, 10),
     (come_and_go, 2),
     (change_without_a_trace, 2),
     (answer_in_part, 6),
