@@ -12,8 +12,8 @@ SELECT
     format_type(coalesce(nullif(pg_type.typbasetype, 0), pg_type.oid), NULL) AS type,
     pg_type.typcategory::text AS category,
     pg_attribute.attnotnull AS is_required,
-    EXISTS (
-        SELECT FROM pg_index
+    exists(
+        SELECT 1 FROM pg_index
         WHERE pg_index.indrelid = pg_class.oid
             AND pg_index.indisunique
             AND pg_index.indisvalid

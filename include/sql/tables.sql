@@ -9,8 +9,8 @@ SELECT
 FROM pg_attribute
 WHERE pg_attribute.attnum > 0
     AND NOT pg_attribute.attisdropped
-    AND pg_attribute.attrelid = ANY(ARRAY(
+    AND pg_attribute.attrelid IN (
         SELECT to_regclass(quote_ident(%(schema)s) || '.' || quote_ident(one.name))::oid
         FROM unnest(%(tables)s::text[]) AS one (name)
-    ))
+    )
 GROUP BY pg_attribute.attrelid

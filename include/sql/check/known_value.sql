@@ -2,4 +2,7 @@
 -- Names: schema, table, field.
 -- Parameters: known_values (text[]).
 -- Returns: found.
-SELECT EXISTS (SELECT FROM {schema}.{table} WHERE {field}::text = ANY(%(known_values)s)) AS found
+SELECT exists(
+    SELECT 1 FROM {schema}.{table}
+    WHERE {field}::text = ANY(%(known_values)s)
+) AS found

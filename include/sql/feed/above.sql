@@ -12,7 +12,8 @@ FROM (
         feed.xmin::text AS xmin
     FROM {schema}.{table} AS feed
     WHERE (feed.{stamp}, feed.id) > (%(after_stamp)s, %(after_id)s)
-    UNION ALL (
+    UNION ALL
+    (
         SELECT
             feed.id::text AS id,
             feed.xmin::text AS xmin
