@@ -2,7 +2,7 @@
 
 Each kind is a function of a connection, in a transaction of the caller's, and of a chance that
 decides what is edited. It raises LookupError when there is nothing to edit. A film is saved with
-its links, as Django's admin does: whoever changes them touches `modified` of the film.
+its links, as Django's admin does: a change of them touches `modified` of the film.
 """
 
 from __future__ import annotations

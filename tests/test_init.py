@@ -1,4 +1,4 @@
-"""Bad input: ``init`` fails soon, says what to mend, and leaves nothing behind."""
+"""Bad input: ``init`` fails soon, says what to fix, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -148,11 +148,11 @@ def test_whatever_is_valid_is_indexed_and_the_rest_is_explained(odd: Site) -> No
 def test_letters_of_rows_that_were_mended_are_resolved(odd: Site) -> None:
     films = [odd.add_film(**columns) for columns, _, _ in REFUSED.values()]
     odd.run()
-    mend = "UPDATE content.film_work SET title = 'Mended', rating = 1"
-    odd.execute(f"{mend}, modified = now() WHERE id = %s", films[0])
+    fix = "UPDATE content.film_work SET title = 'Fixed', rating = 1"
+    odd.execute(f"{fix}, modified = now() WHERE id = %s", films[0])
     odd.run()
     assert odd.letters().keys() == set(films[1:])
-    odd.execute(f"{mend} WHERE id = ANY(%s::uuid[])", films)  # behind the cursor
+    odd.execute(f"{fix} WHERE id = ANY(%s::uuid[])", films)  # behind the cursor
     odd.run(asked=RunParams(replay=films[1:3]))
     assert odd.letters().keys() == set(films[3:])
     odd.run(asked=RunParams(replay=["all"]))

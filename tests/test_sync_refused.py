@@ -174,7 +174,7 @@ def test_a_letter_disappears_when_its_film_is_mended(loaded: Site) -> None:
     loaded.run()
     assert loaded.letters().keys() == set(films)
     loaded.execute(
-        "UPDATE content.film_work SET title = 'Mended', rating = 1, modified = now()"
+        "UPDATE content.film_work SET title = 'Fixed', rating = 1, modified = now()"
         " WHERE id = ANY(%s::uuid[])",
         films,
     )
@@ -419,7 +419,7 @@ def test_many_refused_beside_one_accepted_are_dead_letters(loaded: Site) -> None
 
 @pytest.mark.parametrize(
     ("column", "value", "is_refused"),
-    [("title", "Mended", False), ("title", TOO_LONG + "!", True), ("rating", "NaN", True)],
+    [("title", "Fixed", False), ("title", TOO_LONG + "!", True), ("rating", "NaN", True)],
 )
 def test_of_two_readings_in_one_body_the_newer_decides_whether_there_is_a_letter(
     loaded: Site, monkeypatch: pytest.MonkeyPatch, column: str, value: str, *, is_refused: bool

@@ -1,4 +1,4 @@
--- Wait for the writer's lock and take it; it is held until this session ends. Whoever looks at
+-- Wait for the writer's lock and take it; it is held until this session ends. A session that asks
 -- awaited.sql sees that it is waited for. Ends with lock_not_available when the time is over.
 -- Parameters: key (bigint), milliseconds (time to wait; set for this statement only).
 -- Returns: lock_timeout, taken (void).

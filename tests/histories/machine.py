@@ -231,7 +231,7 @@ class History(RuleBasedStateMachine):
             self.operator.empty(self.definition.alias)
 
     def _run(self, trigger: Trigger, soon: Sequence[Happening]) -> Results | None:
-        self.operator.mend_alias()
+        self.operator.repair_alias()
         with self.fate.awaiting(soon):
             return self.program.run(trigger)
 

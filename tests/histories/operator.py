@@ -47,7 +47,7 @@ class Operator:
         alias = self.definition.alias
         return list(self.client.indices.get(index=alias, ignore_unavailable=True))
 
-    def mend_alias(self) -> None:
+    def repair_alias(self) -> None:
         """Leave one index behind the alias, when a zombie created another beside it."""
         for name in self.indexes_behind_alias()[1:]:
             self.client.indices.delete(index=name)

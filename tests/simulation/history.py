@@ -21,7 +21,7 @@ from tests.simulation.damage import damage
 from tests.simulation.elasticsearch import Node
 from tests.simulation.events import arrive, happen, let_all_go, pass_time
 from tests.simulation.gone import UNTRACED
-from tests.simulation.operators import mend_alias, operate
+from tests.simulation.operators import operate, repair_alias
 from tests.simulation.postgres import Postgres
 from tests.simulation.runs import clean_run, purge, reconcile, run
 from tests.simulation.scenarios import OF_OPERATORS, SCENARIOS
@@ -159,7 +159,7 @@ class History:
         self.world.hushed = self.world.chance(0.8)
         if self.world.hushed:
             self.node.pressure = 0.0
-            mend_alias(self)
+            repair_alias(self)
             let_all_go(self)
         if self.untraced and self.world.chance(0.8):
             scenarios = UNTRACED
@@ -177,7 +177,7 @@ class History:
         self.node.pressure = 0.0
         self.writers.settle_down()
         let_all_go(self)
-        mend_alias(self)
+        repair_alias(self)
         for request in list(self.node.late):
             if self.world.chance(0.5):
                 self.node.arrive(request)

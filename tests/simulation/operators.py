@@ -55,7 +55,7 @@ def replace_index(history: History) -> None:
     history.note("alias %s leads to a fresh %s", node.alias, name)
 
 
-def mend_alias(history: History) -> None:
+def repair_alias(history: History) -> None:
     """Leave the alias to one index, when it was moved while ``init`` created one."""
     for name in sorted(history.node.aliased)[1:]:
         history.node.aliased.discard(name)
@@ -117,7 +117,7 @@ def set_clock(history: History) -> None:
 DEEDS = (
     delete_cursors,
     replace_index,
-    mend_alias,
+    repair_alias,
     empty_index,
     reload,
     ask_for_documents,

@@ -33,7 +33,7 @@ CHANGES = {
     " VALUES (gen_random_uuid(), %(film_work)s, %(genre)s, {stamp}) ON CONFLICT DO NOTHING": 2,
 }
 """What writers do, and how often. A renamed genre brings many films: were it frequent, it would
-mend what a wrong sync has left stale."""
+repair what a wrong sync has left stale."""
 
 DELETIONS = {
     "UPDATE content.film_work SET title = %(text)s, modified = {stamp} WHERE id = %(film_work)s": 8,

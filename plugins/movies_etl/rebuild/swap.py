@@ -25,7 +25,7 @@ LOCK_WAIT_SECONDS = 600.0
 def swap(candidate: Candidate) -> dict[str, Any]:
     """Give the alias, and every other one of the old index, to the new one.
 
-    Whoever searches sees the new index from that request on, with everything that the old one had.
+    From that request on searches see the new index, with everything that the old one had.
 
     :returns: the index, the one before, and those that were removed.
     :raises ConfigurationError: the alias leads elsewhere, or Elasticsearch refuses; nothing was
