@@ -81,4 +81,4 @@ def _names(
     if path.parts[0] == "feed":
         stamps = {"modified": settings.modified_column, "created": settings.created_column}
         return names.of_feed(feed, stamps)
-    return names.of_root(definition)
+    return names.of_words(definition)

@@ -72,7 +72,7 @@ def test_rows_that_are_hidden_while_a_task_runs_stop_it(
     read.change("Changed")
     source = read.source()
     hide(read, table)
-    monkeypatch.setattr(read, "source", lambda: source)
+    monkeypatch.setattr(read, "source", lambda **_: source)
     context = read.open()
     with pytest.raises(ConfigurationError, match=rf'row-level security policy for table "{table}"'):
         read.sync(FILM_WORK, context)
