@@ -298,6 +298,7 @@ def test_a_pass_goes_on_where_the_last_run_ended_and_then_says_when_it_began(
     monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
     site.fill(100)
     site.run()
+    site.reconcile("presence", "touched")
     looked_at = []
     for _ in range(3):
         result = site.reconcile("contents")["contents"]
@@ -311,12 +312,23 @@ def test_a_pass_goes_on_where_the_last_run_ended_and_then_says_when_it_began(
     assert current is None
 
 
+def test_a_pass_waits_for_the_first_looks(site: Site) -> None:
+    """A link that was deleted between the two would be seen by neither."""
+    site.fill(10)
+    site.run()
+    assert site.reconcile("contents")["contents"]["looked_at"] == 0
+    site.execute("DELETE FROM content.person_film_work")
+    site.reconcile()
+    site.assert_equal()
+
+
 def test_documents_beyond_either_end_are_compared(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 7)
     site.fill(50)
     site.run()
+    site.reconcile("presence", "touched")
     films = sorted(site.documents())
     for film in (films[0], films[7], films[13], films[-1]):
         site.client.update(index="movies", id=film, doc={"checksum": 7})

@@ -153,8 +153,12 @@ class Reconcile:
         return self._ended("touched")
 
     def contents(self) -> dict[str, Any]:
-        """Compare the next ranges of everything."""
-        if not self._asked.ids:
+        """Compare the next ranges of everything, once there is something to follow it up with.
+
+        What is deleted or written between a pass and the first looks would be seen by neither.
+        """
+        has_looked = self.state.written is not None and self.state.sweep is not None
+        if not self._asked.ids and (has_looked or self._asked.dry_run):
             self._compare_everything()
         return self._ended("contents")
 
