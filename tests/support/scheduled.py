@@ -159,7 +159,10 @@ class Scheduled:
         def holds() -> bool:
             self._servers.check()
             self._processor.check()
-            return condition()
+            try:
+                return condition()
+            except UnreachableError:  # of a busy machine; a part that has died was found above
+                return False
 
         wait_until(holds, seconds=PATIENCE, what=what)
 
