@@ -20,6 +20,7 @@ from movies_etl.sync.stream_run import StreamRun
 from local.processes import wait_until
 from tests.support.following import PATIENCE, expect, following
 from tests.support.indices import each_index
+from tests.support.rebuild import Rebuild
 from tests.support.site import MemoryCursors, Site
 from tests.support.storm import storm
 
@@ -290,6 +291,25 @@ def test_one_follows_one_stands_by_and_a_third_ends(loaded: Site) -> None:
             loaded.change("After", "text = 'Before'")
             expect(loaded, "After", of=film)
             assert not second.result.done()
+
+
+def test_a_rebuild_ends_who_follows_and_who_stands_by_without_an_error(loaded: Site) -> None:
+    stand_by = lock.key_of(f"follow {loaded.open().uuid}")
+    with following(loaded) as first:
+        settled(loaded)
+        with following(loaded) as second:
+            wait_until(
+                lambda: loaded.source().server.is_awaited(stand_by),
+                seconds=PATIENCE,
+                what="a stand-by",
+            )
+            Rebuild(loaded).run()
+            assert first.result.result(timeout=PATIENCE)["spells"] >= 1
+            assert second.result.result(timeout=PATIENCE)["spells"] == 0
+    loaded.reconnect()
+    loaded.change("After")
+    loaded.run()
+    loaded.assert_equal()
 
 
 def test_what_a_killed_task_sent_is_sent_again_by_the_next(loaded: Site) -> None:

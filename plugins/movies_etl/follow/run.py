@@ -18,6 +18,7 @@ from movies_etl.reconcile.each_run import checked
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import DifferenceStore, TableStatistics
 from movies_etl.state.run_context import RunContext
+from movies_etl.sync.exchange import is_replaced
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import check_context
 
@@ -99,7 +100,7 @@ class _Follower:
                 log.info("The time is over: %s", error)
                 return
             except ConfigurationError as error:
-                if not self.spells:
+                if not self.spells and not is_replaced(self._resources):
                     raise
                 log.warning("Following ends, the next run goes on: %s", error)
                 return
