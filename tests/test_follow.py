@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import psycopg
 import pytest
 from movies_etl.definitions.movies import MOVIES
+from movies_etl.errors import RefusedDocumentsError
 from movies_etl.follow import spell as spells
 from movies_etl.follow.cursors import HeldCursors
 from movies_etl.follow.spell import Spell
@@ -291,6 +292,22 @@ def test_one_follows_one_stands_by_and_a_third_ends(loaded: Site) -> None:
             loaded.change("After", "text = 'Before'")
             expect(loaded, "After", of=film)
             assert not second.result.done()
+
+
+def test_many_refused_at_once_fail_the_task_though_a_film_was_accepted_before(
+    loaded: Site,
+) -> None:
+    def spoil() -> None:
+        with following(loaded) as task:
+            film = loaded.add_film("Good", modified="now()")
+            expect(loaded, "Good", of=film)
+            settled(loaded)
+            loaded.execute("UPDATE content.film_work SET rating = 'NaN', modified = now()")
+            task.result.exception(timeout=PATIENCE)
+
+    with pytest.raises(RefusedDocumentsError, match="none accepted"):
+        spoil()
+    assert loaded.letters() == {}
 
 
 def test_a_rebuild_ends_who_follows_and_who_stands_by_without_an_error(loaded: Site) -> None:

@@ -73,11 +73,12 @@ class Spell:
         version = first_version(self._server.clock(), known.values(), is_fresh=False)
         self.context = resources.context.model_copy(update={"version": version})
         own = replace(resources, cursors=cursors, context=self.context, is_quiet=True)
-        settlement = opened(own, settings, known.values())
-        self._versions = settlement.versions
+        self._settlement = opened(own, settings, known.values())
+        self._versions = self._settlement.versions
         self._root, *self._others = streams
         self._runs = {
-            stream.name: StreamRun.begun(stream, own, settings, settlement) for stream in streams
+            stream.name: StreamRun.begun(stream, own, settings, self._settlement)
+            for stream in streams
         }
         self._known = horizons.load()
         self._counters = resources.counters
@@ -127,6 +128,7 @@ class Spell:
         context = self._measured()
         for stream in (self._root, *self._others):
             if not self.is_awaited and (settles or self._has_news(stream)):
+                self._settlement.begin_anew()  # else one good film would let all bad ones pass
                 self._load(stream, context)
         if not settles and self._counters.read > read and not self._settles_at:
             self._settles_at = time.monotonic() + self._settings.horizon_margin + LOOK_SECONDS

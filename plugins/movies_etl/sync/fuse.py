@@ -38,6 +38,15 @@ class Fuse:
         """Note that documents are in the index: what is refused are bad documents."""
         self._is_off |= documents > 0
 
+    def begin_anew(self) -> None:
+        """Note that what was accepted so far says nothing of what comes: it is of another change.
+
+        What was refused before anything was accepted goes on counting.
+        """
+        if self._is_off:
+            self._refused = 0
+        self._is_off = False
+
     def refuse(self, letters: Sequence[Letter]) -> None:
         """Count documents that have no letter yet, before they get one.
 

@@ -79,6 +79,10 @@ class Settlement:
         parked = self._letters.parked(sorted(self.ids_with_letter & set(ids)))
         return {id_: one.document.encode() for id_, one in parked.items() if one.version >= since}
 
+    def begin_anew(self) -> None:
+        """Judge refusals by what is accepted from here on: everything before is settled."""
+        self._fuse.begin_anew()
+
     def send(self, documents: int) -> None:
         """Note that valid documents are about to be sent."""
         self._fuse.send(documents)
