@@ -17,11 +17,13 @@ from airflow.models.asset import AssetEvent, AssetModel
 from airflow.sdk._shared.observability.metrics import stats
 from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 from airflow.utils.session import create_session
-from movies_etl.airflow import metrics
+from movies_etl.airflow import follow_task, metrics
 from movies_etl.definitions.movies import FILM_WORK, MOVIES
 from movies_etl.es.transport import Traffic
+from movies_etl.follow.run import Stores
 from movies_etl.state.database import Database
 from movies_etl.state.run_context import RunContext
+from movies_etl.sync.counters import Counters
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -114,6 +116,28 @@ def test_a_run_tells_metrics_an_event_and_mail_of_what_was_refused_and_an_idle_o
     assert recorder.counts[f"{of_films}sent"] == 7
     assert len(events()) == known + 1
     assert len(letterbox.mail) == 1
+
+
+def test_a_run_that_goes_on_sends_mail_of_what_it_refused_and_left_for_a_person(
+    sync_dag: SyncDag,
+    small: Site,  # noqa: ARG001 - has to be there
+    letterbox: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def follow(_: object, __: object, stores: Stores) -> dict[str, Any]:
+        now = stores.differences.load()
+        assert now
+        stores.differences.save(now.model_copy(update={"surplus": 101, "difference": -101}))
+        return Counters(refused=2).as_result() | {"cycles": 1, "spells": 1, "difference": -101}
+
+    monkeypatch.setattr(follow_task, "follow", follow)
+    monkeypatch.setenv("MOVIES_ETL_FOLLOW_SECONDS", "1")
+    run = sync_dag.run()
+    assert (run.state, run.results["follow"]["refused"]) == ("success", 2)
+    assert letterbox.subjects() == [
+        "Movies ETL: 2 films were refused",
+        "Movies ETL: 101 films are to be deleted, which is many",
+    ]
 
 
 def test_a_task_that_fails_for_good_sends_its_reason(

@@ -51,6 +51,7 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
         counters = Counters()
         stores = Stores(VariableHorizonStore(definition), VariableDifferenceStore(definition))
         name = f"follow {run_id}"
+        before = stores.differences.load()
         with elasticsearch(MoviesElasticsearchHook()) as client:
 
             def attempt() -> dict[str, Any]:
@@ -58,6 +59,9 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
                     result = follow(resources, settings, stores)
                     horizon = stores.horizons.load().horizon
                     signals.tell(signals.FOLLOW, resources, result, outlet_events, horizon)
+                    signals.announce_what_fails_no_task(
+                        definition, settings, result, before, stores.differences
+                    )
                     return result
 
             return going_on(attempt, counters, settings.patience)

@@ -53,7 +53,7 @@ def follow(resources: Resources, settings: Settings, stores: Stores) -> dict[str
     """Follow the catalogue for ``follow_seconds``, alone.
 
     :returns: the counters; ``cycles`` in which something was looked for, ``spells`` between turns
-        of other tasks.
+        of other tasks, and the ``difference`` where counts were compared.
     :raises MoviesEtlError: see ``sync``.
     """
     server, uuid = resources.source.server, resources.context.uuid
@@ -62,16 +62,14 @@ def follow(resources: Resources, settings: Settings, stores: Stores) -> dict[str
         if is_ours:
             follower.follow()
     resources.counters.tick()
-    return resources.counters.as_result() | {
-        "cycles": follower.cycles,
-        "spells": follower.spells,
-    }
+    done = {"cycles": follower.cycles, "spells": follower.spells}
+    return resources.counters.as_result() | done | follower.compared
 
 
 class _Follower:
     """Follows for a time.
 
-    ``cycles`` and ``spells`` count what was done.
+    ``cycles`` and ``spells`` count what was done; ``compared`` is the last ``difference``.
     """
 
     def __init__(self, resources: Resources, settings: Settings, stores: Stores) -> None:
@@ -86,6 +84,7 @@ class _Follower:
         self._told_at = time.monotonic()
         self._deadline = 0.0
         self.cycles = self.spells = 0
+        self.compared: dict[str, int] = {}
 
     def follow(self) -> None:
         """Follow until the time is over, or something is for the next ``init`` to decide."""
@@ -158,7 +157,8 @@ class _Follower:
         self._statistics = self._counted()
         resources = replace(self._resources, context=context)
         done = checked(resources, self._settings, self._stores.differences)
-        self._resources.counters.deleted += done.get("deleted", 0)
+        self._resources.counters.deleted += done.pop("deleted", 0)
+        self.compared |= done
 
     def _tell(self) -> None:
         now = time.monotonic()
