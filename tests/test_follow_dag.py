@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from movies_etl.airflow import servers
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.registry import declared
+from movies_etl.errors import SourceUnavailableError
 from movies_etl.state.cursors import Cursor
+from movies_etl.sync.counters import Counters
 
 from tests.conftest import ROOT
 from tests.support.indices import each_index
@@ -40,6 +43,27 @@ def test_a_run_that_goes_on_leaves_room_for_others(monkeypatch: pytest.MonkeyPat
         others = [task for task in dag.tasks if task is not follow]
         assert {task.max_active_tis_per_dag for task in others} == {1}
         assert dags[definition.reconcile_dag].max_active_runs == 1
+
+
+def test_a_loss_of_postgres_is_waited_for_after_a_quiet_hour_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No document was read since it began, but it has looked for changes all the time."""
+    monkeypatch.setattr(servers, "RECONNECT_PAUSE_SECONDS", 0)
+    counters = Counters()
+    attempts: list[int] = []
+
+    def attempt() -> dict[str, int]:
+        attempts.append(1)
+        if len(attempts) > 1:
+            return {}
+        counters.looks += 1
+        raise SourceUnavailableError("lost")
+
+    assert servers.going_on(attempt, counters, patience=0) == {}
+    attempts.clear()
+    with pytest.raises(SourceUnavailableError):
+        servers.going_on(attempt, Counters(), patience=0)  # counters that tell of no look
 
 
 @each_index

@@ -82,15 +82,16 @@ def going_on(
 ) -> dict[str, Any]:
     """When PostgreSQL is lost, retry from the saved cursor for as long as attempts make progress.
 
-    :param patience: seconds without a document read after which the loss is an error.
+    :param patience: seconds without progress (a document that is read; of a task that follows, a
+        look for changes) after which the loss is an error.
     """
     since = time.monotonic()
     while True:
-        done = counters.read
+        done = counters.progress
         try:
             return attempt()
         except SourceUnavailableError as error:
-            if counters.read > done:
+            if counters.progress > done:
                 since = time.monotonic()
             elif time.monotonic() - since >= patience:
                 raise

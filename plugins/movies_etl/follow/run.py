@@ -136,6 +136,7 @@ class _Follower:
             if spell.look():
                 self.cycles += 1
                 self._changed_at = began
+            self._resources.counters.looks += 1
             if self._is_hinted():
                 return True
             self._tell()

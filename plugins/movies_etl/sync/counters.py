@@ -20,6 +20,7 @@ class Counters:
     :param pages: pages of documents.
     :param seconds: from the task's beginning to the last cursor, over all attempts.
     :param unknown: ids that were asked for and that there are not.
+    :param looks: looks for changes of a task that follows.
     """
 
     read: int = 0
@@ -31,16 +32,23 @@ class Counters:
     pages: int = 0
     seconds: float = 0.0
     unknown: list[str] = field(default_factory=list)
+    looks: int = 0
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
 
     def as_result(self) -> dict[str, Any]:
-        """Return what a task returns: the numbers, and unknown ids where there are any."""
+        """Return what a task returns: the numbers, unknown ids and looks where there are any."""
         result = {one.name: getattr(self, one.name) for one in fields(self)}
-        if not self.unknown:
-            del result["unknown"]
+        for name in ("unknown", "looks"):
+            if not result[name]:
+                del result[name]
         return result
+
+    @property
+    def progress(self) -> int:
+        """What grows while PostgreSQL answers: documents read, and looks for changes."""
+        return self.read + self.looks
 
     def tick(self) -> None:
         """Bring ``seconds`` up to date."""
