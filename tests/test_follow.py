@@ -10,7 +10,7 @@ import pytest
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import RefusedDocumentsError
 from movies_etl.follow import spell as spells
-from movies_etl.follow.cursors import HeldCursors
+from movies_etl.follow.cursors import CursorChangedError, HeldCursors
 from movies_etl.follow.spell import Spell
 from movies_etl.postgres import lock
 from movies_etl.postgres.server import Server
@@ -392,3 +392,23 @@ def test_a_cursor_is_written_before_higher_versions_are_sent_and_else_when_it_is
     held.keep()
     assert [stream for stream, _ in store.saves] == [first, second, third]
     assert held.load(second) == store.load(second)
+    del store.texts[first]
+    held.save(first, cursor.moved(version=101, open=True))
+    with pytest.raises(CursorChangedError):
+        held.keep()
+    with pytest.raises(CursorChangedError):
+        held.save(first, cursor.moved(version=102, open=True))
+    assert first not in store.texts
+
+
+def test_a_cursor_that_a_person_removes_stays_removed_and_everything_is_loaded_again(
+    loaded: Site,
+) -> None:
+    with following(loaded) as task:
+        settled(loaded)
+        del loaded.cursors.texts["film_work"]
+        loaded.change("After")
+        assert task.result.result(timeout=PATIENCE)["spells"] >= 1
+    assert "film_work" not in loaded.cursors.texts
+    assert loaded.run()["film_work"].read == 60
+    loaded.assert_equal()

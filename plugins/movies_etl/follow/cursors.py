@@ -1,7 +1,8 @@
 """Cursors of a task that holds the writer's lock for minutes: read once, written when they must be.
 
-Nobody else writes them meanwhile. A position that is kept late repeats rows after a crash and loses
-none. A version must be kept before it is sent.
+No other task writes them meanwhile. A person may: to remove a cursor, or to set it back, is how a
+stream is loaded again, so it is not written over. A position that is kept late repeats rows after a
+crash and loses none. A version must be kept before it is sent.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from collections.abc import Iterable
 
 from movies_etl.definitions.definition import Stream
 from movies_etl.state.cursors import Cursor, CursorStore, all_cursors
+
+
+class CursorChangedError(Exception):
+    """Somebody removed or changed a cursor: the next ``init`` decides what to do."""
 
 
 class HeldCursors:
@@ -29,13 +34,19 @@ class HeldCursors:
         return self._present[stream]
 
     def save(self, stream: str, cursor: Cursor) -> None:
-        """Take a cursor; write it if it promises higher versions than those that were written."""
+        """Take a cursor; write it if it promises higher versions than those that were written.
+
+        :raises CursorChangedError: it is not what was written last; nothing was written.
+        """
         self._present[stream] = cursor
         if cursor.open and cursor.version > self._promised():
             self._keep(stream, cursor)
 
     def keep(self) -> None:
-        """Write what changed since it was written last."""
+        """Write what changed since it was written last.
+
+        :raises CursorChangedError: a cursor is not what was written last; it was left so.
+        """
         for stream, cursor in self._present.items():
             if cursor and cursor != self._kept[stream]:
                 self._keep(stream, cursor)
@@ -46,5 +57,8 @@ class HeldCursors:
         return max(kept, default=0)
 
     def _keep(self, stream: str, cursor: Cursor) -> None:
+        if self._store.load(stream) != self._kept[stream]:
+            msg = f"the cursor of {stream} was removed or changed"
+            raise CursorChangedError(msg)
         self._store.save(stream, cursor)
         self._kept[stream] = cursor

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from movies_etl.errors import ConfigurationError, WriterBusyError
-from movies_etl.follow.cursors import HeldCursors
+from movies_etl.follow.cursors import CursorChangedError, HeldCursors
 from movies_etl.follow.spell import ClockSetBackError, Spell
 from movies_etl.follow.turns import turn
 from movies_etl.postgres import lock
@@ -103,7 +103,12 @@ class _Follower:
                     raise
                 log.warning("Following ends, the next run goes on: %s", error)
                 return
-            is_loaded = self._spell()
+            try:
+                is_loaded = self._spell()
+            except CursorChangedError as error:
+                # The lock goes with the session, after what was sent.
+                log.warning("Following ends, the next run goes on: %s", error)
+                return
             self._server.unlock(lock.key_of(uuid))
             if not is_loaded:
                 time.sleep(FIRST_LOAD_SECONDS)
