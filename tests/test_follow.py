@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import RefusedDocumentsError
+from movies_etl.follow import run as runs
 from movies_etl.follow import spell as spells
 from movies_etl.follow.cursors import CursorChangedError, HeldCursors
 from movies_etl.follow.spell import Spell
 from movies_etl.postgres import lock
 from movies_etl.postgres.server import Server
+from movies_etl.reconcile.each_run import checked
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.stream_run import StreamRun
@@ -171,6 +174,29 @@ def test_a_deleted_film_leaves_the_index(loaded: Site) -> None:
         again = loaded.add_film("Soon gone", id=film, modified="now")
         expect(loaded, "Soon gone", of=again)
     loaded.assert_equal()
+
+
+def test_others_get_their_turn_while_documents_are_deleted(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = lock.key_of(loaded.open().uuid)
+    loaded.reconnect()
+    free: list[bool] = []
+
+    def watched(*arguments: Any) -> dict[str, int]:
+        with psycopg.connect(loaded.dsn, autocommit=True) as other:
+            ((is_free,),) = other.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchall()
+            free.append(is_free)
+        return checked(*arguments)
+
+    monkeypatch.setattr(runs, "checked", watched)
+    film = loaded.add_film("Soon gone", modified="now()")
+    with following(loaded):
+        expect(loaded, "Soon gone", of=film)
+        loaded.execute("DELETE FROM content.film_work WHERE id = %s", film)
+        wait_until(lambda: film not in loaded.documents(), seconds=PATIENCE, what="the deletion")
+    assert free
+    assert all(free)
 
 
 def test_the_time_is_kept_and_the_cursors_are_closed(loaded: Site) -> None:

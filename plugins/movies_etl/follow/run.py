@@ -83,11 +83,22 @@ class _Follower:
         self._changed_at = self._hinted_at = 0.0
         self._told_at = time.monotonic()
         self._deadline = 0.0
+        self._hinted: RunContext | None = None
         self.cycles = self.spells = 0
         self.compared: dict[str, int] = {}
 
     def follow(self) -> None:
-        """Follow until the time is over, or something is for the next ``init`` to decide."""
+        """Follow until the time is over, or something is for the next ``init`` to decide.
+
+        When a rebuild has given the alias to another index, the next run goes on with that.
+        """
+        try:
+            self._take_turns()
+        except ConfigurationError:
+            if not is_replaced(self._resources):
+                raise
+
+    def _take_turns(self) -> None:
         uuid = self._resources.context.uuid
         self._deadline = time.monotonic() + self._settings.follow_seconds
         log.info("Following for %.0f s", self._settings.follow_seconds)
@@ -99,7 +110,7 @@ class _Follower:
                 log.info("The time is over: %s", error)
                 return
             except ConfigurationError as error:
-                if not self.spells and not is_replaced(self._resources):
+                if not self.spells:
                     raise
                 log.warning("Following ends, the next run goes on: %s", error)
                 return
@@ -110,6 +121,8 @@ class _Follower:
                 log.warning("Following ends, the next run goes on: %s", error)
                 return
             self._server.unlock(lock.key_of(uuid))
+            if self._hinted:
+                self._delete(self._hinted)
             if not is_loaded:
                 time.sleep(FIRST_LOAD_SECONDS)
 
@@ -124,15 +137,14 @@ class _Follower:
         if not all(cursor and cursor.horizon for cursor in known):
             return False
         self.spells += 1
+        self._hinted = None
         spell = Spell(self._resources, self._settings, self._stores.horizons, cursors)
         try:
-            is_hinted = self._looks(spell)
+            self._hinted = spell.context if self._looks(spell) else None
         except ClockSetBackError:
             log.warning("The database's clock was set back: following ends, the next run goes on")
-            self._deadline, is_hinted = 0.0, False
+            self._deadline = 0.0
         spell.close()
-        if is_hinted:
-            self._delete(spell.context)
         return True
 
     def _looks(self, spell: Spell) -> bool:
@@ -159,7 +171,11 @@ class _Follower:
         return statistics(self._resources.source.queries, [self._table]).get(self._table)
 
     def _delete(self, context: RunContext) -> None:
-        """Have the documents deleted whose rows are gone; the lock is held."""
+        """Have the documents deleted whose rows are gone.
+
+        The lock is taken for each batch of them: many take longer than others wait.
+        """
+        self._hinted = None
         self._statistics = self._counted()
         resources = replace(self._resources, context=context)
         done = checked(resources, self._settings, self._stores.differences)

@@ -65,7 +65,9 @@ def run_stream(
 
 
 def checked(resources: Resources, settings: Settings, store: DifferenceStore) -> dict[str, int]:
-    """Ask whether rows were deleted; if so, delete their documents. The lock is held.
+    """Ask whether rows were deleted; if so, delete their documents.
+
+    The lock is held, or taken for each batch of documents.
 
     :returns: ``difference`` = rows - documents - rows never indexed because of a letter, less those
         that arrived since the run began; ``deleted`` documents where ids were compared. Empty when
