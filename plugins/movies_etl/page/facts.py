@@ -79,6 +79,10 @@ class Facts(BaseModel):
 
     :param label: its title or name.
     :param letter: its dead letter.
+    :param is_remembered: Airflow told its cursors and runs; else ``is_loaded`` and what follows is
+        not known.
+    :param left: documents without a row that the last look left, because a person decides.
+    :param purge_dag: asks that person.
     """
 
     index: str
@@ -90,7 +94,10 @@ class Facts(BaseModel):
     document: DocumentFacts | None = None
     letter: LetterSeen | None = None
     differences: list[Difference] = []
+    is_remembered: bool = True
     is_loaded: bool = False
+    left: int = 0
+    purge_dag: str = ""
     horizon: str | None = None
     cursor: str | None = None
     paused: bool | None = None
@@ -131,6 +138,9 @@ def facts(definition: IndexDefinition, servers: Servers, id_: str) -> Facts:
         document=document,
         letter=indexed.letter if indexed else None,
         differences=_differences(row, document),
+        is_remembered=remembered.answer is not None,
+        left=memory.comparison.surplus if memory.comparison else 0,
+        purge_dag=definition.purge_dag,
         is_loaded=bool(cursor and cursor.horizon),
         horizon=cursor.horizon if cursor else None,
         cursor=cursor.rows.stamp if cursor and cursor.rows else None,

@@ -54,6 +54,8 @@ def _cursor(facts: Facts, row: RowFacts | None) -> Step:
         return Step(name=name, state="unknown", text="no row to compare with")
     if row.modified is None:
         return Step(name=name, state="yes", text="read in every run")
+    if not facts.is_remembered:
+        return Step(name=name, state="unknown", text="Airflow does not tell the cursor")
     if facts.cursor is None:
         return Step(name=name, state="waits", text="the first load has not saved a cursor")
     state: State = "yes" if row.is_passed else "waits"

@@ -46,7 +46,8 @@ def verdict(facts: Facts) -> Verdict:
     """Judge a document."""
     if facts.row is None or facts.document is None:
         return _without_an_answer(facts)
-    return _judged(facts, facts.row, facts.document)
+    said = _judged(facts, facts.row, facts.document)
+    return said if facts.is_remembered or said.state == "found" else _without_an_answer(facts)
 
 
 def _judged(facts: Facts, row: RowFacts, document: DocumentFacts) -> Verdict:
@@ -74,10 +75,12 @@ def _without_an_answer(facts: Facts) -> Verdict:
         has = "no document of it" if facts.document.version is None else "a document of it"
         known.append(f"the index has {has}")
     said = f" What is known: {'; '.join(known)}." if known else ""
+    is_asked = facts.row is not None and facts.document is not None
+    lacks = "without the cursors and runs" if is_asked else "while a server does not answer"
     return Verdict(
         state="unknown",
-        sentence=f"Cannot be told while a server does not answer.{said}",
-        next_step="Bring back the server that is named above.",
+        sentence=f"Cannot be told {lacks}.{said}",
+        next_step="What is named above has to be put right first.",
     )
 
 
@@ -88,6 +91,14 @@ def _without_a_row(facts: Facts, document: DocumentFacts) -> Verdict:
             state="gone",
             sentence=f"The catalogue has no {noun} of this id, and the index has none either.",
             next_step=f"Look for its words instead, or add the {noun} to the catalogue.",
+        )
+    if facts.left:
+        return Verdict(
+            state="gone",
+            sentence=f"This {noun} was deleted from the catalogue. At the last look "
+            f"{facts.left} documents without a row were left in the index, because a person "
+            "decides about so many.",
+            next_step=f"Answer the question of {facts.purge_dag} under Required Actions.",
         )
     return Verdict(
         state="gone",
