@@ -121,6 +121,17 @@ def test_a_change_without_a_time_is_stale_and_the_fields_are_named(
     assert said.action.conf == {"ids": [film]}
 
 
+def test_another_film_that_waits_does_not_make_a_stale_one_wait(
+    loaded: Site, servers: SiteServers
+) -> None:
+    (film,) = loaded.execute("SELECT id::text FROM content.film_work LIMIT 1").fetchone() or ("",)
+    loaded.add_film("Newest", modified=datetime.now(UTC) - MINUTE)
+    loaded.run()
+    loaded.execute("UPDATE content.film_work SET title = 'Another' WHERE id = %s", film)
+    loaded.add_film("Newer still", modified=datetime.now(UTC))
+    assert judged(servers, film).state == "stale"
+
+
 def test_a_film_whose_person_changed_waits_for_the_stream_of_persons(
     loaded: Site, servers: SiteServers
 ) -> None:

@@ -34,7 +34,7 @@ class RowFacts(BaseModel):
     :param is_passed: the cursor of its stream lies at or behind it.
     :param document: the text that it becomes; None where it cannot be assembled.
     :param problem: why it cannot be assembled, or would not be sent.
-    :param behind: streams that have rows waiting.
+    :param behind: streams that have linked rows or links waiting, of this document or another.
     :param holder: what keeps the horizon back, in words.
     """
 
@@ -158,7 +158,13 @@ def _row(definition: IndexDefinition, servers: Servers, id_: str, memory: Memory
         behind = [
             stream.name
             for stream in definition.streams
-            if waiting(source, stream, cursors.get(stream.name))
+            # Another root row says nothing of this document.
+            if waiting(
+                source,
+                stream,
+                cursors.get(stream.name),
+                links_only=stream is definition.root,
+            )
         ]
         activity = source.server.activity()
         facts = RowFacts(exists=False, behind=behind, holder=str(activity.holder or "") or None)

@@ -172,9 +172,13 @@ def _catalogue(
         )
 
 
-def waiting(source: Source, stream: Stream, cursor: Cursor | None) -> int:
+def waiting(
+    source: Source, stream: Stream, cursor: Cursor | None, *, links_only: bool = False
+) -> int:
     """Count the rows and links after a stream's cursor, `COUNTED` of each table at most."""
-    places: list[tuple[Feed, Position | None]] = [(stream.rows, cursor.rows if cursor else None)]
+    places: list[tuple[Feed, Position | None]] = []
+    if not links_only:
+        places.append((stream.rows, cursor.rows if cursor else None))
     if stream.links is not None:
         places.append((stream.links, cursor.links if cursor else None))
     return sum(source.count_changed(feed, after, COUNTED) for feed, after in places)
