@@ -34,6 +34,8 @@ from tests.support.mailbox import Mailbox, mailbox
 from tests.support.site import Site
 from tests.support.sync_dag import SyncDag
 
+LATER = "2126-01-01T00:00:00.000000+00:00"
+
 
 class Recorder(NoStatsLogger):
     """A backend of Airflow's metrics that keeps what it is told."""
@@ -128,16 +130,24 @@ def test_a_run_that_goes_on_sends_mail_of_what_it_refused_and_left_for_a_person(
         now = stores.differences.load()
         assert now
         stores.differences.save(now.model_copy(update={"surplus": 101, "difference": -101}))
-        return Counters(refused=2).as_result() | {"cycles": 1, "spells": 1, "difference": -101}
+        stores.horizons.save(LATER, ())
+        return Counters(indexed=3, refused=2).as_result() | {
+            "cycles": 1,
+            "spells": 1,
+            "difference": -101,
+        }
 
     monkeypatch.setattr(follow_task, "follow", follow)
     monkeypatch.setenv("MOVIES_ETL_FOLLOW_SECONDS", "1")
+    known = len(events())
     run = sync_dag.run()
     assert (run.state, run.results["follow"]["refused"]) == ("success", 2)
     assert letterbox.subjects() == [
         "Movies ETL: 2 films were refused",
         "Movies ETL: 101 films are to be deleted, which is many",
     ]
+    event = events()[known:][-1]
+    assert (event["stream"], event["indexed"], event["horizon"]) == ("follow", 3, LATER)
 
 
 def test_a_task_that_fails_for_good_sends_its_reason(

@@ -68,7 +68,7 @@ def tell(
         log.warning("Not all metrics of this task are told: %s", error)
     if events is not None and (result["indexed"] or result["deleted"]):
         extra = {name: result[name] for name in COUNTED}
-        extra |= {"stream": task, "index": context.index, "horizon": context.horizon}
+        extra |= {"stream": task, "index": context.index, "horizon": horizon or context.horizon}
         events[changes_of(definition)].add(
             asset_of(definition), extra=extra | {"program": __version__}
         )

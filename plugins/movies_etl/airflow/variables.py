@@ -98,7 +98,9 @@ class VariableCursorStore:
 
 
 class VariableHorizonStore:
-    """Keeps the horizon in a Variable such as ``movies_etl.horizon``, written by ``init`` only.
+    """Keeps the horizon in a Variable such as ``movies_etl.horizon``.
+
+    ``init`` writes it, and ``follow`` when it gives the lock away.
 
     A role that cannot see when transactions began needs the moments of earlier measurements too;
     they are kept in ``movies_etl.horizon.epochs``.
@@ -128,13 +130,15 @@ class VariableHorizonStore:
         Variable.set(
             self._horizon,
             horizon,
-            description="What was committed before is in the index after the run. Init writes it.",
+            description="What was committed before is in the index after the run. Init writes it, "
+            "and follow.",
         )
         if epochs or _exists(self._epochs):
             Variable.set(
                 self._epochs,
                 _epochs.dump_json(epochs).decode(),
-                description="Moments whose open transactions are not over yet. Init writes it.",
+                description="Moments whose open transactions are not over yet. Init writes it, and "
+                "follow.",
             )
 
 
