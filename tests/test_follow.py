@@ -40,6 +40,12 @@ def settled(site: Site) -> None:
     wait_until(is_quiet, seconds=PATIENCE, what="a follower that only looks")
 
 
+def confirmed(site: Site) -> str | None:
+    """Return the last film that the kept cursor has passed."""
+    cursor = site.cursors.load("film_work")
+    return cursor.rows.id if cursor and cursor.rows else None
+
+
 @pytest.fixture
 def loaded(site: Site) -> Site:
     """A site with some films, loaded."""
@@ -268,12 +274,23 @@ def test_what_was_above_the_horizon_is_confirmed_when_nothing_else_happens(
         film = loaded.add_film("New", modified="now")
         expect(loaded, "New", of=film)
         monkeypatch.setattr(Server, "snapshot", lambda _: "no other transaction ends")
+        wait_until(lambda: confirmed(loaded) == film, seconds=PATIENCE, what="the cursor at it")
 
-        def is_confirmed() -> bool:
-            cursor = loaded.cursors.load("film_work")
-            return cursor is not None and cursor.rows is not None and cursor.rows.id == film
 
-        wait_until(is_confirmed, seconds=PATIENCE, what="the cursor at the film")
+def test_of_two_changes_the_later_one_is_confirmed_too(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the horizon has passed the first one it has not yet passed the second one."""
+    monkeypatch.setattr(spells, "KEEP_SECONDS", 0.1)
+    with following(loaded, horizon_margin=1.0):
+        settled(loaded)
+        expect(loaded, "One", of=loaded.add_film("One", modified="now"))
+        until = time.monotonic() + 0.8
+        wait_until(lambda: time.monotonic() > until, seconds=PATIENCE, what="another moment")
+        film = loaded.add_film("Two", modified="now")
+        expect(loaded, "Two", of=film)
+        monkeypatch.setattr(Server, "snapshot", lambda _: "no other transaction ends")
+        wait_until(lambda: confirmed(loaded) == film, seconds=PATIENCE, what="the cursor at it")
 
 
 def test_roots_go_before_the_rest_of_a_fan_out(

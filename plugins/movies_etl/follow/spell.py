@@ -86,6 +86,8 @@ class Spell:
         self.is_awaited = False
         self._seen: str | None = None
         self._above: dict[str, _Standing] = {}
+        self._read_at: str | None = None
+        self._passed: str | None = None
         self._settles_at = self._looked_at = self._roots_at = 0.0
         self._kept_at = time.monotonic()
 
@@ -118,20 +120,32 @@ class Spell:
     def _cycle(self, *, settles: bool) -> None:
         """Load what changed in each stream.
 
-        :param settles: what was read above the horizon is read once more, though nothing became
-            visible: the horizon has passed it. A transaction that is still open then leaves it to
-            the next cycle.
+        :param settles: what was read above a horizon is read once more, though nothing became
+            visible: a later horizon may have passed it. A transaction that is open leaves it to
+            the next time.
         """
-        read = self._counters.read
-        if settles:
-            self._settles_at = 0.0
         context = self._measured()
+        passes = settles and context.horizon != self._passed
         for stream in (self._root, *self._others):
-            if not self.is_awaited and (settles or self._has_news(stream)):
+            if self.is_awaited:
+                return
+            has_news = self._has_news(stream)
+            if has_news or passes:
+                read = self._counters.read
                 self._settlement.begin_anew()  # else one good film would let all bad ones pass
                 self._load(stream, context)
-        if not settles and self._counters.read > read and not self._settles_at:
-            self._settles_at = time.monotonic() + self._settings.horizon_margin + LOOK_SECONDS
+                if has_news and self._counters.read > read:
+                    self._read_at = self.context.m2m_start
+        if passes:
+            self._passed = context.horizon
+        if settles or not self._settles_at:
+            self._settle_later()
+
+    def _settle_later(self) -> None:
+        """Note when to look whether the horizon has passed what was read, if it has not yet."""
+        is_left = self._read_at and parse(self.context.horizon) <= parse(self._read_at)
+        wait = self._settings.horizon_margin + LOOK_SECONDS
+        self._settles_at = time.monotonic() + wait if is_left else 0.0
 
     def _has_news(self, stream: Stream) -> bool:
         """Whether row versions stand above the horizon of the last reading that it did not see.
@@ -177,6 +191,7 @@ class Spell:
             if batch.ids and stream is not self._root and self._roots_are_due():
                 run.pause()  # two readings of a document are never on their way side by side
                 self._load(self._root, self._measured())
+                self._read_at = self.context.m2m_start
         run.pause()
 
     def _roots_are_due(self) -> bool:
