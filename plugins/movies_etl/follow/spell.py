@@ -195,7 +195,11 @@ class Spell:
         run.pause()
 
     def _roots_are_due(self) -> bool:
-        return time.monotonic() - self._roots_at >= ROOTS_FIRST_SECONDS
+        now = time.monotonic()
+        if now - self._roots_at < ROOTS_FIRST_SECONDS:
+            return False
+        self._roots_at = now
+        return self._has_news(self._root)
 
     def _look_for_others(self) -> bool:
         now = time.monotonic()
