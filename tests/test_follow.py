@@ -14,7 +14,8 @@ from movies_etl.follow import run as runs
 from movies_etl.follow import spell as spells
 from movies_etl.follow.cursors import CursorChangedError, HeldCursors
 from movies_etl.follow.spell import Spell
-from movies_etl.postgres import lock
+from movies_etl.postgres import horizon, lock
+from movies_etl.postgres.horizon import Measured, measure
 from movies_etl.postgres.server import Server
 from movies_etl.reconcile.each_run import checked
 from movies_etl.state.cursors import Cursor
@@ -214,6 +215,24 @@ def test_the_time_is_kept_and_the_cursors_are_closed(loaded: Site) -> None:
     assert result["spells"] >= 1
     assert all(not Cursor.model_validate_json(text).open for text in loaded.cursors.texts.values())
     assert loaded.run()["film_work"].indexed == 0
+    loaded.assert_equal()
+
+
+def test_a_clock_that_is_set_back_ends_it_with_closed_cursors(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def behind(*arguments: Any) -> Measured:
+        return measure(*arguments)._replace(now="2001-01-01T00:00:00.000000+00:00")
+
+    with following(loaded) as task:
+        settled(loaded)
+        monkeypatch.setattr(horizon, "measure", behind)
+        loaded.change("After")
+        assert task.result.result(timeout=PATIENCE)["spells"] >= 1
+    assert "clock was set back" in caplog.text
+    assert all(not Cursor.model_validate_json(text).open for text in loaded.cursors.texts.values())
+    monkeypatch.undo()
+    loaded.run()
     loaded.assert_equal()
 
 
