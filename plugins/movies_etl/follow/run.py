@@ -110,6 +110,7 @@ class _Follower:
                 log.info("The time is over: %s", error)
                 return
             except ConfigurationError as error:
+                self._server.unlock(lock.key_of(uuid))
                 if not self.spells:
                     raise
                 log.warning("Following ends, the next run goes on: %s", error)
