@@ -105,6 +105,23 @@ def test_many_deletions_are_listed_and_not_done(
     )
 
 
+def test_documents_that_have_a_letter_are_not_deleted_past_the_fuse(known: Site) -> None:
+    """The last good document of a refused film stays, until its row is gone."""
+    spoiled = "UPDATE content.film_work SET rating = 'NaN', modified = now()"
+    known.execute(f"{spoiled} WHERE {ONE_TO_FOUR}")
+    known.run_and_check()
+    assert len(known.letters()) == 4
+    before = known.documents()
+    delete(known)
+    for _ in range(2):
+        assert known.run_and_check().get("deleted", 0) == 0
+        assert known.reconcile("presence")["presence"]["deleted"] == 0
+    assert known.documents() == before
+    assert carried_out(known).deleted == 4
+    assert known.letters() == {}
+    known.assert_equal()
+
+
 def test_as_many_as_the_fuse_lets_pass_are_done(known: Site) -> None:
     delete(known, "title IN ('Film 1', 'Film 2', 'Film 3')")
     assert known.run_and_check() == {"difference": 0, "deleted": 3}

@@ -16,7 +16,7 @@ class Candidates:
     :param different: documents that are not what their row says.
     :param damaged: documents that are not what their row says though their checksum may be.
     :param surplus: documents without a row.
-    :param letters: dead letters without a row.
+    :param letters: dead letters without a row, and without a document.
     """
 
     documents: int = 0

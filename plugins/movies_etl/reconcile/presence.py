@@ -37,9 +37,17 @@ def presence(resources: Resources) -> Candidates:
         awaited = _awaited(resources)
         found.missing = [one for one in found.missing if one not in awaited]
     found.surplus += documents.without_id(MAX_STRAYS)
-    letters = sorted(resources.letters.ids())
-    found.letters = sorted(set(letters) - resources.source.existing(letters))
+    _look_for_letters(resources, found)
     return found
+
+
+def _look_for_letters(resources: Resources, found: Candidates) -> None:
+    """Add the letters that have no row; a document that lies beside one is surplus like others."""
+    letters = sorted(resources.letters.ids())
+    gone = sorted(set(letters) - resources.source.existing(letters))
+    there = resources.index.stored(gone).keys()
+    found.surplus += sorted(there - set(found.surplus))
+    found.letters = [one for one in gone if one not in there]
 
 
 def _different(
