@@ -160,6 +160,18 @@ def test_many_rewrites_are_listed_and_after_an_approval_done(known: Site) -> Non
     assert known.reconcile("touched")["touched"]["asked"] == 0
 
 
+def test_an_approval_to_rewrite_is_none_to_delete(known: Site) -> None:
+    """The table is emptied while the question waits."""
+    known.execute("UPDATE content.film_work SET title = 'Without a trace'")
+    known.reconcile("touched")
+    known.run()
+    before = known.documents()
+    known.execute("TRUNCATE content.film_work CASCADE")
+    done = carried_out(known)
+    assert (done.indexed, done.deleted) == (0, 0)
+    assert known.documents() == before
+
+
 def test_a_dry_run_tells_what_would_be_asked_and_keeps_no_list(known: Site) -> None:
     delete(known)
     result = known.reconcile("presence", dry_run=True)["presence"]

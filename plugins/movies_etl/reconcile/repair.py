@@ -91,11 +91,12 @@ def _batches(found: Candidates) -> list[Batch]:
     """Return what is to be read again; what is to be deleted comes first."""
     told = (*found.surplus, *found.missing, *found.different, *found.letters)
     compared = _pieces([*dict.fromkeys(told)])
-    # The checksums of damaged documents may say that they are right.
+    # The checksums of damaged documents may say that they are right. They are only rewritten: those
+    # whose rows are gone by then are surplus, which has a fuse of its own.
     forced = _pieces([*dict.fromkeys(found.damaged)])
     return [
         *(Batch(ids, delete_absent=True) for ids in compared),
-        *(Batch(ids, delete_absent=True, skip_unchanged=False) for ids in forced),
+        *(Batch(ids, skip_unchanged=False) for ids in forced),
     ]
 
 
