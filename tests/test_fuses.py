@@ -294,6 +294,21 @@ def test_a_list_counts_as_done_only_when_it_is(
     known.assert_equal()
 
 
+def test_a_list_that_is_done_is_not_refused_by_a_second_question(known: Site) -> None:
+    """Two runs ask about it: one is approved, and time runs out for the other."""
+    delete(known)
+    known.run_and_check()
+    one = asked(known)
+    assert one
+    assert asked(known, one.digest)
+    with known.beside() as resources:
+        approved(resources, known.settings, one.digest, "Ann")
+        refused(resources, one.digest, None)
+    assert [each.state for each in every_list(known)] == ["done"]
+    delete(known, "title = 'Film 5'")
+    assert known.run_and_check()["deleted"] == 1
+
+
 def test_while_a_task_writes_an_approved_list_waits(
     known: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,9 @@ def refused(resources: Resources, digest: str, by: str | None) -> None:
     :param by: who refused it, None when time ran out.
     """
     one = _about(resources, digest)
+    if one.state == "done":  # it has no ids any more, so none of them can be set aside
+        log.info("List %s is done already; the refusal came too late", digest[:12])
+        return
     now = resources.source.server.now()
     update = {"state": "refused", "answered_at": now, "answered_by": by}
     lists_of(resources).change(one.model_copy(update=update))
