@@ -322,6 +322,27 @@ def test_a_pass_waits_for_the_first_looks(site: Site) -> None:
     site.assert_equal()
 
 
+def test_documents_that_were_written_are_compared_in_several_runs_where_there_are_many(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.es.inventory.WRITTEN_PER_REQUEST", 40)
+    monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
+    site.fill(100)
+    site.run()
+    site.reconcile("presence", "touched")
+    site.run(reload="all")
+    last = max(site.documents(), key=lambda one: site.client.get(index="movies", id=one)["_seq_no"])
+    site.client.update(index="movies", id=last, doc={"title": "Vandalised"})
+    results = [site.reconcile("presence", "touched")["touched"] for _ in range(4)]
+    assert [one["looked_at"] for one in results] == [40, 40, 20, 0]
+    assert [one["repaired"] for one in results] == [0, 0, 1, 0]
+    state = site.reconciled.load()
+    assert state
+    assert state.written
+    assert state.written.reached is None
+    site.assert_equal()
+
+
 def test_documents_beyond_either_end_are_compared(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

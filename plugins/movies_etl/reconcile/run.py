@@ -216,10 +216,11 @@ class Reconcile:
         if known is None:
             return
         comparer, found = Comparer(self._resources), Candidates(documents=documents)
-        for page in touched.written(DocumentInventory(self._resources.index), known):
+        for page, after in touched.written(DocumentInventory(self._resources.index), known):
             there = {one.key: one.source for one in page}
             comparer.judge_texts(there, comparer.texts([*there]), found)
             found.looked_at += len(there)
+            known = after
             if not self._has_time():
                 break
         else:

@@ -62,24 +62,34 @@ def marked(
 ) -> WrittenDocuments:
     """Note the moment of a look at the links, before the look.
 
+    A comparison that is under way goes on to the moment that it began with: every later look has
+    seen the links of then, too.
+
     :param places: of the newest document of each shard.
     :param snapshot: taken after them.
     """
+    if last and last.reached:
+        return last
     mark = Mark(places=places, ceiling=snapshot.ceiling, next=snapshot.next)
     if last is None or len(last.places) != len(places):
         return WrittenDocuments(places=places, newest=mark)
     return last.model_copy(update={"newest": mark})
 
 
-def written(documents: DocumentInventory, known: WrittenDocuments) -> Iterator[list[Written]]:
-    """Yield the documents that were written before the last look and not compared since."""
+def written(
+    documents: DocumentInventory, known: WrittenDocuments
+) -> Iterator[tuple[list[Written], WrittenDocuments]]:
+    """Yield the documents that were written before the last look and not compared since.
+
+    :returns: pages of them, each with what is known once it is compared.
+    """
     if known.newest is None:
         return
+    reached = [*(known.reached or known.places)]
     for shard, upto in enumerate(known.newest.places):
-        after = known.places[shard]
-        while page := documents.written(shard, after, upto):
-            yield page
-            after = page[-1].sequence
+        while page := documents.written(shard, reached[shard], upto):
+            reached[shard] = page[-1].sequence
+            yield page, known.model_copy(update={"reached": tuple(reached)})
 
 
 def compared(known: WrittenDocuments) -> WrittenDocuments:

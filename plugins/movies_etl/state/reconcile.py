@@ -67,6 +67,8 @@ class WrittenDocuments(BaseModel):
     :param newest: the moment of the last look at the links.
     :param waiting: an earlier such moment at which transactions were running: what was written
         before it is compared again until those are over.
+    :param reached: of each shard: how far the comparison up to the newest moment has come; None
+        where none is under way.
     """
 
     model_config = _MODEL
@@ -74,6 +76,7 @@ class WrittenDocuments(BaseModel):
     places: tuple[int, ...]
     newest: Mark | None = None
     waiting: Mark | None = None
+    reached: tuple[int, ...] | None = None
 
 
 class Pass(BaseModel):
