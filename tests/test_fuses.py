@@ -14,7 +14,8 @@ from movies_etl.errors import ConfigurationError, IndexUnavailableError, WriterB
 from movies_etl.es.fuse_lists import FuseLists
 from movies_etl.es.maker import Maker
 from movies_etl.reconcile import fuses, purge, repair
-from movies_etl.reconcile.purge import approved, next_list, question_about, refused
+from movies_etl.reconcile.purge import approved, next_list, refused
+from movies_etl.reconcile.question import question_about
 from movies_etl.state.fuse_list import FuseList
 from movies_etl.sync.counters import Counters
 

@@ -15,7 +15,8 @@ from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.reconcile_tasks import working_resources
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
-from movies_etl.reconcile.purge import approved, next_list, question_about, refused
+from movies_etl.reconcile.purge import approved, next_list, refused
+from movies_etl.reconcile.question import question_about
 from movies_etl.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -9,9 +9,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
-from typing import NamedTuple
 
-from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError, WriterBusyError
 from movies_etl.es.fuse_lists import Place
 from movies_etl.postgres.timestamps import parse
@@ -30,16 +28,6 @@ LATE = timedelta(hours=1)
 
 PAUSE_SECONDS = 0.6
 """Between two batches under the lock, for a task that waits for it."""
-
-_LONGEST_EXAMPLE = 80
-"""Characters of a title in a question."""
-
-
-class Question(NamedTuple):
-    """What a person is asked, as the web UI shows it."""
-
-    subject: str
-    body: str
 
 
 def waits_for_a_question(resources: Resources, settings: Settings) -> bool:
@@ -99,34 +87,6 @@ def _is_moot(resources: Resources, one: FuseList) -> bool:
         return False
     pieces = lists_of(resources).pieces(one)
     return all(len(resources.source.existing(ids)) == len(ids) for ids in pieces)
-
-
-def question_about(one: FuseList, definition: IndexDefinition) -> Question:
-    """Return what a person is asked about a list."""
-    nouns, share = definition.nouns, f"{one.share:.1%}"
-    numbers = f"{one.count:,} of {one.documents:,} {nouns} ({share})"
-    if one.kind == "deletions":
-        subject = f"Delete {numbers} from {definition.alias}?"
-        why = f"These {nouns} are in the index, but the database has no row of them any more"
-        approve = f"deletes those {nouns} of the list that still have no row then"
-    else:
-        subject = f"Rewrite {numbers} in {definition.alias}?"
-        why = f"The index has other texts of these {nouns} than the database"
-        approve = f"writes the {nouns} of the list as the database has them then"
-    names = "\n".join(f"- {_plain(name)}" for name in one.examples)
-    body = (
-        f"{why}. So many at once may be a mistake: a lost right, a wrong database, an import under "
-        f"way.\n\n**Approve** {approve}. **Reject**, or no answer, leaves them, and this list is "
-        f"not asked again.\n\nThe first ones:\n\n{names}\n\nFound at {one.found_at}; the list is "
-        f"`{one.digest}` in index `{definition.fuse_lists}`."
-    )
-    return Question(subject, body)
-
-
-def _plain(name: str) -> str:
-    """Return a title as text that Markdown shows as it is."""
-    line = " ".join(name.split()).replace("`", "'")
-    return f"`{line[:_LONGEST_EXAMPLE]}`" if line else "(empty)"
 
 
 def approved(resources: Resources, settings: Settings, digest: str, by: str | None) -> Counters:
