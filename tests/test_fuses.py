@@ -271,6 +271,24 @@ def test_a_refusal_holds_until_every_row_is_back(known: Site) -> None:
     assert states() == ["waiting"]
 
 
+def test_a_refusal_to_rewrite_holds_until_every_document_is_right(known: Site) -> None:
+    known.execute("UPDATE content.film_work SET title = 'Without a trace'")
+    known.reconcile("touched")
+    refuse(known)
+    known.reconcile(full=True)
+    assert [one.state for one in every_list(known)] == ["refused"]
+    known.execute("UPDATE content.film_work SET modified = now()")
+    known.run()
+    known.reconcile(full=True, dry_run=True)
+    assert [one.state for one in every_list(known)] == ["refused"]
+    known.reconcile(full=True)
+    assert [one.state for one in every_list(known)] == ["done"]
+    film = min(known.documents())
+    known.execute("UPDATE content.film_work SET title = 'Later' WHERE id = %s", film)
+    assert known.reconcile("touched")["touched"]["repaired"] == 1
+    known.assert_equal()
+
+
 def test_a_list_counts_as_done_only_when_it_is(
     known: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ After an approval each document of the list is read again; a film that has a row
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from movies_etl.errors import ConfigurationError, WriterBusyError
 from movies_etl.es.fuse_lists import Place
 from movies_etl.postgres.timestamps import parse
 from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.compare import COMPARED_TOGETHER, Comparer
 from movies_etl.reconcile.fuses import lists_of
 from movies_etl.reconcile.repair import carry_out
 from movies_etl.settings import Settings
@@ -50,7 +51,7 @@ def next_list(
     now = resources.source.server.now()
     for one, place in found:
         if _is_moot(resources, one):
-            log.info("List %s is of no use any more: its rows are back", one.digest[:12])
+            log.info("List %s is of no use any more: nothing is left to be done", one.digest[:12])
             _closed(resources, one)
             continue
         asked = one.model_copy(update={"state": "waiting", "asked_at": now, "asked_by": run})
@@ -82,11 +83,22 @@ def _asked_for(resources: Resources, digest: str) -> list[tuple[FuseList, Place]
 
 
 def _is_moot(resources: Resources, one: FuseList) -> bool:
-    """Whether each document that was to be deleted has a row again."""
-    if one.kind != "deletions":
-        return False
+    """Whether nothing is left to be done: each row is back, or no document differs from its row."""
     pieces = lists_of(resources).pieces(one)
-    return all(len(resources.source.existing(ids)) == len(ids) for ids in pieces)
+    if one.kind == "deletions":
+        return all(len(resources.source.existing(ids)) == len(ids) for ids in pieces)
+    comparer = Comparer(resources)
+    return not any(_differ(comparer, ids) for ids in pieces)
+
+
+def _differ(comparer: Comparer, ids: Sequence[str]) -> bool:
+    """Whether one of some documents differs from its row; the first ones that do end the look."""
+    for start in range(0, len(ids), COMPARED_TOGETHER):
+        found = Candidates()
+        comparer.compare_texts(ids[start : start + COMPARED_TOGETHER], found)
+        if found.different or found.damaged:
+            return True
+    return False
 
 
 def approved(resources: Resources, settings: Settings, digest: str, by: str | None) -> Counters:
@@ -145,6 +157,14 @@ def close_returned(resources: Resources, surplus: Collection[str]) -> None:
         is_refused = one.kind == "deletions" and one.state == "refused"
         if is_refused and all(there.isdisjoint(ids) for ids in lists.pieces(one)):
             log.info("The rows of list %s, which was refused, are back", one.digest[:12])
+            _closed(resources, one, one.answered_by)
+
+
+def close_corrected(resources: Resources) -> None:
+    """Close refused lists of which no document differs any more: they hold for no later change."""
+    for one, _ in lists_of(resources).open(resources.context.uuid):
+        if (one.kind, one.state) == ("rewrites", "refused") and _is_moot(resources, one):
+            log.info("What list %s had, which was refused, is as it should be", one.digest[:12])
             _closed(resources, one, one.answered_by)
 
 

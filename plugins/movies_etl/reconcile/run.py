@@ -23,7 +23,7 @@ from movies_etl.reconcile.fuses import to_be_listed
 from movies_etl.reconcile.links import Links, next_due, without_due
 from movies_etl.reconcile.making import Making
 from movies_etl.reconcile.presence import presence
-from movies_etl.reconcile.purge import close_returned
+from movies_etl.reconcile.purge import close_corrected, close_returned
 from movies_etl.reconcile.repair import Repaired, repair
 from movies_etl.settings import Settings
 from movies_etl.state.reconcile import Pass, ReconcileState, ReconcileStore
@@ -254,6 +254,7 @@ class Reconcile:
             after = after.model_copy(update={"rewritten": differed})
         elif not self._asked.dry_run:
             self._making.passed(differed, found.documents)
+            close_corrected(self._resources)
         update = {"current": after, "verified_at": verified_at}
         self._remember(self.state.model_copy(update=update))
 
