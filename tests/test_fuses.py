@@ -16,6 +16,7 @@ from movies_etl.es.maker import Maker
 from movies_etl.reconcile import fuses, purge, repair
 from movies_etl.reconcile.purge import approved, next_list, refused
 from movies_etl.reconcile.question import question_about
+from movies_etl.settings import Settings
 from movies_etl.state.fuse_list import FuseList
 from movies_etl.sync.counters import Counters
 
@@ -467,6 +468,25 @@ def test_after_a_change_of_the_query_a_rebuild_is_told_and_nothing_rewritten(
     assert (result["different"], result["repaired"], result["asked"]) == (7, 0, 0)
     assert other_query.documents() == before
     assert every_list(other_query) == []
+
+
+def test_a_pass_that_began_before_a_change_of_the_query_says_nothing_of_how_the_index_was_made(
+    other_query: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has still to compare may be few enough to look as if the index were made so."""
+    monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 2)
+    monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
+    state = other_query.reconciled.load()
+    assert state
+    assert state.verified_at
+    new, before = other_query.settings, Settings().include_dir
+    other_query.configure(include_dir=before)
+    other_query.reconciled.save(state.model_copy(update={"verified_at": None}))
+    for _ in range(3):
+        other_query.reconcile("contents")
+    other_query.settings = new
+    for _ in range(3):
+        assert other_query.reconcile("contents")["contents"]["rebuild"]
 
 
 def test_an_outdated_index_is_kept_equal_where_few_differ(other_query: Site) -> None:

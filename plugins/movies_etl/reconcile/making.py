@@ -13,6 +13,7 @@ from pathlib import Path
 from movies_etl.es.maker import Maker, maker_of, note
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.fuses import over_for_rewrites
+from movies_etl.state.reconcile import Pass
 from movies_etl.sync.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,18 @@ class Making:
     def is_outdated(self) -> bool:
         """Whether another query or model made the documents; False where it is not known."""
         return self._then is not None and self._then.documents != self._now.documents
+
+    def begun(self, at: str) -> Pass:
+        """Return a pass that begins at a time.
+
+        What it finds tells how the index was made only if the same query makes documents all the
+        time.
+        """
+        return Pass(began=at, maker=self._now.documents)
+
+    def goes_on(self, now: Pass) -> bool:
+        """Whether documents are made as they were when a pass began."""
+        return now.maker == self._now.documents
 
     def leaves(self, found: Candidates) -> bool:
         """Whether what differs is left to a rebuild; tells it."""

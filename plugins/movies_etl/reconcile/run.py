@@ -26,7 +26,7 @@ from movies_etl.reconcile.presence import presence
 from movies_etl.reconcile.purge import close_corrected, close_returned
 from movies_etl.reconcile.repair import Repaired, repair
 from movies_etl.settings import Settings
-from movies_etl.state.reconcile import Pass, ReconcileState, ReconcileStore
+from movies_etl.state.reconcile import ReconcileState, ReconcileStore
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.resources import Resources
 
@@ -233,7 +233,8 @@ class Reconcile:
         now = self._resources.source.server.now()
         is_full = self._asked.full
         current = None if is_full else self.state.current
-        current = current or Pass(began=now)
+        if current is None or not self._making.goes_on(current):
+            current = self._making.begun(now)
         documents = self._resources.index.documents()
         contents = Contents(self._resources)
         is_hurried = is_full or self.state.verified_at is None

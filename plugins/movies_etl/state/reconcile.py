@@ -86,6 +86,7 @@ class Pass(BaseModel):
     :param first: the first id that is not compared yet; None at the beginning.
     :param looked_at: documents that were compared.
     :param rewritten: documents that differed, and were loaded again unless the index is outdated.
+    :param maker: a digest of what made documents when it began.
     """
 
     model_config = _MODEL
@@ -94,6 +95,7 @@ class Pass(BaseModel):
     first: str | None = None
     looked_at: int = 0
     rewritten: int = 0
+    maker: str | None = None
 
 
 class ReconcileState(BaseModel):
