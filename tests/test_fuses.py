@@ -290,6 +290,27 @@ def test_a_refusal_to_rewrite_holds_until_every_document_is_right(known: Site) -
     known.assert_equal()
 
 
+def test_refused_documents_do_not_have_others_of_the_same_pass_asked_about(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 2)
+    monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
+    *_, last = films = sorted(known.documents())
+    first = "UPDATE content.film_work SET title = 'Without a trace' WHERE id = ANY(%s::uuid[])"
+    known.execute(first, films[:4])
+    known.reconcile("touched")
+    known.run()
+    refuse(known)
+    known.client.update(index="movies", id=last, doc={"checksum": 7})
+    state = known.reconciled.load()
+    assert state
+    known.reconciled.save(state.model_copy(update={"verified_at": None, "current": None}))
+    results = [known.reconcile("contents")["contents"] for _ in range(4)]
+    assert [one["asked"] for one in results] == [2, 2, 0, 0]
+    assert [one["repaired"] for one in results] == [0, 0, 0, 1]
+    assert len(every_list(known)) == 1
+
+
 def test_a_list_counts_as_done_only_when_it_is(
     known: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

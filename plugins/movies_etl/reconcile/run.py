@@ -244,12 +244,13 @@ class Reconcile:
             after = contents.compare_next(after, found)
         # Of the documents so far: a few ranges must not be rewritten as if all others were right.
         found.documents = current.looked_at + found.looked_at
-        differed = current.rewritten + len(found.different) + len(found.damaged)
+        found.surplus.clear()
+        done = Repaired(Counters())
         if self._making.is_outdated:
-            found.surplus.clear()
-            self.result.add(found, Repaired(Counters()))
-        elif not self._load(found):
+            self.result.add(found, done)
+        elif not (done := self._repair(found)).is_done:
             return
+        differed = current.rewritten + len(found.different) + len(found.damaged) - done.set_aside
         verified_at = self.state.verified_at if after else current.began
         if after:
             after = after.model_copy(update={"rewritten": differed})
@@ -270,10 +271,10 @@ class Reconcile:
     def _load(self, found: Candidates) -> bool:
         """Have candidates read again, but leave deletions to the question that sees them all."""
         found.surplus.clear()
-        return self._repair(found)
+        return self._repair(found).is_done
 
-    def _repair(self, found: Candidates) -> bool:
-        """Have candidates read again; say whether all that was found is done."""
+    def _repair(self, found: Candidates) -> Repaired:
+        """Have candidates read again; what is left to a rebuild counts as left."""
         is_left = self._making.leaves(found)
         wanted = replace(found, different=[], damaged=[]) if is_left else found
         if self._asked.dry_run:
@@ -281,7 +282,8 @@ class Reconcile:
         else:
             done = repair(self._resources, self._settings, wanted, PAUSE_SECONDS)
         self.result.add(found, done)
-        return done.is_done and not is_left
+        to_rebuild = len(found.different) + len(found.damaged) if is_left else 0
+        return replace(done, left=done.left + to_rebuild)
 
     def _remember(self, state: ReconcileState) -> None:
         """Keep the state, unless nothing may be written."""
