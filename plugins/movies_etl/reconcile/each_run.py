@@ -135,10 +135,10 @@ def _without_surplus(
     What is missing is for the reconcile: it holds up no run.
     """
     found = presence(resources)
-    done = repair(resources, settings, replace(found, missing=[])).counters
-    left = max(len(found.surplus) - done.read, 0)
+    done = repair(resources, settings, replace(found, missing=[]))
+    left = done.listed + done.set_aside
     difference = len(found.missing) - left
-    return now.model_copy(update={"surplus": left, "difference": difference}), done
+    return now.model_copy(update={"surplus": left, "difference": difference}), done.counters
 
 
 def _tell_of_hint(
