@@ -225,6 +225,14 @@ def test_documents_that_nothing_here_has_written_are_deleted(known: Site) -> Non
     known.assert_equal()
 
 
+def test_a_document_whose_id_is_neither_its_key_nor_a_rows_is_deleted(known: Site) -> None:
+    put(known, "a key", id="an id")
+    found = found_by_presence(known)
+    assert "a key" in found.surplus
+    assert repaired(known, found)["deleted"] == 1
+    known.assert_equal()
+
+
 def test_rows_that_the_next_run_reads_and_refused_ones_are_not_missing(known: Site) -> None:
     known.add_film("Refused", rating="NaN", modified="now()")
     context = known.open()

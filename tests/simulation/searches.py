@@ -70,8 +70,9 @@ def inventory(
     """Count documents by ranges of ids or list their ids; or return the keys of those found."""
     ids = {key: held.source.get("id") for key, held in index.searchable.items()}
     if aggs is None:
-        wanted = (query or {}).get("terms", {}).get("id", (None,))
-        return {"hits": {"hits": [{"_id": key} for key, id_ in ids.items() if id_ in wanted]}}
+        said = (query or {})["bool"].get("filter", {}).get("terms", {}).get("id", (None,))
+        found = [key for key, id_ in ids.items() if id_ in said and key not in said]
+        return {"hits": {"hits": [{"_id": key} for key in found]}}
     if "parts" in aggs:
         filters = map(_within, aggs["parts"]["filters"]["filters"])
         buckets = [{"doc_count": sum(map(within, ids.values()))} for within in filters]

@@ -101,9 +101,10 @@ class DocumentInventory:
         return self._keys(_NO_ID, limit)
 
     @patient
-    def keys(self, ids: Sequence[str], limit: int) -> list[str]:
-        """Return the keys of the documents that say to have one of these ids."""
-        return self._keys({"terms": {"id": [*ids]}}, limit)
+    def elsewhere(self, ids: Sequence[str], limit: int) -> list[str]:
+        """Return the keys of documents that say to have one of these ids, and lie under no such."""
+        said, under = {"terms": {"id": [*ids]}}, {"ids": {"values": [*ids]}}
+        return self._keys({"bool": {"filter": said, "must_not": under}}, limit)
 
     def _keys(self, query: Mapping[str, Any], limit: int) -> list[str]:
         answer = self._search(size=limit, query=query, source=False)

@@ -56,7 +56,7 @@ class Contents:
         built = self._rows.built(ids, texts)
         there = {id_: _checksum(one) for id_, one in listed.result().items()}
         self._comparer.judge(there, built, found)
-        found.surplus += strays(self._documents, listed.result())
+        found.surplus += strays(self._documents, listed.result(), built)
         self._compare_texts(texts, built, found)
         looked_at = len(there.keys() | built.keys())
         found.looked_at += looked_at

@@ -84,4 +84,4 @@ def _compare(
     wanted = dict.fromkeys(rows.ids(part))
     found.surplus += (one for one in there if one not in wanted)
     found.missing += (one for one in wanted if one not in there)
-    found.surplus += strays(documents, there)
+    found.surplus += strays(documents, there, wanted)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
-from movies_etl.es.inventory import DocumentInventory, Listed
+from movies_etl.es.inventory import LISTED_PER_REQUEST, DocumentInventory, Listed
 
 MAX_STRAYS = 1000
 """Documents under a wrong key that one look finds."""
 
 
-def strays(documents: DocumentInventory, listed: Mapping[str, Listed]) -> list[str]:
-    """Return the keys of documents that say to have an id that another document has, too.
+def strays(
+    documents: DocumentInventory, listed: Mapping[str, Listed], rows: Container[str]
+) -> list[str]:
+    """Return the keys of documents that say to have an id which is not their key.
+
+    Looked at are ids that several documents have, and those without a row: a stray may be the only
+    document that says so.
 
     :param listed: the documents of a range, by id.
+    :param rows: the ids of its rows.
     """
-    several = [id_ for id_, one in listed.items() if one.copies > 1]
-    if not several:
-        return []
-    return [key for key in documents.keys(several, MAX_STRAYS) if key not in listed]
+    ids = [id_ for id_, one in listed.items() if one.copies > 1 or id_ not in rows]
+    found: list[str] = []
+    for start in range(0, len(ids), LISTED_PER_REQUEST):
+        if len(found) >= MAX_STRAYS:
+            break
+        found += documents.elsewhere(ids[start : start + LISTED_PER_REQUEST], MAX_STRAYS)
+    return found
