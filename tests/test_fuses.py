@@ -157,9 +157,23 @@ def test_many_rewrites_are_listed_and_after_an_approval_done(known: Site) -> Non
     (one,) = every_list(known)
     assert (one.kind, one.count) == ("rewrites", 7)
     assert known.reconcile("touched")["touched"]["asked"] == 7  # the same list
+    known.run()
     assert carried_out(known).indexed == 7
     known.assert_equal()
     assert known.reconcile("touched")["touched"]["asked"] == 0
+
+
+def test_nobody_is_asked_about_many_changes_that_the_next_run_of_the_sync_loads(
+    known: Site,
+) -> None:
+    known.change("Changed")
+    assert known.reconcile("touched")["touched"]["asked"] == 7
+    assert asked(known) is None
+    assert [one.state for one in every_list(known)] == ["waiting"]
+    known.run()
+    known.assert_equal()
+    assert asked(known) is None
+    assert [one.state for one in every_list(known)] == ["done"]
 
 
 def test_an_approval_to_rewrite_is_none_to_delete(known: Site) -> None:
@@ -275,6 +289,7 @@ def test_a_refusal_holds_until_every_row_is_back(known: Site) -> None:
 def test_a_refusal_to_rewrite_holds_until_every_document_is_right(known: Site) -> None:
     known.execute("UPDATE content.film_work SET title = 'Without a trace'")
     known.reconcile("touched")
+    known.run()
     refuse(known)
     known.reconcile(full=True)
     assert [one.state for one in every_list(known)] == ["refused"]

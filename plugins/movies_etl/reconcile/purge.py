@@ -18,6 +18,7 @@ from movies_etl.reconcile.compare import COMPARED_TOGETHER, Comparer
 from movies_etl.reconcile.fuses import lists_of
 from movies_etl.reconcile.repair import carry_out
 from movies_etl.settings import Settings
+from movies_etl.state.cursors import all_cursors
 from movies_etl.state.fuse_list import FuseList
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.resources import Resources
@@ -66,8 +67,23 @@ def _unasked(resources: Resources, settings: Settings) -> list[tuple[FuseList, P
     return [
         (one, place)
         for one, place in lists_of(resources).open(resources.context.uuid)
-        if one.state == "waiting" and (one.asked_at is None or now - parse(one.asked_at) > longest)
+        if one.state == "waiting"
+        and (one.asked_at is None or now - parse(one.asked_at) > longest)
+        and not _is_for_the_sync(resources, one)
     ]
+
+
+def _is_for_the_sync(resources: Resources, one: FuseList) -> bool:
+    """Whether the sync may still load what is on a list of rewrites by itself.
+
+    Many rows that were changed with a time of now differ from their documents until a run that
+    began later is over.
+    """
+    if one.kind == "deletions":
+        return False
+    cursors = all_cursors(resources.cursors, resources.definition.streams).values()
+    loaded = [parse(cursor.horizon) for cursor in cursors if cursor and cursor.horizon]
+    return len(loaded) < len(cursors) or min(loaded) <= parse(one.found_at)
 
 
 def _asked_for(resources: Resources, digest: str) -> list[tuple[FuseList, Place]]:
