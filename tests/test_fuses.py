@@ -525,6 +525,14 @@ def test_a_pass_that_began_before_a_change_of_the_query_says_nothing_of_how_the_
         assert other_query.reconcile("contents")["contents"]["rebuild"]
 
 
+def test_a_pass_loads_what_an_outdated_index_lacks(other_query: Site) -> None:
+    film = min(other_query.documents())
+    other_query.client.delete(index="movies", id=film)
+    result = other_query.reconcile("contents", full=True)["contents"]
+    assert (result["missing"], result["different"], result["repaired"]) == (1, 6, 1)
+    assert film in other_query.documents()
+
+
 def test_an_outdated_index_is_kept_equal_where_few_differ(other_query: Site) -> None:
     gone, changed, *_ = sorted(other_query.documents())
     other_query.execute("DELETE FROM content.film_work WHERE id = %s", gone)

@@ -245,10 +245,9 @@ class Reconcile:
         # Of the documents so far: a few ranges must not be rewritten as if all others were right.
         found.documents = current.looked_at + found.looked_at
         found.surplus.clear()
-        done = Repaired(Counters())
-        if self._making.is_outdated:
-            self.result.add(found, done)
-        elif not (done := self._repair(found)).is_done:
+        is_outdated = self._making.is_outdated
+        done = self._repair(found, is_left=is_outdated)
+        if not (done.is_done or is_outdated):
             return
         differed = current.rewritten + len(found.different) + len(found.damaged) - done.set_aside
         verified_at = self.state.verified_at if after else current.began
@@ -273,9 +272,12 @@ class Reconcile:
         found.surplus.clear()
         return self._repair(found).is_done
 
-    def _repair(self, found: Candidates) -> Repaired:
-        """Have candidates read again; what is left to a rebuild counts as left."""
-        is_left = self._making.leaves(found)
+    def _repair(self, found: Candidates, *, is_left: bool = False) -> Repaired:
+        """Have candidates read again; what is left to a rebuild counts as left.
+
+        :param is_left: what differs is left however few they are.
+        """
+        is_left = is_left or self._making.leaves(found)
         wanted = replace(found, different=[], damaged=[]) if is_left else found
         if self._asked.dry_run:
             done = Repaired(Counters(), listed=to_be_listed(wanted))
