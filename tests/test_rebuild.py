@@ -196,6 +196,29 @@ def test_searches_find_everything_all_the_time(loaded: Site) -> None:
     assert 0 < after_swap < len(counts)
 
 
+def test_a_film_that_was_deleted_before_the_swap_leaves_with_the_first_run_after_it(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counts agree, and the statistics say what the run before the swap has seen already."""
+    run(loaded)
+    gone, *_ = sorted(loaded.expected())
+    swapped = rebuild_swap._while_nobody_writes
+
+    def after_a_deletion(candidate: Any) -> None:
+        loaded.execute(f"DELETE FROM content.{loaded.table} WHERE id = %s", gone)
+        loaded.execute("SELECT pg_stat_force_next_flush()")
+        run(loaded)
+        assert gone not in loaded.documents()
+        loaded.add_root("Behind the cursors", modified="1970-01-01")
+        swapped(candidate)
+
+    monkeypatch.setattr(rebuild_swap, "_while_nobody_writes", after_a_deletion)
+    Rebuild(loaded).run()
+    assert gone in loaded.documents()
+    run(loaded)
+    assert gone not in loaded.documents()
+
+
 # -- deaths ---------------------------------------------------------------------------------------
 
 

@@ -73,7 +73,7 @@ def checked(resources: Resources, settings: Settings, store: DifferenceStore) ->
         that arrived since the run began; ``deleted`` documents where ids were compared. Empty when
         nothing was compared.
     """
-    last = store.load()
+    last = _of_this_index(resources, store.load())
     counted = _statistics(resources)
     is_hinted = last is None or last.statistics != counted
     if not (is_hinted or _is_time_to_count(resources, last)):
@@ -89,6 +89,15 @@ def checked(resources: Resources, settings: Settings, store: DifferenceStore) ->
     if _is_due(resources.context, last) or _changed(last, now):
         store.save(now)
     return {"difference": now.difference, **deleted}
+
+
+def _of_this_index(resources: Resources, last: Comparison | None) -> Comparison | None:
+    """Return the last comparison, None of another index: nothing of this one was compared yet.
+
+    Rows may have been deleted while a rebuild gave it the alias.
+    """
+    is_of_another = last and last.index and last.index != resources.context.uuid
+    return None if is_of_another else last
 
 
 def _statistics(resources: Resources) -> TableStatistics | None:
@@ -124,6 +133,7 @@ def _compared(resources: Resources, last: Comparison | None) -> Comparison:
         rows=rows,
         surplus=last.surplus if last else 0,
         statistics=last.statistics if last else None,
+        index=resources.context.uuid,
     )
 
 

@@ -34,6 +34,8 @@ class Comparison(BaseModel):
     :param rows: of the root table.
     :param surplus: documents without a row that were found and left, because a person is asked.
     :param statistics: of the root table, before its ids were compared with the index.
+    :param index: uuid of the index that was compared; empty of one that was kept before this was
+        noted.
     """
 
     model_config = _MODEL
@@ -43,6 +45,7 @@ class Comparison(BaseModel):
     rows: int = 0
     surplus: int = 0
     statistics: TableStatistics | None = None
+    index: str = ""
 
 
 class DifferenceStore(Protocol):
