@@ -390,3 +390,22 @@ def test_only_so_many_old_indexes_are_kept_as_the_setting_says(loaded: Site) -> 
     assert Rebuild(loaded, "manual__3").run()["removed"] == [second, third]
     assert loaded.cursors.indexes() == []
     assert sum(run(loaded).values()) == 0
+
+
+def test_the_index_before_is_kept_and_taken_back_though_a_newer_one_was_rolled_back(
+    loaded: Site,
+) -> None:
+    good = behind(loaded)
+    bad = Rebuild(loaded).run()["index"]
+    Rebuild(loaded, "manual__2", Asked(rollback=True)).run()
+    assert Rebuild(loaded, "manual__3").run()["removed"] == [bad]
+    assert Rebuild(loaded, "manual__4", Asked(rollback=True)).run()["index"] == good
+
+
+def test_a_rollback_goes_to_the_index_before_and_not_to_a_newer_one(loaded: Site) -> None:
+    loaded.configure(keep_indices=2)
+    good = behind(loaded)
+    Rebuild(loaded).run()
+    Rebuild(loaded, "manual__2", Asked(rollback=True)).run()
+    Rebuild(loaded, "manual__3").run()
+    assert Rebuild(loaded, "manual__4", Asked(rollback=True)).run()["index"] == good

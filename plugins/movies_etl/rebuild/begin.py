@@ -248,9 +248,11 @@ def _resumed(begun: Beginning, old: Index, name: str) -> Plan:
 
 
 def _back(begun: Beginning, old: Index) -> Plan:
-    """Plan to give the alias to the newest index that had it before."""
+    """Plan to give the alias to the index that had it before, or else to the newest one kept."""
     definition, cursors = begun.definition, begun.state.cursors
     names = fed_indexes(begun.client, definition, cursors, live=old.name, ready=("live",))
+    build = family.build_of(old)
+    names.sort(key=lambda name: build is not None and name == build.replaces)
     for name in reversed(names):
         index = Index(begun.client, definition, name)
         if context := beside_context(

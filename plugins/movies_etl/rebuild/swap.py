@@ -131,10 +131,15 @@ def _letters(candidate: Candidate) -> list[dict[str, Any]]:
 
 
 def _remove_old_ones(candidate: Candidate) -> list[str]:
-    """Remove the kept indexes that are more than are to be kept, the oldest first."""
+    """Remove the kept indexes that are more than are to be kept, the oldest first.
+
+    The one that had the alias until now goes last, whatever its age: after a rollback it is older
+    than the one that was rolled back.
+    """
     resources, cursors = candidate.resources, candidate.state.cursors
     client, definition = resources.client, resources.definition
     kept = fed_indexes(client, definition, cursors, live=resources.index.name, ready=("live",))
+    kept.sort(key=lambda name: name == candidate.plan.replaces)
     removed = kept[: max(len(kept) - candidate.settings.keep_indices, 0)]
     for name in removed:
         log.info("Removing %s: %d old indexes are kept", name, candidate.settings.keep_indices)
