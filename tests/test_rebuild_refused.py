@@ -16,7 +16,7 @@ from movies_etl.es.room import to_stay_free
 from movies_etl.rebuild.beside import fed_indexes
 
 from tests.conftest import ROOT
-from tests.support.rebuild import Rebuild
+from tests.support.rebuild import Asked, Rebuild
 from tests.support.site import Site
 
 GIGABYTE = 1024**3
@@ -197,3 +197,16 @@ def test_init_says_that_documents_are_made_otherwise_now_until_they_are_rebuilt(
     loaded.client.indices.refresh(index="movies")
     hits = loaded.client.search(index="movies", size=10)["hits"]["hits"]
     assert {hit["_source"]["title"] for hit in hits} == {f"FILM {number}" for number in range(7)}
+
+
+def test_an_index_that_was_begun_with_other_files_is_not_gone_on_with(
+    loaded: Site, include: Path
+) -> None:
+    plan = Rebuild(loaded).begin()
+    over = {"manual__1": "failed"}
+    assert Rebuild(loaded, "manual__2", Asked(resume=True), over).begin().resumes
+    retyped(include, "title", type="keyword")
+    over["manual__2"] = "failed"
+    with pytest.raises(ConfigurationError, match=f"{plan.context.index} was begun with another"):
+        Rebuild(loaded, "manual__3", Asked(resume=True), over).begin()
+    assert Rebuild(loaded, "manual__3", states=over).begin().context.uuid != plan.context.uuid

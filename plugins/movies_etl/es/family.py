@@ -6,7 +6,10 @@ live only the alias says.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from elasticsearch import Elasticsearch
@@ -16,6 +19,7 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.es.client import translated_errors
 from movies_etl.es.dead_letters import letters_of
 from movies_etl.es.index import Index
+from movies_etl.es.maker import maker_of
 
 _KEY = "movies_etl_build"
 """The key of ``_meta`` that tells of the build."""
@@ -33,6 +37,8 @@ class Build(BaseModel):
     :param replaces: the index that had the alias before.
     :param settings: those of the file, as it was then, by their whole names; None where nobody
         knows.
+    :param files: digest of the files that it is made from, see :func:`files_of`; None where nobody
+        knows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,10 +47,22 @@ class Build(BaseModel):
     run: str
     replaces: str | None = None
     settings: dict[str, str] | None = None
+    files: str | None = None
 
     def written(self, meta: dict[str, Any] | None) -> dict[str, Any]:
         """Return ``_meta`` with this in it."""
         return {**(meta or {}), _KEY: self.model_dump(mode="json")}
+
+
+def files_of(described: Mapping[str, Any]) -> str:
+    """Return a digest of what decides about an index: settings, mapping, how documents are made.
+
+    :param described: settings and mappings of the file, with its maker.
+    """
+    mapping = described["mappings"]
+    maker = maker_of(mapping)
+    files = [described["settings"], {**mapping, "_meta": maker and maker.documents}]
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def family(client: Elasticsearch, definition: IndexDefinition) -> dict[str, Build | None]:

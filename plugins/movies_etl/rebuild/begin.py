@@ -88,7 +88,7 @@ def begin(begun: Beginning, asked: Asked) -> Plan:
     _check_sample(begun.source)
     half_made = removed_orphans(begun, keep=asked.resume)
     if half_made:
-        return _resumed(begun, old, half_made)
+        return _resumed(begun, old, half_made, family.files_of(described))
     if asked.resume:
         raise ConfigurationError(
             f"There is no half-made index of {definition.alias} to go on with. Trigger "
@@ -176,6 +176,7 @@ def _made(begun: Beginning, old: Index, described: Mapping[str, Any], shards: in
         run=begun.runs.own,
         replaces=old.name,
         settings=carried.flat(described["settings"]),
+        files=family.files_of(described),
     )
     mapping = owned(described, Owner.of(database))["mappings"]
     name = _free_name(begun)
@@ -222,13 +223,23 @@ def _context(begun: Beginning, index: Index) -> RunContext:
     )
 
 
-def _resumed(begun: Beginning, old: Index, name: str) -> Plan:
+def _resumed(begun: Beginning, old: Index, name: str, files: str) -> Plan:
     """Go on with an index of which nobody knows how far it was loaded.
 
     What the other run sent has versions up to a minute ahead of the clock of that time.
+
+    :param files: digest of the present ones.
+    :raises ConfigurationError: the index was begun with other ones.
     """
     definition = begun.definition
     index = Index(begun.client, definition, name)
+    build = family.build_of(index)
+    if build and build.files not in (None, files):
+        raise ConfigurationError(
+            f"Index {name} was begun with another mapping, other settings or another documents.sql "
+            f"than there are now. Trigger {definition.reindex_dag} without resume: that removes it "
+            "and makes one from the present files."
+        )
     store = begun.state.cursors.beside(name)
     cursors = all_cursors(store, definition.streams)
     context = _context(begun, index)
@@ -236,7 +247,7 @@ def _resumed(begun: Beginning, old: Index, name: str) -> Plan:
     if not all(cursor and cursor.index == context.uuid for cursor in cursors.values()):
         DeadLetters(begun.client, definition, of=name).create()
         StartingPoints(context, begun.source, store).at_the_ends()
-    if build := family.build_of(index):
+    if build:
         family.note(index, build.model_copy(update={"state": "loading", "run": begun.runs.own}))
     log.info("Going on with index %s, which another run began", name)
     return Plan(
