@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from elasticsearch import Elasticsearch as Client
 from movies_etl.definitions.ranges import Range
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, WriterBusyError
+from movies_etl.postgres import lock
 from movies_etl.rebuild import begin as rebuild_begin
 from movies_etl.rebuild import load as rebuild_load
 from movies_etl.rebuild import swap as rebuild_swap
@@ -322,6 +324,31 @@ def test_a_swap_that_died_is_tried_again(loaded: Site, monkeypatch: pytest.Monke
             rebuild.swap(plan)
     assert rebuild.swap(plan)["index"] == behind(loaded)
     assert sum(run(loaded).values()) == 0
+
+
+def test_cursors_are_not_exchanged_by_a_rebuild_while_a_run_writes(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patches:
+        patches.setattr(rebuild_swap, "follow_alias", killed)
+        with pytest.raises(KilledError):
+            rebuild.swap(plan)
+    monkeypatch.setattr(rebuild_begin, "EXCHANGE_WAIT_SECONDS", 0)
+    before = dict(loaded.cursors.texts)
+    for busy in (plan.context.uuid, loaded.definition.alias):
+        with psycopg.connect(loaded.dsn, autocommit=True) as session:
+            session.execute("SELECT pg_advisory_lock(%s)", (lock.key_of(busy),))
+            with pytest.raises(WriterBusyError):
+                Rebuild(loaded, "manual__2").begin()
+    assert loaded.cursors.texts == before
+    Rebuild(loaded, "manual__2").begin()
+    assert loaded.cursors.texts != before
 
 
 def test_a_run_that_began_before_the_swap_ends_without_an_error(loaded: Site) -> None:

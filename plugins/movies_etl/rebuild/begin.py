@@ -31,7 +31,7 @@ from movies_etl.rebuild.beside import beside_context, fed_indexes
 from movies_etl.rebuild.orphans import removed_orphans
 from movies_etl.rebuild.plan import Asked, Plan, Runs, Stores
 from movies_etl.settings import Settings
-from movies_etl.state.cursors import all_cursors
+from movies_etl.state.cursors import Cursor, all_cursors
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.exchange import follow_alias
 from movies_etl.sync.prepare import known_before, measure
@@ -41,6 +41,8 @@ from movies_etl.sync.versions import RESERVED_MICROSECONDS
 log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECONDS = 60.0
+EXCHANGE_WAIT_SECONDS = 60.0
+"""Seconds to wait for a run that writes to the index, where cursors have to be exchanged."""
 
 ROWS_PER_RANGE = 250_000
 """Rows that one task loads: some minutes at most, so that the start of a task does not count."""
@@ -107,10 +109,9 @@ def _replaced(begun: Beginning, asked: Asked) -> Index:
         if not client.indices.exists_alias(name=definition.alias):
             return plain
     old = admin.live(client, definition)
-    cursors = all_cursors(begun.state.cursors, definition.streams)
-    if old:
-        cursors = follow_alias(begun.state.cursors, cursors, old, begun.source.server)
-    root = cursors[definition.root.name]
+    root = begun.state.cursors.load(definition.root.name)
+    if old and not (root and root.index == old.uuid()):
+        root = _after_a_swap_that_died(begun, old)
     if old is None or root is None or root.horizon is None or root.index != old.uuid():
         raise ConfigurationError(
             f"There is nothing to rebuild yet: the first load by {definition.sync_dag} is not "
@@ -122,6 +123,20 @@ def _replaced(begun: Beginning, asked: Asked) -> Index:
             "becomes of the index."
         )
     return old
+
+
+def _after_a_swap_that_died(begun: Beginning, old: Index) -> Cursor | None:
+    """Exchange the cursors, as ``init`` does; return the root stream's.
+
+    :raises WriterBusyError: a run is at it, or writes already.
+    """
+    definition, server, store = begun.definition, begun.source.server, begun.state.cursors
+    with (
+        lock.held(server, old.uuid(), EXCHANGE_WAIT_SECONDS),
+        lock.held(server, definition.alias, EXCHANGE_WAIT_SECONDS),
+    ):
+        cursors = follow_alias(store, all_cursors(store, definition.streams), old, server)
+    return cursors[definition.root.name]
 
 
 def _check_sample(source: Source) -> None:
