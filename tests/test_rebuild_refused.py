@@ -13,6 +13,7 @@ from movies_etl.errors import ConfigurationError, RefusedDocumentsError
 from movies_etl.es import room
 from movies_etl.es.family import family
 from movies_etl.es.room import to_stay_free
+from movies_etl.rebuild import swap as rebuild_swap
 from movies_etl.rebuild.beside import fed_indexes
 
 from tests.conftest import ROOT
@@ -210,3 +211,19 @@ def test_an_index_that_was_begun_with_other_files_is_not_gone_on_with(
     with pytest.raises(ConfigurationError, match=f"{plan.context.index} was begun with another"):
         Rebuild(loaded, "manual__3", Asked(resume=True), over).begin()
     assert Rebuild(loaded, "manual__3", states=over).begin().context.uuid != plan.context.uuid
+
+
+def test_an_index_whose_aliases_are_refused_is_no_index_that_was_live(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+    refused = [{"add": {"index": plan.context.index, "alias": "in#valid"}}]
+    with monkeypatch.context() as patches:
+        patches.setattr(rebuild_swap, "moved", lambda _: refused)
+        with pytest.raises(ConfigurationError, match="in#valid"):
+            rebuild.swap(plan)
+    assert [*loaded.client.indices.get_alias(name="movies")] == [plan.replaces]
+    with pytest.raises(ConfigurationError, match="No index is kept"):
+        Rebuild(loaded, "manual__2", Asked(rollback=True)).begin()
+    assert rebuild.swap(plan)["index"] == plan.context.index

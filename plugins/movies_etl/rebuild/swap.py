@@ -89,14 +89,21 @@ def _keep_letters(candidate: Candidate) -> None:
 
 
 def _move(candidate: Candidate) -> None:
-    """Move all aliases in one request."""
+    """Move all aliases in one request.
+
+    The index is noted as live before: one that had the alias is never taken for half-made.
+    """
     resources, old, index = candidate.resources, candidate.old, candidate.resources.index
     build = family.build_of(index) or family.Build(state="live", run="")
     live = {"state": "live", "replaces": old.name}
-    family.note(index, build.model_copy(update=live))
     actions = _to_take_over(candidate) if candidate.plan.takes_over else moved(candidate)
-    with translated_errors():
-        resources.client.indices.update_aliases(actions=actions)
+    family.note(index, build.model_copy(update=live))
+    try:
+        with translated_errors():
+            resources.client.indices.update_aliases(actions=actions)
+    except ConfigurationError:  # refused, so nothing was moved
+        family.note(index, build)
+        raise
 
 
 def moved(candidate: Candidate) -> list[dict[str, Any]]:
