@@ -13,6 +13,7 @@ import pytest
 from elasticsearch import Elasticsearch as Client
 from movies_etl.definitions.ranges import Range
 from movies_etl.errors import ConfigurationError, WriterBusyError
+from movies_etl.follow.run import Stores, follow
 from movies_etl.postgres import lock
 from movies_etl.rebuild import begin as rebuild_begin
 from movies_etl.rebuild import load as rebuild_load
@@ -363,6 +364,18 @@ def test_a_run_that_began_before_the_swap_ends_without_an_error(loaded: Site) ->
                 assert result["read"] == 0
         run(loaded)
         loaded.assert_equal()
+
+
+def test_a_task_that_is_to_follow_when_the_alias_has_moved_ends_without_an_error(
+    loaded: Site,
+) -> None:
+    context = loaded.open()
+    loaded.reconnect()
+    Rebuild(loaded).run()
+    loaded.configure(follow_seconds=60)
+    with loaded.resources(context) as resources:
+        stores = Stores(loaded.horizons, loaded.difference)
+        assert follow(resources, loaded.settings, stores)["spells"] == 0
 
 
 def test_what_is_done_again_after_the_swap_changes_nothing(loaded: Site) -> None:
