@@ -12,10 +12,11 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch as Client
 from movies_etl.definitions.ranges import Range
-from movies_etl.errors import ConfigurationError, WriterBusyError
+from movies_etl.errors import ConfigurationError, IndexUnavailableError, WriterBusyError
 from movies_etl.follow.run import Stores, follow
 from movies_etl.postgres import lock
 from movies_etl.rebuild import begin as rebuild_begin
+from movies_etl.rebuild import beside as rebuild_beside
 from movies_etl.rebuild import load as rebuild_load
 from movies_etl.rebuild import swap as rebuild_swap
 from movies_etl.rebuild.beside import feed_others
@@ -94,6 +95,25 @@ def test_the_old_index_is_fed_and_takes_the_alias_back(loaded: Site) -> None:
     loaded.assert_equal()
     kept = documents(loaded, new)
     assert documents(loaded, before) == {one: kept[one] for one in loaded.expected()}
+
+
+def test_an_old_index_that_cannot_be_fed_fails_no_run(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Rebuild(loaded).run()
+
+    def lost(*_: object) -> None:
+        raise IndexUnavailableError("gone for a moment")
+
+    for name in ("family", "feed"):
+        loaded.change(f"Changed while {name} is lost")
+        with monkeypatch.context() as patches:
+            patches.setattr(rebuild_beside, name, lost)
+            run(loaded)
+        assert "gone for a moment" in caplog.text
+        caplog.clear()
+        loaded.assert_equal()
+    run(loaded)
 
 
 def test_a_rollback_without_a_run_between_finds_the_cursors(loaded: Site) -> None:

@@ -92,8 +92,13 @@ def feed_others(resources: Resources, settings: Settings, cursors: LiveCursors) 
     :param resources: of the live index.
     :param cursors: the live ones.
     """
-    definition, context = resources.definition, resources.context
-    for name in fed_indexes(resources.client, definition, cursors, live=context.index):
+    definition, live = resources.definition, resources.context.index
+    try:
+        names = fed_indexes(resources.client, definition, cursors, live=live)
+    except MoviesEtlError as error:
+        log.warning("Indexes beside %s were not looked for: %s", live, error)
+        return
+    for name in names:
         try:
             _feed_one(resources, settings, cursors.beside(name), name)
         except WriterBusyError:
