@@ -90,6 +90,15 @@ def test_a_setting_of_the_file_that_nobody_changed_follows_the_file() -> None:
     }
 
 
+def test_a_setting_with_several_values_follows_the_file() -> None:
+    file = {"index": {"query": {"default_field": ["title", "description"]}}}
+    given = flat(file)
+    assert given == {"index.query.default_field": ["title", "description"]}
+    assert changed_by_hand(given, flat({"index": {}}), given) == {}
+    made = created_with({"settings": file}, {}, 1)
+    assert made["index.query.default_field"] == ["title", "description"]
+
+
 def test_copies_that_somebody_asked_for_are_made_after_the_load() -> None:
     given = flat(FILE)
     found = {

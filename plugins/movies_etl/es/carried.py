@@ -30,7 +30,11 @@ WHILE_LOADING = {REPLICAS: "0", EXPANDED: "false", REFRESH: "30s"}
 """Copies are made once, of finished segments; nobody searches meanwhile."""
 
 
-def flat(settings: Mapping[str, Any]) -> dict[str, str]:
+Value = str | list[str]
+"""Of a setting, as Elasticsearch returns it."""
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, Value]:
     """Return the settings of a file by their whole names, without those of the analysis."""
     return {
         name: value
@@ -39,18 +43,22 @@ def flat(settings: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _flat(settings: Mapping[str, Any], parent: str) -> Iterator[tuple[str, str]]:
+def _flat(settings: Mapping[str, Any], parent: str) -> Iterator[tuple[str, Value]]:
     for key, value in settings.items():
         name = f"{parent}{key}"
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name}.")
         else:
             whole = name if name.startswith("index.") else f"index.{name}"
-            yield whole, str(value).lower() if isinstance(value, bool) else str(value)
+            yield whole, [*map(_text, value)] if isinstance(value, list) else _text(value)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def changed_by_hand(
-    found: Mapping[str, Any], file: Mapping[str, str], given: Mapping[str, str] | None
+    found: Mapping[str, Any], file: Mapping[str, Value], given: Mapping[str, Value] | None
 ) -> dict[str, Any]:
     """Return the settings of an index that no file gave it.
 
@@ -86,9 +94,9 @@ def created_with(
     return analysis | flat(described["settings"]) | dict(by_hand) | WHILE_LOADING | numbers
 
 
-def after_loading(file: Mapping[str, str], by_hand: Mapping[str, Any]) -> dict[str, Any]:
+def after_loading(file: Mapping[str, Value], by_hand: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that take the place of those that hold while an index is loaded."""
-    final = {**file, **by_hand}
+    final: dict[str, Any] = {**file, **by_hand}
     restored = {name: final.get(name) for name in WHILE_LOADING}
     if restored[EXPANDED] not in (None, "false"):
         del restored[REPLICAS]  # it follows from the other one

@@ -46,7 +46,7 @@ class Build(BaseModel):
     state: BuildState
     run: str
     replaces: str | None = None
-    settings: dict[str, str] | None = None
+    settings: dict[str, str | list[str]] | None = None
     files: str | None = None
 
     def written(self, meta: dict[str, Any] | None) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def _check_sample(source: Source) -> None:
 
 
 def _check_room(begun: Beginning, old: Index, described: Mapping[str, Any], shards: int) -> None:
-    final = {**carried.flat(described["settings"]), **_by_hand(old, described)}
+    final: dict[str, Any] = {**carried.flat(described["settings"]), **_by_hand(old, described)}
     expands = final.get(carried.EXPANDED, "false") != "false"
     replicas = None if expands else int(final.get(carried.REPLICAS, 1))
     if lacking := lacking_room(begun.client, old.name, shards=shards, replicas=replicas):
