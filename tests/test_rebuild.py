@@ -17,9 +17,11 @@ from movies_etl.follow.run import Stores, follow
 from movies_etl.postgres import lock
 from movies_etl.rebuild import begin as rebuild_begin
 from movies_etl.rebuild import beside as rebuild_beside
+from movies_etl.rebuild import gate as rebuild_gate
 from movies_etl.rebuild import load as rebuild_load
 from movies_etl.rebuild import swap as rebuild_swap
 from movies_etl.rebuild.beside import feed_others
+from movies_etl.reconcile import contents
 from movies_etl.reconcile.completely import compare_completely
 from movies_etl.reconcile.each_run import run_stream
 from movies_etl.sync.stream_run import StreamRun
@@ -240,6 +242,21 @@ def test_a_film_that_was_deleted_before_the_swap_leaves_with_the_first_run_after
     assert gone in loaded.documents()
     run(loaded)
     assert gone not in loaded.documents()
+
+
+@pytest.mark.parametrize(
+    ("checks", "ranges", "compared"), [(0, 3, {0}), (1, 3, {2, 3}), (60, 3, {4, 5}), (1, 1, {7})]
+)
+def test_a_share_is_a_share_of_all_however_large_its_ranges_are(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, checks: int, ranges: int, compared: set[int]
+) -> None:
+    monkeypatch.setattr(rebuild_gate, "COMPARED_TOGETHER", 2)
+    monkeypatch.setattr(rebuild_gate, "MAX_RANGES", ranges)
+    monkeypatch.setattr(contents, "READ_TOGETHER", 1)
+    rebuild = Rebuild(loaded, asked=Asked(checks=checks))
+    plan = rebuild.begin()
+    rebuild.loaded(plan, [rebuild.load(plan, part) for part in rebuild.split(plan)])
+    assert rebuild.check(plan)["compared"] in compared
 
 
 # -- deaths ---------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from movies_etl.definitions.ranges import Range, ranges
 from movies_etl.errors import ConfigurationError, RefusedDocumentsError, WriterBusyError
 from movies_etl.es import carried, family
 from movies_etl.es.client import translated_errors
@@ -43,6 +44,8 @@ SHORT_PASS_SECONDS = 15.0
 """A pass of the streams that takes less has caught up."""
 MAX_PASSES = 100
 
+COMPARED_TOGETHER = 5 * READ_TOGETHER
+"""Documents of a range where a share is compared: some more are, up to the end of the last read."""
 MAX_RANGES = 1_000
 MAX_LOOKS = 5
 """How often what differs is read again and compared."""
@@ -242,17 +245,18 @@ def _compared(resources: Resources, plan: Plan, checks: int) -> Candidates:
     found = presence(resources)
     if plan.loads:
         rows, contents = RowInventory(resources.source), Contents(resources)
-        parts = min(resources.source.count() // READ_TOGETHER, MAX_RANGES)
-        for first in _chosen([None, *rows.bounds(parts)], checks):
-            contents.compare_next(Pass(began=resources.source.server.now(), first=first), found)
+        parts = min(resources.source.count() // COMPARED_TOGETHER, MAX_RANGES)
+        for part in _chosen(ranges(rows.bounds(parts)), checks):
+            now: Pass | None = Pass(began=resources.source.server.now(), first=part.first)
+            while now and not (part.before and now.first and now.first >= part.before):
+                now = contents.compare_next(now, found)
     return found
 
 
-def _chosen(beginnings: list[str | None], checks: int) -> Iterator[str | None]:
-    """Return a share of the beginnings of ranges, at least one if any is to be compared."""
-    number = -(-len(beginnings) * checks // EVERYTHING)
-    chosen = set(random.sample(range(len(beginnings)), number))
-    return (first for place, first in enumerate(beginnings) if place in chosen)
+def _chosen(parts: list[Range], checks: int) -> list[Range]:
+    """Return a share of the ranges, in their order, at least one if any is to be compared."""
+    number = -(-len(parts) * checks // EVERYTHING)
+    return [parts[place] for place in sorted(random.sample(range(len(parts)), number))]
 
 
 def check_documents(candidate: Candidate, resources: Resources) -> dict[str, int]:
