@@ -118,8 +118,9 @@ def test_a_new_index_has_as_many_shards_as_the_one_before_unless_somebody_asks(
 ) -> None:
     after = Rebuild(loaded, asked=Asked(shards=3)).run()["index"]
     assert settings(loaded, after)["index.number_of_shards"] == "3"
-    after = Rebuild(loaded, "manual__2").run()["index"]
-    assert settings(loaded, after)["index.number_of_shards"] == "3"
+    for run, asked in (("2", Asked()), ("3", Asked(take_over=True))):  # nothing to take over
+        after = Rebuild(loaded, run, asked).run()["index"]
+        assert settings(loaded, after)["index.number_of_shards"] == "3"
     loaded.assert_equal()
 
 

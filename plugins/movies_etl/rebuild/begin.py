@@ -96,7 +96,7 @@ def begin(begun: Beginning, asked: Asked) -> Plan:
             f"There is no half-made index of {definition.alias} to go on with. Trigger "
             f"{definition.reindex_dag} without resume."
         )
-    shards = asked.shards or (1 if asked.take_over else old.shards())
+    shards = asked.shards or _shards(definition, old, described)
     _check_room(begun, old, described, shards)
     return _made(begun, old, described, shards)
 
@@ -137,6 +137,13 @@ def _after_a_swap_that_died(begun: Beginning, old: Index) -> Cursor | None:
     ):
         cursors = follow_alias(store, all_cursors(store, definition.streams), old, server)
     return cursors[definition.root.name]
+
+
+def _shards(definition: IndexDefinition, old: Index, described: Mapping[str, Any]) -> int:
+    """Return how many shards the present index has, or the file of one that is not ours."""
+    if old.name != definition.alias:
+        return old.shards()
+    return int(str(carried.flat(described["settings"]).get("index.number_of_shards", 1)))
 
 
 def _check_sample(source: Source) -> None:
