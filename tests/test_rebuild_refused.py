@@ -171,6 +171,7 @@ def test_searches_of_the_site_are_compared(loaded: Site, include: Path) -> None:
     searches = [
         {"name": "all", "body": {"query": {"match_all": {}}}},
         {"name": "broken", "body": {"query": {"nothing": {}}}},
+        {"name": "misspelt", "body": {"quary": {"match_all": {}}}},
     ]
     (folder / "movies.json").write_text(json.dumps(searches))
     rebuild = Rebuild(loaded)

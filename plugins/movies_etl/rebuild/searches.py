@@ -64,7 +64,7 @@ def compare_searches(include_dir: Path, old: Index, new: Index) -> list[dict[str
 
 
 def _first(index: Index, body: dict[str, Any]) -> tuple[list[str], int]:
-    answer = index.client.search(index=index.name, **{"source": False, "size": FIRST} | body)
+    answer = index.client.search(index=index.name, body={"_source": False, "size": FIRST} | body)
     return [hit["_id"] for hit in answer["hits"]["hits"]], int(answer["took"])
 
 
