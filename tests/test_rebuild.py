@@ -125,6 +125,22 @@ def test_a_rollback_without_a_run_between_finds_the_cursors(loaded: Site) -> Non
     assert sum(run(loaded).values()) == 0
 
 
+def test_an_old_index_that_was_restored_is_not_fed_and_not_taken_back(
+    loaded: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = behind(loaded)
+    Rebuild(loaded).run()
+    kept = loaded.cursors.beside(before)
+    cursor = kept.load(loaded.definition.root.name)
+    assert cursor is not None
+    assert cursor.history
+    kept.save(loaded.definition.root.name, cursor.moved(history="of another life"))
+    run(loaded)
+    assert f"{before} is not fed any more: it was restored" in caplog.text
+    with pytest.raises(ConfigurationError, match="No index is kept"):
+        Rebuild(loaded, "manual__2", Asked(rollback=True)).begin()
+
+
 def test_there_is_nothing_to_go_back_to(loaded: Site) -> None:
     with pytest.raises(ConfigurationError, match=r"No index is kept .* without rollback"):
         Rebuild(loaded, asked=Asked(rollback=True)).begin()

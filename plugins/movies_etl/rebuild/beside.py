@@ -58,10 +58,12 @@ def beside_context(
     :param cursors: the index's.
     :param context: with the database and the horizon of this moment.
     """
-    uuid = index.uuid()
+    uuid, history = index.uuid(), index.history()
     known = all_cursors(cursors, source.definition.streams).values()
     of_index = [cursor for cursor in known if cursor and cursor.index == uuid]
     reason = None if len(of_index) == len(known) else "its cursors are gone, or another index's"
+    if history and any(cursor.history not in (None, history) for cursor in of_index):
+        reason = reason or "it was restored, or a shard of it was lost"
     for cursor in of_index:
         reason = reason or context.database.difference_from(cursor.database)
     if reason:
@@ -71,7 +73,7 @@ def beside_context(
         update={
             "index": index.name,
             "uuid": uuid,
-            "history": index.history(),
+            "history": history,
             "beside": True,
             "version": first_version(source.server.clock(), of_index, is_fresh=False),
         }
