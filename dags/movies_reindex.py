@@ -1,8 +1,8 @@
 """Makes the Elasticsearch index `movies` anew while people search, and gives it the alias.
 
-**When.** The mapping, an analyzer, the number of shards or `documents.sql` is to change: change the
-file, then trigger this DAG. Searches see the present index until the new one is whole, and never
-neither.
+**When.** The mapping, an analyzer or `documents.sql` is to change: change the file, then trigger
+this DAG. The number of shards is a param. Searches see the present index until the new one is
+whole, and never neither.
 
 **What it does.** `prepare` checks that there is room on the disks and for the shards, and makes
 `movies-<time>`. `load` fills it by ranges of ids, several at once (`MOVIES_ETL_REINDEX_TASKS`).
@@ -15,9 +15,10 @@ after the swap. The old index is kept and fed, too: `MOVIES_ETL_KEEP_INDICES`, 1
 
 **Back.** Trigger with `rollback`: the index before takes the alias again, with all changes since.
 
-**When a task fails** nothing that searches see has changed. Fix what its last line says and clear
-the failed tasks: `load` goes on from the page where it was. Or trigger with `resume`, which goes on
-with the half-made index; a run without it removes that index and begins anew.
+**When a task fails** nothing that searches see has changed; only `swap` may fail behind the move of
+the aliases. Fix what its last line says and clear the failed tasks: `load` goes on from the page
+where it was. Or trigger with `resume`, which goes on with the half-made index; a run without it
+removes that index and begins anew.
 
 **A plain index named `movies`,** made by another program, is replaced with `take_over` only: it is
 deleted when the new one is whole, in the same request.
