@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from movies_etl.errors import ConfigurationError
 from movies_etl.es.carried import after_loading, changed_by_hand, created_with, flat
+from movies_etl.rebuild.beside import feed_others
 
 from tests.support.rebuild import Asked, Rebuild
 from tests.support.site import Site
@@ -150,6 +151,22 @@ def test_a_letter_of_the_old_index_comes_back_with_it(loaded: Site) -> None:
     assert set(loaded.letters()) == {bad}
     Rebuild(loaded, "manual__2", Asked(rollback=True)).run()
     assert loaded.letters()[bad]["first_seen"] == before[bad]["first_seen"]
+
+
+def test_an_old_index_whose_letters_somebody_deleted_is_fed_and_taken_back(
+    loaded: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    (before,) = loaded.client.indices.get_alias(name="movies")
+    Rebuild(loaded).run()
+    letters = f"{before}-dead-letters"
+    loaded.client.indices.delete(index=letters)
+    context = loaded.open()
+    with loaded.resources(context) as resources:
+        feed_others(resources, loaded.settings, loaded.cursors)
+    assert "was not fed" not in caplog.text
+    loaded.client.indices.delete(index=letters)
+    Rebuild(loaded, "manual__2", Asked(rollback=True)).run()
+    assert [*loaded.client.indices.get_alias(name="movies-dead-letters")] == [letters]
 
 
 def test_a_plain_index_of_the_name_is_replaced_only_when_asked(small: Site) -> None:

@@ -291,6 +291,7 @@ def _back(begun: Beginning, old: Index) -> Plan:
         if context := beside_context(
             begun.source, index, cursors.beside(name), _context(begun, index)
         ):
+            DeadLetters(begun.client, definition, of=name).create()
             return Plan(context=context, replaces=old.name, loads=False)
     raise ConfigurationError(
         f"No index is kept that had alias {definition.alias} before {old.name} and was fed since. "

@@ -10,6 +10,7 @@ from elasticsearch import Elasticsearch
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import MoviesEtlError, WriterBusyError
+from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.family import family
 from movies_etl.es.index import Index
 from movies_etl.postgres.source import Source
@@ -116,4 +117,5 @@ def _feed_one(resources: Resources, settings: Settings, cursors: CursorStore, na
     if context is None:
         return
     log.info("Index %s is fed, too", name)
+    DeadLetters(resources.client, resources.definition, resources.patience, of=name).create()
     feed(replace(resources, context=context, cursors=cursors, lock_wait=0), settings)
