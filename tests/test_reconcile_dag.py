@@ -12,11 +12,12 @@ from movies_etl.airflow.reconcile_tasks import reconcile_task
 from movies_etl.airflow.variables import VariableReconcileStore
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
-from movies_etl.reconcile.run import TASKS
+from movies_etl.reconcile.run import TASKS, Reconcile
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.conftest import ROOT
+from tests.support.rebuild import Rebuild
 from tests.support.site import Site
 from tests.support.tasks import Tasks
 
@@ -96,6 +97,26 @@ def test_a_run_corrects_what_a_form_asked_for(reconciles: Reconciles, small: Sit
     results = reconciles.run(full=True)
     assert (results["touched"]["repaired"], results["contents"]["looked_at"]) == (1, 6)
     assert results["contents"]["verified_age_seconds"] is not None
+    small.assert_equal()
+
+
+def test_a_task_under_which_a_rebuild_moves_the_alias_ends_without_an_error(
+    reconciles: Reconciles, small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.run()
+    small.reconnect()
+    film, *_ = sorted(small.documents())
+    presence = TASKS["presence"]
+
+    def meanwhile(task: Reconcile) -> dict[str, Any]:
+        Rebuild(small).run()
+        small.execute("DELETE FROM content.film_work WHERE id = %s", film)
+        return presence(task)
+
+    with monkeypatch.context() as patches:
+        patches.setitem(TASKS, "presence", meanwhile)
+        assert reconciles.run()["presence"]["deleted"] == 0
+    assert reconciles.run()["presence"]["deleted"] == 1
     small.assert_equal()
 
 

@@ -15,10 +15,12 @@ from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_the_collector
 from movies_etl.airflow.variables import VariableCursorStore, VariableReconcileStore
 from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.errors import ConfigurationError
 from movies_etl.reconcile.context import loaded_context
 from movies_etl.reconcile.purge import waits_for_a_question
 from movies_etl.reconcile.run import TASKS, Reconcile, Result
 from movies_etl.settings import Settings, load_settings
+from movies_etl.sync.exchange import is_replaced
 from movies_etl.sync.resources import Resources
 
 if TYPE_CHECKING:
@@ -61,7 +63,12 @@ def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
                 return Result().as_result()
             store = VariableReconcileStore(definition)
             asked = form.to_reconcile(params)
-            result = TASKS[name](Reconcile(resources, settings, store, asked))
+            try:
+                result = TASKS[name](Reconcile(resources, settings, store, asked))
+            except ConfigurationError:
+                if not is_replaced(resources):
+                    raise
+                return Result().as_result()
             if waits_for_a_question(resources, settings):
                 log.warning(
                     "%s is to ask a person; unpause it if it is paused", definition.purge_dag
