@@ -78,6 +78,20 @@ def test_each_dag_has_an_owner_tags_retries_and_a_page_of_documentation(
             assert task.retry_delay > timedelta(0)
 
 
+def test_no_task_logs_what_it_returns(dags: dict[str, DAG]) -> None:
+    name = "show_return_value_in_logs"
+    shows = {
+        f"{found.dag_id}.{task.task_id}": getattr(task, "partial_kwargs", vars(task)).get(
+            name, True
+        )
+        for found in dags.values()
+        for task in found.tasks
+        if task.task_id != "approve"  # Airflow's own, which logs no answer
+    }
+    assert len(shows) > 20
+    assert [task for task, is_shown in shows.items() if is_shown] == []
+
+
 def read_elsewhere(folder: Path, before: str = "") -> tuple[dict[str, str], list[str]]:
     """Return import errors and DAGs as a fresh process reads them in a bare environment.
 
