@@ -9,6 +9,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from movies_etl.airflow import form
+from movies_etl.airflow.reindex_tasks import prepare_task
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
 from movies_etl.rebuild.plan import Asked
@@ -54,6 +55,15 @@ def test_the_form_says_what_is_to_be_done(dags: dict[str, DAG]) -> None:
     )
     with pytest.raises(ConfigurationError, match="takes an index as it is"):
         form.to_rebuild(of | {"rollback": True, "shards": 3})
+
+
+def test_a_misspelt_param_is_refused(dags: dict[str, DAG]) -> None:
+    class Run:
+        conf = {"shard": 3}  # noqa: RUF012 - as a run has it
+
+    prepare = prepare_task(declared()["movies"]).function
+    with pytest.raises(ConfigurationError, match="'shard', which movies_reindex does not know"):
+        prepare({"shard": 3}, "test", dags["movies_reindex"], Run())
 
 
 def reindex(dag: SyncDag, **conf: object) -> Any:
