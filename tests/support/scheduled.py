@@ -55,7 +55,7 @@ class Scheduled:
         self._servers.start("api-server")
         self._processor.start("dag-processor")
         self._wait(self.api.answers, "the API answers")
-        self._servers.start("scheduler", "triggerer")
+        self._servers.start(*(part for part in PARTS if part != "dag-processor"))
         self._wait(lambda: self.api.healthy() and bool(self.api.dag()), "Airflow knows the DAG")
         self._wait(self._all_badges_are_green, "Airflow's home page has no red badge")
 
