@@ -110,7 +110,7 @@ def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_ar
     assert due.state == "success"
     assert scheduled.api.import_errors() == []
     small.assert_equal()
-    assert scheduled.indexed(due) == [0, 3, 0]
+    assert sum(scheduled.indexed(due)) == 3  # by film_work while they are above its horizon
 
     assert due.started
     scheduled.forget_before(due.started)
