@@ -40,7 +40,9 @@ def check(history: History) -> None:
     held_letters = history.node.indexes[definition.dead_letters].held.values()
     letters = {held.source[definition.noun] for held in held_letters}
     refused = history.node.fuse_lists.asked_about(live.uuid) & (found.keys() - wanted.keys())
-    check_documents({id_: found[id_] for id_ in found if id_ not in refused}, wanted, letters)
+    # Of a document that is left, its letter is left, too.
+    kept = {id_: found[id_] for id_ in found if id_ not in refused}
+    check_documents(kept, wanted, letters - refused)
     if not refused:
         check_counts(history.differences.last)
     for stream, text in history.cursors.texts.items():
