@@ -21,6 +21,7 @@ from movies_etl.rebuild import gate as rebuild_gate
 from movies_etl.rebuild import load as rebuild_load
 from movies_etl.rebuild import swap as rebuild_swap
 from movies_etl.rebuild.beside import feed_others
+from movies_etl.rebuild.plan import Plan
 from movies_etl.reconcile import contents
 from movies_etl.reconcile.completely import compare_completely
 from movies_etl.reconcile.each_run import run_stream
@@ -344,11 +345,8 @@ def test_documents_that_a_half_made_index_has_are_not_sent_again(loaded: Site) -
     assert (result["indexed"], result["unchanged"]) == (0, len(loaded.expected()))
 
 
-def test_a_swap_that_died_before_the_cursors_is_brought_to_its_end_by_the_next_run(
-    loaded: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rebuild = Rebuild(loaded)
-    plan = rebuild.until_checked()
+def die_behind_the_move(rebuild: Rebuild, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Swap, and die when the alias has moved and the cursors have not."""
 
     def killed(*_: object) -> None:
         raise KilledError
@@ -357,6 +355,14 @@ def test_a_swap_that_died_before_the_cursors_is_brought_to_its_end_by_the_next_r
         patches.setattr(rebuild_swap, "follow_alias", killed)
         with pytest.raises(KilledError):
             rebuild.swap(plan)
+
+
+def test_a_swap_that_died_before_the_cursors_is_brought_to_its_end_by_the_next_run(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+    die_behind_the_move(rebuild, plan, monkeypatch)
     assert behind(loaded) == plan.context.index
     assert sum(run(loaded).values()) == 0
     loaded.change("Changed")
@@ -368,14 +374,7 @@ def test_a_swap_that_died_before_the_cursors_is_brought_to_its_end_by_the_next_r
 def test_a_swap_that_died_is_tried_again(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     rebuild = Rebuild(loaded)
     plan = rebuild.until_checked()
-
-    def killed(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patches:
-        patches.setattr(rebuild_swap, "follow_alias", killed)
-        with pytest.raises(KilledError):
-            rebuild.swap(plan)
+    die_behind_the_move(rebuild, plan, monkeypatch)
     assert rebuild.swap(plan)["index"] == behind(loaded)
     assert sum(run(loaded).values()) == 0
 
@@ -385,14 +384,7 @@ def test_cursors_are_not_exchanged_by_a_rebuild_while_a_run_writes(
 ) -> None:
     rebuild = Rebuild(loaded)
     plan = rebuild.until_checked()
-
-    def killed(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patches:
-        patches.setattr(rebuild_swap, "follow_alias", killed)
-        with pytest.raises(KilledError):
-            rebuild.swap(plan)
+    die_behind_the_move(rebuild, plan, monkeypatch)
     monkeypatch.setattr(rebuild_begin, "EXCHANGE_WAIT_SECONDS", 0)
     before = dict(loaded.cursors.texts)
     for busy in (plan.context.uuid, loaded.definition.alias):
