@@ -167,6 +167,22 @@ def to_reconcile(params: Mapping[str, Any]) -> ReconcileParams:
     )
 
 
+def filled_in(
+    params: dict[str, Any] | None,
+    dag: Any,  # noqa: ANN401 - Airflow's, like the next one
+    dag_run: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Return the params of a run, checked against what it was triggered with.
+
+    :param dag_run: the run; None where a task is called without one.
+    :raises ConfigurationError: see ``check_conf``.
+    """
+    params = params or {}
+    if dag_run and dag_run.conf:
+        check_conf(dag, dag_run.conf, params)
+    return params
+
+
 def check_conf(dag: DAG, conf: Mapping[str, Any], params: Mapping[str, Any]) -> None:
     """Refuse a run that would not do what it was triggered with.
 

@@ -37,9 +37,7 @@ def find_task(definition: IndexDefinition) -> TaskOf:
         dag: Any = None,  # noqa: ANN401 - Airflow's
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        params = params or {}
-        if dag_run and dag_run.conf:
-            form.check_conf(dag, dag_run.conf, params)
+        params = form.filled_in(params, dag, dag_run)
         settings, wanted = load_settings(), str(params.get("digest") or "").strip()
         with working_resources(definition, settings, f"find {run_id}") as resources:
             found = resources and next_list(resources, settings, str(run_id), wanted)

@@ -53,9 +53,7 @@ def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
         outlet_events: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        params = params or {}
-        if dag_run and dag_run.conf:
-            form.check_conf(dag, dag_run.conf, params)
+        params = form.filled_in(params, dag, dag_run)
         spare_the_collector()
         settings = load_settings()
         with working_resources(definition, settings, f"{name} {run_id}") as resources:

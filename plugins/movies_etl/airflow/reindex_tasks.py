@@ -59,9 +59,7 @@ def prepare_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
         ti: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        params = params or {}
-        if dag_run and dag_run.conf:
-            form.check_conf(dag, dag_run.conf, params)
+        params = form.filled_in(params, dag, dag_run)
         asked = form.to_rebuild(params)
         settings = load_settings()
         runs = Runs(str(run_id), lambda other: _state_of(ti, definition.reindex_dag, other))

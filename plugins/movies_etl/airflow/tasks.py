@@ -62,9 +62,7 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
         dag: Any = None,  # noqa: ANN401 - Airflow's
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        params = params or {}
-        if dag_run and dag_run.conf:
-            form.check_conf(dag, dag_run.conf, params)
+        params = form.filled_in(params, dag, dag_run)
         asked, reload = form.asked_for(params), params.get("reload", "none")
         settings = load_settings()
         hook = MoviesElasticsearchHook()
