@@ -6,7 +6,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from movies_etl.airflow import form
+from movies_etl.airflow import trigger
 from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import ids
 from movies_etl.postgres.layout import LOWEST_IDS
@@ -64,7 +64,9 @@ def test_every_type_of_ids_has_words() -> None:
 
 
 def test_lines_are_ids_and_blank_ones_say_nothing() -> None:
-    asked = form.asked_for({"ids": ["", f" {UUID}\t", "   ", "17"], "replay": None, "page_size": 5})
+    asked = trigger.asked_for(
+        {"ids": ["", f" {UUID}\t", "   ", "17"], "replay": None, "page_size": 5}
+    )
     assert asked == RunParams(page_size=5, ids=(UUID, "17"), replay=())
 
 

@@ -19,7 +19,7 @@ from airflow.sdk.definitions import retry_policy  # came with Airflow 3.3
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import ParamValidationError
 from movies_etl import errors
-from movies_etl.airflow import form
+from movies_etl.airflow import trigger
 from movies_etl.definitions.registry import declared
 
 from tests.conftest import ROOT
@@ -353,14 +353,14 @@ def test_a_key_of_conf_that_is_no_param_is_refused_with_the_known_ones(dag: DAG)
         match=f"with 'id', 'Reload', which {dag.dag_id} does not know. "
         "Its params are reload, ids, replay, page_size. Nothing was done",
     ):
-        form.check_conf(dag, conf, with_params(dag) | conf)
+        trigger.check_conf(dag, conf, with_params(dag) | conf)
 
 
 def test_a_conf_that_airflow_ignores_is_told(dag: DAG) -> None:
-    form.check_conf(dag, {"reload": "all"}, with_params(dag, reload="all"))
-    form.check_conf(dag, {}, with_params(dag))
+    trigger.check_conf(dag, {"reload": "all"}, with_params(dag, reload="all"))
+    trigger.check_conf(dag, {}, with_params(dag))
     with pytest.raises(errors.ConfigurationError, match="dag_run_conf_overrides_params"):
-        form.check_conf(dag, {"reload": "all"}, with_params(dag))
+        trigger.check_conf(dag, {"reload": "all"}, with_params(dag))
 
 
 def test_every_param_is_explained_on_the_form(dag: DAG) -> None:

@@ -8,14 +8,8 @@ from elasticsearch import Elasticsearch
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, IndexUnavailableError
 from movies_etl.es import dead_letters
-from movies_etl.es.dead_letters import (
-    MAX_DOCUMENT_BYTES,
-    MAX_REQUEST_BYTES,
-    DeadLetters,
-    Letter,
-    Parked,
-    kept,
-)
+from movies_etl.es.dead_letters import DeadLetters, Parked
+from movies_etl.es.letters import MAX_DOCUMENT_BYTES, MAX_REQUEST_BYTES, Letter, kept
 from movies_etl.es.template import forbid_automatic_creation
 
 from tests.support.faults import Faults, too_large

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from movies_etl.errors import RefusedDocumentsError
-from movies_etl.es.dead_letters import Letter
+from movies_etl.es.letters import Letter
 from movies_etl.sync.fuse import FUSE_REFUSALS, Fuse
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
-from movies_etl.airflow import form
+from movies_etl.airflow import trigger
 from movies_etl.airflow.reindex_tasks import prepare_task
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
@@ -49,12 +49,12 @@ def test_several_ranges_are_loaded_at_once_and_often_tried_again(
 
 def test_the_form_says_what_is_to_be_done(dags: dict[str, DAG]) -> None:
     of = dags["movies_reindex"].params.dump()
-    assert form.to_rebuild(of) == Asked()
-    assert form.to_rebuild(of | {"shards": 3, "checks": 5, "resume": True}) == Asked(
+    assert trigger.to_rebuild(of) == Asked()
+    assert trigger.to_rebuild(of | {"shards": 3, "checks": 5, "resume": True}) == Asked(
         shards=3, checks=5, resume=True
     )
     with pytest.raises(ConfigurationError, match="takes an index as it is"):
-        form.to_rebuild(of | {"rollback": True, "shards": 3})
+        trigger.to_rebuild(of | {"rollback": True, "shards": 3})
 
 
 def test_a_misspelt_param_is_refused(dags: dict[str, DAG]) -> None:

@@ -10,8 +10,9 @@ from elasticsearch import Elasticsearch
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import ConfigurationError, RefusedDocumentsError
 from movies_etl.es.bulk import Sender
-from movies_etl.es.dead_letters import DeadLetters, Letter
+from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
+from movies_etl.es.letters import Letter
 from movies_etl.es.outcome import Item, Outcome, Refusal
 from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.source import Source

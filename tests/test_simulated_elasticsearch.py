@@ -23,8 +23,9 @@ from movies_etl.es.admin import (
     live,
 )
 from movies_etl.es.client import check_server
-from movies_etl.es.dead_letters import DeadLetters, Letter
+from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
+from movies_etl.es.letters import Letter
 from movies_etl.es.mapping import differences
 from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.settings import Settings

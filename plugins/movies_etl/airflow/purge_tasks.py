@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from movies_etl.airflow import form
+from movies_etl.airflow import trigger
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.reconcile_tasks import working_resources
 from movies_etl.definitions.definition import IndexDefinition
@@ -37,7 +37,7 @@ def find_task(definition: IndexDefinition) -> TaskOf:
         dag: Any = None,  # noqa: ANN401 - Airflow's
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        params = form.filled_in(params, dag, dag_run)
+        params = trigger.filled_in(params, dag, dag_run)
         settings, wanted = load_settings(), str(params.get("digest") or "").strip()
         with working_resources(definition, settings, f"find {run_id}") as resources:
             found = resources and next_list(resources, settings, str(run_id), wanted)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias, task
 
-from movies_etl.airflow import form, metrics
+from movies_etl.airflow import metrics, trigger
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_the_collector
@@ -53,14 +53,14 @@ def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
         outlet_events: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        params = form.filled_in(params, dag, dag_run)
+        params = trigger.filled_in(params, dag, dag_run)
         spare_the_collector()
         settings = load_settings()
         with working_resources(definition, settings, f"{name} {run_id}") as resources:
             if resources is None:
                 return Result().as_result()
             store = VariableReconcileStore(definition)
-            asked = form.to_reconcile(params)
+            asked = trigger.to_reconcile(params)
             try:
                 result = TASKS[name](Reconcile(resources, settings, store, asked))
             except ConfigurationError:

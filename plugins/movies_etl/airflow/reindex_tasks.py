@@ -14,7 +14,7 @@ from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowRuntimeError
 from elasticsearch import Elasticsearch
 
-from movies_etl.airflow import form
+from movies_etl.airflow import trigger
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import (
@@ -59,8 +59,8 @@ def prepare_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
         ti: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        params = form.filled_in(params, dag, dag_run)
-        asked = form.to_rebuild(params)
+        params = trigger.filled_in(params, dag, dag_run)
+        asked = trigger.to_rebuild(params)
         settings = load_settings()
         runs = Runs(str(run_id), lambda other: _state_of(ti, definition.reindex_dag, other))
         with (
@@ -165,7 +165,7 @@ def check_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
         with _candidate(definition, settings, f"check {run_id}", of) as candidate:
             if of.loads:
                 gate.loaded(candidate, str(run_id), [one["version"] for one in results or ()])
-            return gate.check(candidate, form.to_rebuild(params or {}).checks)
+            return gate.check(candidate, trigger.to_rebuild(params or {}).checks)
 
     return check
 

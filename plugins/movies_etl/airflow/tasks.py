@@ -11,7 +11,7 @@ from airflow.sdk import task
 from airflow.sdk.definitions.retry_policy import RetryPolicy
 from elasticsearch import Elasticsearch
 
-from movies_etl.airflow import form, metrics, signals
+from movies_etl.airflow import metrics, signals, trigger
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import (
@@ -62,8 +62,8 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
         dag: Any = None,  # noqa: ANN401 - Airflow's
         dag_run: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        params = form.filled_in(params, dag, dag_run)
-        asked, reload = form.asked_for(params), params.get("reload", "none")
+        params = trigger.filled_in(params, dag, dag_run)
+        asked, reload = trigger.asked_for(params), params.get("reload", "none")
         settings = load_settings()
         hook = MoviesElasticsearchHook()
         in_clear_text = [
@@ -115,7 +115,7 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
     ) -> dict[str, Any]:
         spare_the_collector()
         settings = load_settings()
-        asked = form.asked_for(params or {})
+        asked = trigger.asked_for(params or {})
         if stream is not definition.root:  # whose task loads what is asked for
             asked = RunParams(asked.page_size)
         counters = Counters()

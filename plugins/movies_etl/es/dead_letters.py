@@ -4,60 +4,33 @@ A document has at most one letter. It says what was refused, why, and how often;
 the document is indexed later. Letters are written, and looked up by id, in real time; which
 documents have one is told by a search, kept current by a refresh with every change. They carry the
 version of the reading that decided: a late request brings no resolved letter back.
-
-A large document is truncated: what rejected its size would reject the letter as well.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
-from pydantic_core import to_json
 
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.definitions.documents import MAX_ID_BYTES
 from movies_etl.errors import IndexUnavailableError
 from movies_etl.es.blocks import with_remedy
 from movies_etl.es.client import NEWER_IS_THERE, patient, translated_errors, whole
+from movies_etl.es.letters import Letter, key_of, pieces
 
 LETTERS_PER_SEARCH = 10_000
 """Letters that one search returns."""
 LETTERS_PER_COPY = 50
 """Letters that are read at once with their documents."""
-MAX_DOCUMENT_BYTES = 400_000
-"""Bytes that are kept of a document; in a letter's JSON they become twice as many at most."""
-MAX_REQUEST_BYTES = 1_000_000
-"""Size of a request that parks letters: what any server takes, and nginx before it by default."""
-_META_BYTES = 800
-"""What a letter has in a request beside its values, with the longest id."""
 _TEXT = {"type": "text", "index": False}
-
-
-class Letter(NamedTuple):
-    """A refused document.
-
-    :param id: the document's.
-    :param stage: ``assembly`` (PostgreSQL could not read its rows), ``validation`` (pydantic
-        refused it) or ``indexing`` (Elasticsearch did).
-    :param reason: why, in one line.
-    :param document: the document's text, of which `MAX_DOCUMENT_BYTES` bytes are kept; empty where
-        there was none.
-    """
-
-    id: str
-    stage: str
-    reason: str
-    document: str
 
 
 class Parked(NamedTuple):
     """A letter as it lies in the index.
 
     :param version: of the reading that was refused.
-    :param document: the text that was refused; see :func:`kept`.
+    :param document: the text that was refused; see :func:`movies_etl.es.letters.kept`.
     """
 
     version: int
@@ -175,7 +148,7 @@ class DeadLetters:
         :param now: the database's time, ISO 8601.
         :param version: of the reading that was refused; a letter of a later one stays.
         """
-        for piece in _pieces(letters):
+        for piece in pieces(letters):
             self._park(piece, now, version)
 
     @patient
@@ -245,37 +218,5 @@ def _mappings(noun: str) -> dict[str, Any]:
     }
 
 
-def _pieces(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
-    """Shorten letters to what is kept; yield as many at once as fit into a request."""
-    piece: list[Letter] = []
-    size = 0
-    for letter in letters:
-        shortened = letter._replace(document=kept(letter.document.encode()).decode())
-        bytes_more = len(to_json(shortened)) + _META_BYTES
-        if piece and size + bytes_more > MAX_REQUEST_BYTES:
-            yield piece
-            piece, size = [], 0
-        piece.append(shortened)
-        size += bytes_more
-    if piece:
-        yield piece
-
-
-def kept(document: bytes) -> bytes:
-    """Return what a letter keeps of a document: all, or its beginning and a digest of all."""
-    if len(document) <= MAX_DOCUMENT_BYTES:
-        return document
-    beginning = document[:MAX_DOCUMENT_BYTES].decode(errors="ignore")
-    digest = hashlib.sha256(document).hexdigest()
-    return f"{beginning} ... (cut, sha256 of all: {digest})".encode()
-
-
 def _meta(id_: str, version: int) -> dict[str, Any]:
     return {"_id": key_of(id_), "version": version, "version_type": "external_gte"}
-
-
-def key_of(id_: str) -> str:
-    """Return the letter's id: the document's, or a digest of one that Elasticsearch refuses."""
-    if 0 < len(id_.encode()) <= MAX_ID_BYTES:
-        return id_
-    return f"sha256:{hashlib.sha256(id_.encode()).hexdigest()}"

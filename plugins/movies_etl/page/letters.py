@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.es.client import translated_errors, whole
-from movies_etl.es.dead_letters import key_of
+from movies_etl.es.letters import key_of
 from movies_etl.page.asking import together
 from movies_etl.page.labels import label_of
 from movies_etl.page.memory import ELASTICSEARCH, Servers

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from movies_etl.es.dead_letters import kept
 from movies_etl.es.inventory import DocumentInventory
+from movies_etl.es.letters import kept
 from movies_etl.postgres.inventory import Built, RowInventory
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.sync.resources import Resources

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from movies_etl.errors import RefusedDocumentsError
-from movies_etl.es.dead_letters import Letter
+from movies_etl.es.letters import Letter
 
 FUSE_REFUSALS = 20
 """Refused documents, with none accepted, that mean a wrong mapping or a wrong column rather than

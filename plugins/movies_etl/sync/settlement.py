@@ -12,7 +12,7 @@ from collections.abc import Collection, KeysView, Sequence
 from typing import Self
 
 from movies_etl.errors import ConfigurationError, printable
-from movies_etl.es.dead_letters import Letter
+from movies_etl.es.letters import Letter
 from movies_etl.es.outcome import Item, Outcome
 from movies_etl.sync.fuse import Fuse
 from movies_etl.sync.resources import Resources

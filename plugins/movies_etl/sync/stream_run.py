@@ -13,8 +13,8 @@ from movies_etl.definitions.definition import Stream
 from movies_etl.definitions.documents import MAX_ID_BYTES, IndexedDocument
 from movies_etl.errors import ConfigurationError, MoviesEtlError, problems
 from movies_etl.es.bulk import Sender
-from movies_etl.es.dead_letters import Letter, kept
 from movies_etl.es.index import ABSENT, Stored
+from movies_etl.es.letters import Letter, kept
 from movies_etl.es.outcome import Item, Outcome
 from movies_etl.es.throttle import Throttle
 from movies_etl.postgres.assembly import Assembled
