@@ -7,6 +7,8 @@ import re
 import pytest
 from movies_etl.definitions.movies import FILM_WORK, MOVIES
 from movies_etl.es.outcome import Item, Outcome
+from movies_etl.reconcile import fuses
+from movies_etl.reconcile.purge import approved, next_list
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.progress import Progress
 
@@ -94,3 +96,29 @@ def test_the_sentence_at_the_end_says_what_became_of_the_documents(
     loaded.run()
     (told,) = [one for one in lines(caplog) if one.startswith("film_work is done")]
     assert told.endswith("films/s): 1 indexed, 1 unchanged, 1 refused and kept as dead letters")
+
+
+def test_the_reconcile_and_the_purge_say_in_words_what_they_did(
+    loaded: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.execute("DELETE FROM content.film_work WHERE title IN ('Film 1', 'Film 2')")
+    monkeypatch.setattr(fuses, "FEW_DELETIONS", 1)
+    loaded.reconcile("presence")
+    with loaded.beside() as resources:
+        one = next_list(resources, loaded.settings, "a run")
+        assert one
+        approved(resources, loaded.settings, one.digest, "Ann")
+    loaded.reconcile("presence")
+    told = [
+        one.getMessage()
+        for one in caplog.records
+        if one.name.startswith("movies_etl.reconcile") and one.levelname == "INFO"
+    ]
+    said = [re.sub(r" in \d+\.\d s|List \w+", "", line) for line in told]
+    assert [line for line in said if "is done: " in line or "again: " in line] == [
+        "presence is done: 7 looked at: 2 without a row, 2 left to a person",
+        "Read 2 candidates again: 2 deleted",
+        " is done: 2 deleted",
+        "presence is done: 5 looked at: nothing to correct",
+    ]
+    assert not any("{'" in line for line in told)

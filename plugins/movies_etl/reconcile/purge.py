@@ -57,6 +57,7 @@ def next_list(
             continue
         asked = one.model_copy(update={"state": "waiting", "asked_at": now, "asked_by": run})
         if lists_of(resources).take(asked, place):
+            log.info("A person is asked about list %s: %d %s", one.digest[:12], one.count, one.kind)
             return asked
     return None
 
@@ -137,7 +138,8 @@ def approved(resources: Resources, settings: Settings, digest: str, by: str | No
                 f"{resources.context.index}. What is done is done; the next attempt does the rest."
             )
     _closed(resources, one, by)
-    log.info("List %s is done: %s", digest[:12], own.counters.as_result())
+    said = own.counters.outcomes() or "nothing to do"
+    log.info("List %s is done: %s", digest[:12], said)
     return own.counters
 
 

@@ -83,7 +83,8 @@ def carry_out(
             break
         left -= len(batch.ids)
     if batches:
-        log.info("Read %d candidates again: %s", counters.read, counters.as_result())
+        said = counters.outcomes() or "nothing to do"
+        log.info("Read %d candidates again: %s", counters.read, said)
     return Repaired(counters, left)
 
 

@@ -27,7 +27,7 @@ from movies_etl.reconcile.purge import close_corrected, close_returned
 from movies_etl.reconcile.repair import Repaired, repair
 from movies_etl.settings import Settings
 from movies_etl.state.reconcile import ReconcileState, ReconcileStore
-from movies_etl.sync.counters import Counters
+from movies_etl.sync.counters import Counters, in_words
 from movies_etl.sync.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,17 @@ class ReconcileParams:
     full: bool = False
     dry_run: bool = False
     ids: Sequence[str] = ()
+
+
+_WORDS = {
+    "missing": "missing",
+    "different": "different",
+    "surplus": "without a row",
+    "repaired": "loaded",
+    "deleted": "deleted",
+    "asked": "left to a person",
+}
+"""What was found and done, by field of the result."""
 
 
 @dataclass
@@ -84,6 +95,11 @@ class Result:
     def as_result(self) -> dict[str, Any]:
         """Return what a task returns."""
         return asdict(self)
+
+    def in_words(self) -> str:
+        """Say what was found and done."""
+        found = in_words(self, _WORDS) or "nothing to correct"
+        return f"{self.looked_at:,} looked at in {self.seconds:.1f} s: {found}"
 
     def add(self, found: Candidates, done: Repaired) -> None:
         """Add what a question found, and what became of it."""
@@ -311,7 +327,7 @@ class Reconcile:
         result = self.result.as_result()
         results = self.state.results | {task: result}
         self._remember(self.state.model_copy(update={"results": results}))
-        log.info("%s is done: %s", task, result)
+        log.info("%s is done: %s", task, self.result.in_words())
         return result
 
 

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+_WORDS = {
+    "indexed": "indexed",
+    "deleted": "deleted",
+    "unchanged": "unchanged",
+    "conflicts": "newer in the index already",
+    "refused": "refused and kept as dead letters",
+}
+"""What became of documents, by counter."""
 
 
 @dataclass
@@ -50,6 +60,19 @@ class Counters:
         """What grows while PostgreSQL answers: documents read, and looks for changes."""
         return self.read + self.looks
 
+    def outcomes(self) -> str:
+        """Say what became of the documents; empty when nothing did."""
+        return in_words(self, _WORDS)
+
     def tick(self) -> None:
         """Bring ``seconds`` up to date."""
         self.seconds = round(time.monotonic() - self._began, 3)
+
+
+def in_words(numbers: object, words: Mapping[str, str]) -> str:
+    """Say which numbers are not 0; empty when all are.
+
+    :param words: by name, what a number counts.
+    """
+    counted = ((getattr(numbers, name), said) for name, said in words.items())
+    return ", ".join(f"{count:,} {said}" for count, said in counted if count)

@@ -12,14 +12,6 @@ from movies_etl.sync.counters import Counters
 
 log = logging.getLogger(__name__)
 
-_WORDS = {
-    "indexed": "indexed",
-    "unchanged": "unchanged",
-    "conflicts": "newer in the index already",
-    "refused": "refused and kept as dead letters",
-}
-"""What became of documents, by counter."""
-
 
 class _Page(NamedTuple):
     """A page whose documents are on their way.
@@ -81,10 +73,8 @@ class Progress:
     def done(self) -> None:
         """Tell what the task did."""
         self._counters.tick()
-        counted = ((getattr(self._counters, name), words) for name, words in _WORDS.items())
-        outcomes = [f"{count:,} {words}" for count, words in counted if count]
-        if outcomes:
-            said = f"{self._rate(self._counters.read)}: {', '.join(outcomes)}"
+        if outcomes := self._counters.outcomes():
+            said = f"{self._rate(self._counters.read)}: {outcomes}"
         else:
             said = f"nothing to load, after {self._counters.seconds:.1f} s"
         log.info("%s is done: %s", self._stream, said)
