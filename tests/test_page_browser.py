@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,15 +12,13 @@ from local.airflow_settings import USER
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.conftest import DATA
+from tests.support.browser import CHROMIUM, SECONDS, chromium
 from tests.support.scheduled import NEVER, Scheduled, running_airflow
 from tests.support.site import Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SECONDS = 120_000
-"""Milliseconds that a busy machine may take for what is waited for."""
 TITLE = "Solaris <script>document.title = 'run'</script>"
 
 pytestmark = [
@@ -59,10 +56,7 @@ def scheduled(
 @pytest.fixture
 def page(scheduled: Scheduled) -> Iterator[Page]:
     """A browser that is logged in."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+    with chromium() as browser:
         page: Page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(SECONDS)
         page.goto(f"{scheduled.settings.url}/auth/login")
@@ -71,7 +65,6 @@ def page(scheduled: Scheduled) -> Iterator[Page]:
         page.click('button[type="submit"]')
         page.wait_for_url(lambda url: "login" not in url)
         yield page
-        browser.close()
 
 
 def wait_for(frame: FrameLocator, place: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -9,11 +10,13 @@ from typing import Any, cast
 import pytest
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import IndexUnavailableError
-from movies_etl.page import asking
+from movies_etl.page import asking, rounds
 from movies_etl.page.day import last_day
 from movies_etl.page.labels import label_of, times, to_the_second
 from movies_etl.page.memory import Finished, Memory, Run, Servers
 from movies_etl.page.word import Standing, duration, word_of
+from movies_etl.state.cursors import Cursor
+from movies_etl.state.database import Database
 
 NOW = datetime(2026, 11, 29, 12, 7, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -85,10 +88,65 @@ def test_what_does_not_move_says_since_when_and_why(
     assert because in word.because
 
 
-def test_a_long_run_that_is_under_way_is_behind_but_moves() -> None:
-    word = word_of(standing(**LATE, memory=Memory({}, runs=(run("running", 50),))))
+def cursor(confirmed: float, version: float | None = None) -> Cursor:
+    """Return a cursor by minutes ago: confirmed up to then, and read last then."""
+    moment = NOW - timedelta(minutes=confirmed)
+    read = NOW - timedelta(minutes=confirmed if version is None else version)
+    return Cursor(
+        index="u",
+        database=Database(name="movies"),
+        horizon=f"{moment:%Y-%m-%dT%H:%M:%S}.000000+00:00",
+        version=int(read.timestamp() * 1_000_000),
+    )
+
+
+FOLLOWING = (run("queued", 0.1), run("running", 1), run("running", 55))
+"""A run that waits, one that stands by, and the one that goes on."""
+
+
+def test_a_long_run_that_saves_its_cursor_is_behind_but_moves() -> None:
+    cursors = {"film_work": cursor(60), "person": cursor(60, version=2)}
+    word = word_of(standing(**LATE, memory=Memory(cursors, runs=(run("running", 50),))))
     assert (word.state, word.headline) == ("behind", "60 min behind")
-    assert "under way" in word.because
+    assert word.because == "A run is under way: running."
+
+
+def test_a_run_that_has_just_begun_moves_whatever_was_saved_before() -> None:
+    memory = Memory({"film_work": cursor(60)}, runs=(run("running", 1),))
+    assert word_of(standing(**LATE, memory=memory)).state == "behind"
+
+
+def test_a_run_that_goes_on_and_saves_nothing_does_not_move() -> None:
+    memory = Memory({"film_work": cursor(60, version=20)}, runs=FOLLOWING)
+    word = word_of(standing(**LATE, memory=memory))
+    assert (word.state, word.headline) == ("stuck", "Not moving since 2026-11-29 11:47:00 UTC")
+    assert "has saved nothing for 20 min" in word.because
+    moving = Memory({"film_work": cursor(60, version=4)}, runs=FOLLOWING)
+    assert word_of(standing(**LATE, memory=moving)).state == "behind"
+
+
+def test_a_run_that_goes_on_up_to_date_is_up_to_date_however_long_nothing_changed() -> None:
+    memory = Memory({"film_work": cursor(60)}, runs=FOLLOWING)
+    word = word_of(standing(lags=[3600.0], waiting=[0], memory=memory))
+    assert (word.state, word.headline) == ("current", "Up to date")
+
+
+def test_a_transaction_that_holds_a_run_that_goes_on_is_the_reason() -> None:
+    memory = Memory({"film_work": cursor(60)}, runs=FOLLOWING)
+    word = word_of(standing(**LATE, memory=memory, holder="pid 7"))
+    assert (word.state, word.because[:13]) == ("stuck", "Held by pid 7")
+    # What changes is searchable meanwhile, though it is not confirmed.
+    memory = Memory({"film_work": cursor(60, version=1)}, runs=FOLLOWING)
+    word = word_of(standing(**LATE, memory=memory, holder="pid 7"))
+    assert (word.state, word.because[:13]) == ("behind", "Held by pid 7")
+
+
+def test_of_several_runs_the_one_that_others_stand_by_for_is_told() -> None:
+    memory = Memory({}, runs=FOLLOWING)
+    assert memory.running == FOLLOWING[-1]
+    assert not memory.is_moving(NOW)
+    assert memory._replace(cursors={"film_work": cursor(60, version=-1)}).is_moving(NOW)
+    assert not Memory({"film_work": cursor(0)}).is_moving(NOW)
 
 
 def test_a_slow_schedule_has_three_of_its_periods() -> None:
@@ -133,6 +191,54 @@ def test_the_last_day_is_added_up_by_quarters_of_an_hour() -> None:
     assert (last.rate, last.longest) == (20.0, 30.0)
     assert told.total
     assert (told.total.runs, told.total.indexed) == (3, 60)
+
+
+class Silent:
+    """Servers of which none answers."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+
+    def memory(self, _: object) -> Memory:
+        self.is_over.wait()
+        return Memory({})
+
+
+def test_a_question_of_two_rounds_is_answered_within_two_seconds_when_nobody_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+
+    def together(questions: Mapping[str, Any], seconds: float) -> Any:
+        waited.append(seconds)
+        return asking.together(questions, seconds)
+
+    monkeypatch.setattr(rounds, "together", together)
+    servers = Silent()
+    questions = {name: lambda _: servers.is_over.wait() for name in ("PostgreSQL", "Elasticsearch")}
+    try:
+        said = rounds.in_two_rounds(MOVIES, cast("Servers", servers), questions)
+    finally:
+        servers.is_over.set()
+    assert sum(waited) <= asking.ANSWER_SECONDS < 2
+    assert not said.is_remembered
+    assert [one.partition(" did not answer")[0] for one in said.problems] == [
+        "Airflow's database",
+        "PostgreSQL",
+        "Elasticsearch",
+    ]
+
+
+def test_a_server_that_hangs_does_not_hold_up_the_questions_to_others() -> None:
+    is_over = threading.Event()
+    try:
+        for _ in range(asking.THREADS + 1):
+            asking.together({"hangs": is_over.wait}, 0.01)
+        said = asking.together({"hangs": lambda: 1, "answers": lambda: 2}, 1.0)
+    finally:
+        is_over.set()
+    assert said["answers"] == (2, None)
+    assert said["hangs"].problem == "hangs did not answer within 1.0 s."
 
 
 def test_what_one_server_cannot_say_hides_nothing_of_the_others() -> None:

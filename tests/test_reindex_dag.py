@@ -9,6 +9,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from movies_etl.airflow import trigger
+from movies_etl.airflow.memory import remembered
 from movies_etl.airflow.reindex_tasks import prepare_task
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
@@ -88,6 +89,12 @@ def test_a_rebuild_and_a_rollback_through_airflow(sync_dag: SyncDag, small: Site
 
     rebuilt = reindex(sync_dag, checks=50, shards=2)
     assert states(rebuilt) == dict.fromkeys(TASKS, "success")
+    known = remembered(sync_dag.definition)  # as the page of operators tells it
+    assert known.rebuild
+    assert (known.rebuild.run.state, known.fed) == ("success", frozenset({before}))
+    assert {(one.task, one.state, one.is_mapped) for one in known.rebuild.tasks} == {
+        (task, "success", task == "load") for task in TASKS
+    }
     (after,) = small.client.indices.get_alias(name="movies")
     assert after != before
     settings = small.client.indices.get_settings(index=after)[after]["settings"]["index"]

@@ -10,7 +10,7 @@ from datetime import datetime
 from elasticsearch import Elasticsearch
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.page.asking import SERVER_SECONDS
-from movies_etl.page.memory import Finished, Memory, Run
+from movies_etl.page.memory import Finished, Memory, Rebuild, Run
 from movies_etl.postgres.session import Session
 from movies_etl.postgres.source import Source
 
@@ -30,6 +30,7 @@ class SiteServers:
     url: str = ""
     paused: bool | None = False
     runs: tuple[Run, ...] = ()
+    rebuild: Rebuild | None = None
     ended: list[Finished] = field(default_factory=list)
 
     @contextmanager
@@ -55,6 +56,8 @@ class SiteServers:
             comparison=self.site.difference.load(),
             paused=self.paused,
             runs=self.runs,
+            rebuild=self.rebuild,
+            fed=frozenset(self.site.cursors.indexes()),
         )
 
     def finished(self, definition: IndexDefinition, since: datetime) -> list[Finished]:  # noqa: ARG002

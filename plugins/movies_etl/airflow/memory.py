@@ -10,15 +10,16 @@ from typing import Any, TypeVar
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
 from airflow.models.variable import Variable
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.page.memory import Finished, Memory, Run
+from movies_etl.page.memory import Finished, Memory, Rebuild, Run, TasksSeen
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
 from movies_etl.state.reconcile import ReconcileState
@@ -26,7 +27,8 @@ from movies_etl.state.reconcile import ReconcileState
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 RUNS = 10
-"""Runs that are looked at for how an index stands."""
+"""Runs that are looked at for how an index stands, beside those that are under way."""
+UNDER_WAY = ("queued", "running")
 MOST_RUNS = 3000
 """Runs of a day at most: two per minute."""
 RETURNED = "return_value"
@@ -43,7 +45,7 @@ def remembered(definition: IndexDefinition) -> Memory:
             stream.name: definition.cursor_variable(stream.name) for stream in definition.streams
         }
         dag = session.get(DagModel, definition.sync_dag)
-        runs = _runs(session, definition)
+        runs = _runs(session, definition.sync_dag)
         return Memory(
             cursors={
                 name: Cursor.from_json(variables[key], where=key) if key in variables else None
@@ -54,6 +56,8 @@ def remembered(definition: IndexDefinition) -> Memory:
             paused=None if dag is None or dag.is_stale else bool(dag.is_paused),
             runs=tuple(runs),
             held_by=_held_by(session, definition, runs),
+            rebuild=_rebuild(session, definition),
+            fed=frozenset(_fed(session, definition)),
         )
 
 
@@ -71,23 +75,66 @@ def _valid(model: type[ModelT], text: str | None) -> ModelT | None:
         return None
 
 
-def _runs(session: Session, definition: IndexDefinition) -> list[Run]:
+def _fed(session: Session, definition: IndexDefinition) -> list[str]:
+    """Return the indexes beside the live one that have a cursor of the first stream."""
+    prefix = f"{definition.cursor_variable(definition.root.name)}."
+    keys = session.scalars(select(Variable.key).where(Variable.key.startswith(prefix)))
+    return [str(key).removeprefix(prefix) for key in keys]
+
+
+def _runs(session: Session, dag: str) -> list[Run]:
+    """Return the newest runs, and all that are under way, the newest first."""
+    of_dag = select(DagRun).where(DagRun.dag_id == dag).order_by(DagRun.run_after.desc())
+    found = [
+        *session.scalars(of_dag.limit(RUNS)),
+        *session.scalars(of_dag.where(DagRun.state.in_(UNDER_WAY)).limit(RUNS)),
+    ]
+    by_age = sorted(dict.fromkeys(found), key=lambda run: run.run_after, reverse=True)
+    return [_run(run) for run in by_age]
+
+
+def _rebuild(session: Session, definition: IndexDefinition) -> Rebuild | None:
+    """Return the newest run that makes the index anew, with its tasks by state."""
     newest = (
         select(DagRun)
-        .where(DagRun.dag_id == definition.sync_dag)
+        .where(DagRun.dag_id == definition.reindex_dag)
         .order_by(DagRun.run_after.desc())
-        .limit(RUNS)
+        .limit(1)
     )
-    return [_run(run) for run in session.scalars(newest)]
+    run = session.scalar(newest)
+    if run is None:
+        return None
+    parts = TaskInstance.map_index >= 0
+    tasks = (
+        select(
+            TaskInstance.task_id,
+            TaskInstance.state,
+            func.count(),
+            func.min(TaskInstance.start_date),
+            parts,
+        )
+        .where(TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
+        .group_by(TaskInstance.task_id, TaskInstance.state, parts)
+    )
+    seen = tuple(
+        TasksSeen(task, _word(state), number, since, bool(is_mapped))
+        for task, state, number, since, is_mapped in session.execute(tasks)
+    )
+    return Rebuild(_run(run), seen)
 
 
 def _run(run: DagRun) -> Run:
     return Run(
         run_id=run.run_id,
-        state=str(getattr(run.state, "value", run.state)),
+        state=_word(run.state) or "",
         started=run.start_date,
         ended=run.end_date,
     )
+
+
+def _word(state: object) -> str | None:
+    """Return Airflow's word for a state of a run or a task."""
+    return None if state is None else str(getattr(state, "value", state))
 
 
 def _held_by(session: Session, definition: IndexDefinition, runs: list[Run]) -> str | None:

@@ -28,8 +28,9 @@ from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.registry import declared
 from movies_etl.page.asking import SERVER_SECONDS
 from movies_etl.page.day import Day, last_day
-from movies_etl.page.facts import Facts, facts
+from movies_etl.page.facts import Facts
 from movies_etl.page.freshness import IndexState, freshness
+from movies_etl.page.inquiry import known_of
 from movies_etl.page.letters import Letters, letters
 from movies_etl.page.lookup import Candidates, looked_up
 from movies_etl.page.memory import Finished, Memory
@@ -147,7 +148,7 @@ def look_up(definition: Chosen, words: Words) -> Candidates:
 @app.get("/api/{index}/why")
 def why(definition: Chosen, id: Words) -> Diagnosis:  # noqa: A002 - the parameter's name
     """Say why a document is not found."""
-    found = facts(definition, SERVERS, id)
+    found = known_of(definition, SERVERS, id)
     return Diagnosis(verdict=verdict(found), steps=steps(found), facts=found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
@@ -13,14 +14,17 @@ from movies_etl.errors import MoviesEtlError, on_one_line
 
 log = logging.getLogger(__name__)
 
-SERVER_SECONDS = 2.0
+SERVER_SECONDS = 1.5
 """Seconds in which a server has to answer one request."""
-ANSWER_SECONDS = 3.0
-"""Seconds after which a page is answered without those that have not."""
-_THREADS = 16
+ANSWER_SECONDS = 1.8
+"""Seconds after which a question is answered without those that have not: it takes two at most."""
+THREADS = 8
+"""Threads per server: one that hangs holds up those that ask it, and no others."""
 
 AnswerT = TypeVar("AnswerT")
-_threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="movies_etl page")
+_threads: defaultdict[str, ThreadPoolExecutor] = defaultdict(
+    lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="movies_etl page")
+)
 
 
 class Answered(NamedTuple, Generic[AnswerT]):
@@ -42,7 +46,7 @@ def together(
     :param questions: by the name of the server that is asked, as people know it.
     """
     deadline = time.monotonic() + seconds
-    asked = {name: _threads.submit(question) for name, question in questions.items()}
+    asked = {name: _threads[name].submit(question) for name, question in questions.items()}
     return {name: _taken(name, one, deadline, seconds) for name, one in asked.items()}
 
 
@@ -51,7 +55,7 @@ def _taken(name: str, asked: Future[Any], deadline: float, seconds: float) -> An
         return Answered(asked.result(max(deadline - time.monotonic(), 0)))
     except NotYetError:
         asked.cancel()
-        return Answered(None, f"{name} did not answer within {seconds:g} s.")
+        return Answered(None, f"{name} did not answer within {seconds:.1f} s.")
     except MoviesEtlError as error:
         return Answered(None, on_one_line(error))
     except Exception:  # whatever it is, the other servers' answers are shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from elasticsearch import Elasticsearch
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.postgres.source import Source
+from movies_etl.postgres.timestamps import parse
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
 from movies_etl.state.reconcile import ReconcileState
@@ -19,6 +20,9 @@ from movies_etl.state.reconcile import ReconcileState
 POSTGRES = "PostgreSQL"
 ELASTICSEARCH = "Elasticsearch"
 AIRFLOW = "Airflow's database"
+
+PATIENT = timedelta(minutes=5)
+"""Time without progress after which an index, and a run of it, is said not to move."""
 
 
 class Run(BaseModel):
@@ -35,6 +39,30 @@ class Run(BaseModel):
     ended: datetime | None = None
 
 
+class TasksSeen(NamedTuple):
+    """Tasks of a run that are in the same state.
+
+    :param task: their id.
+    :param state: Airflow's word; None of what is not due yet.
+    :param number: how many they are, where the task is mapped.
+    :param since: when the first of them began.
+    :param is_mapped: they are parts of a mapped task.
+    """
+
+    task: str
+    state: str | None
+    number: int = 1
+    since: datetime | None = None
+    is_mapped: bool = False
+
+
+class Rebuild(NamedTuple):
+    """A run of a rebuild DAG, and its tasks."""
+
+    run: Run
+    tasks: tuple[TasksSeen, ...]
+
+
 class Memory(NamedTuple):
     """What Airflow remembers of one index.
 
@@ -42,8 +70,10 @@ class Memory(NamedTuple):
     :param comparison: the last comparison of counts.
     :param reconcile: how far the reconcile has come.
     :param paused: whether the schedule is stopped; None when Airflow does not know the DAG.
-    :param runs: the newest runs, the newest first.
+    :param runs: the newest runs, and all that are under way, the newest first.
     :param held_by: what held the horizon at the newest run that measured it, in words.
+    :param rebuild: the newest run that makes the index anew.
+    :param fed: indexes without the alias that have cursors.
     """
 
     cursors: Mapping[str, Cursor | None]
@@ -52,6 +82,8 @@ class Memory(NamedTuple):
     paused: bool | None = False
     runs: tuple[Run, ...] = ()
     held_by: str | None = None
+    rebuild: Rebuild | None = None
+    fed: frozenset[str] = frozenset()
 
     @property
     def ended(self) -> Run | None:
@@ -60,8 +92,28 @@ class Memory(NamedTuple):
 
     @property
     def running(self) -> Run | None:
-        """The run that is under way."""
-        return next((run for run in self.runs if run.state == "running"), None)
+        """The run that is under way; where runs go on the oldest, which others stand by for."""
+        return next((run for run in reversed(self.runs) if run.state == "running"), None)
+
+    @property
+    def moved(self) -> datetime | None:
+        """The last moment at which a cursor is known to have moved; None without any.
+
+        A cursor's version is the time of a reading. While a task has it open, it is a bound that
+        lies up to a minute ahead.
+        """
+        cursors = [cursor for cursor in self.cursors.values() if cursor]
+        read = [datetime.fromtimestamp(one.version / 1_000_000, UTC) for one in cursors]
+        confirmed = [parse(one.horizon) for one in cursors if one.horizon]
+        return max([*read, *confirmed], default=None)
+
+    def is_moving(self, now: datetime) -> bool:
+        """Whether a run is under way that has begun, or saved a cursor, a short time ago."""
+        if self.running is None:
+            return False
+        moments = (self.moved, self.running.started)
+        last = max((one for one in moments if one), default=now)
+        return now - last < PATIENT
 
 
 class Finished(NamedTuple):

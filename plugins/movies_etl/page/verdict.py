@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
+from movies_etl.page.buttons import Action, again, held_up, run
 from movies_etl.page.facts import DocumentFacts, Facts, RowFacts
 from movies_etl.page.labels import times, to_the_second
 from movies_etl.page.letters import LetterSeen
 
 FIRST_PAGE = 10
 """Places that a visitor sees without turning a page."""
-
-
-class Action(BaseModel):
-    """A run to be triggered.
-
-    :param label: of its button.
-    :param conf: what the run is triggered with.
-    """
-
-    label: str
-    dag: str
-    conf: dict[str, Any]
 
 
 class Verdict(BaseModel):
@@ -56,7 +45,7 @@ def _judged(facts: Facts, row: RowFacts, document: DocumentFacts) -> Verdict:
             state="waiting",
             sentence=f"There is no index of {facts.index} yet.",
             next_step=f"The first run of {facts.dag} makes it.",
-            action=_run(facts),
+            action=run(facts),
         )
     if not row.exists:
         return _without_a_row(facts, document)
@@ -104,8 +93,8 @@ def _without_a_row(facts: Facts, document: DocumentFacts) -> Verdict:
         state="gone",
         sentence=f"This {noun} was deleted from the catalogue; its document is still in the index.",
         next_step=f"Each run of {facts.dag} looks for deleted rows at its end and deletes their "
-        f"documents.{_held_up(facts)}",
-        action=_run(facts),
+        f"documents.{held_up(facts)}",
+        action=run(facts),
     )
 
 
@@ -142,7 +131,7 @@ def _without_a_document(facts: Facts, row: RowFacts) -> Verdict:
         sentence="The cursor has passed it, but the index has no document of it: its row was "
         "written with a time in the past, or its document was deleted.",
         next_step="Load it again.",
-        action=_again(facts),
+        action=again(facts),
     )
 
 
@@ -163,15 +152,15 @@ def _differing(facts: Facts, row: RowFacts) -> Verdict:
             state="waiting",
             sentence=f"Its document is older than the catalogue ({fields}), and rows of {streams} "
             "wait for a run.",
-            next_step=f"The next run loads them.{_held_up(facts)}",
-            action=_run(facts),
+            next_step=f"The next run loads them.{held_up(facts)}",
+            action=run(facts),
         )
     return Verdict(
         state="stale",
         sentence=f"Its document differs from the catalogue ({fields}), and nothing waits: "
         "something was changed or deleted without a new time of change.",
         next_step="Load it again.",
-        action=_again(facts),
+        action=again(facts),
     )
 
 
@@ -190,8 +179,8 @@ def _waiting(facts: Facts, row: RowFacts, more: str = "") -> Verdict:
     return Verdict(
         state="waiting",
         sentence=sentence,
-        next_step=f"The next run loads it.{_held_up(facts)}",
-        action=_run(facts),
+        next_step=f"The next run loads it.{held_up(facts)}",
+        action=run(facts),
     )
 
 
@@ -216,27 +205,3 @@ def _equal(document: DocumentFacts) -> Verdict:
         f"{where}: others fit those words better.",
         next_step="The index is right; the site's query decides the order.",
     )
-
-
-def _held_up(facts: Facts) -> str:
-    """Say what keeps the next run from helping."""
-    if facts.paused:
-        return f" But {facts.dag} is paused: switch it on under Dags."
-    if facts.paused is None:
-        return f" But Airflow does not know {facts.dag}: look under Dags for an import error."
-    if facts.last_failed:
-        return (
-            f" But the last run of {facts.dag} failed: the log of its failed task has the reason."
-        )
-    return " A run is under way." if facts.is_running else ""
-
-
-def _run(facts: Facts) -> Action | None:
-    """Offer a run, unless one is under way that will do."""
-    if facts.is_running or facts.paused is None:
-        return None
-    return Action(label="Run now", dag=facts.dag, conf={})
-
-
-def _again(facts: Facts) -> Action:
-    return Action(label=f"Load this {facts.noun} again", dag=facts.dag, conf={"ids": [facts.id]})

@@ -8,10 +8,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from movies_etl.page.memory import Memory
+from movies_etl.page.memory import PATIENT, Memory
 
-PATIENT = timedelta(minutes=5)
-"""Time without progress after which an index is said not to move, with a run per minute."""
 PERIODS = 3
 """Scheduled runs that must have come to nothing before the same is said of a slower schedule."""
 
@@ -61,29 +59,42 @@ def word_of(seen: Standing) -> Word:
     because = _reason(seen) if is_late else _of_a_failure(seen.memory)
     if not any(seen.waiting):
         return Word(state="current", headline="Up to date", because=because)
-    if is_late and not seen.memory.running:
-        since = seen.now - timedelta(seconds=lag)
+    if is_late and not _is_moving(seen):
+        confirmed = seen.now - timedelta(seconds=lag)
+        since = max(confirmed, min(seen.memory.moved or confirmed, seen.now))
         headline = f"Not moving since {since:%Y-%m-%d %H:%M:%S} UTC"
         return Word(state="stuck", headline=headline, because=because)
     return Word(state="behind", headline=f"{duration(lag)} behind", because=because)
 
 
+def _is_moving(seen: Standing) -> bool:
+    """Whether it comes on. While the horizon is held, runs come and go and confirm nothing."""
+    if not seen.holder:
+        return seen.memory.is_moving(seen.now)
+    moved = seen.memory.moved
+    return moved is not None and seen.now - moved < PATIENT
+
+
 def _reason(seen: Standing) -> str:
     """Return why nothing moves, or what moves it."""
-    memory = seen.memory
+    memory, running = seen.memory, seen.memory.running
     first = memory.runs[0] if memory.runs else None
     reasons = (
         (
             memory.paused is None,
             "Airflow does not know the DAG: look for an import error, and for the dag-processor.",
         ),
-        (memory.running, f"A run is under way: {memory.running and memory.running.run_id}."),
+        (
+            _is_moving(seen) and not seen.holder,
+            f"A run is under way: {running and running.run_id}.",
+        ),
         (memory.paused, "The DAG is paused: switch it on under Dags."),
-        (_of_a_failure(memory), _of_a_failure(memory)),
         (
             seen.holder,
             f"Held by {seen.holder}. Rows that changed since are searchable, but not confirmed.",
         ),
+        (running, _of_a_run_that_hangs(seen)),
+        (_of_a_failure(memory), _of_a_failure(memory)),
         (memory.held_by, f"The last run was held by {memory.held_by}."),
         (
             first and first.state == "queued",
@@ -96,6 +107,17 @@ def _reason(seen: Standing) -> str:
     )
     said = (reason for is_so, reason in reasons if is_so)
     return next(said, "No run begins: look whether the scheduler runs.")
+
+
+def _of_a_run_that_hangs(seen: Standing) -> str:
+    running, moved = seen.memory.running, seen.memory.moved
+    if running is None:
+        return ""
+    quiet = duration((seen.now - moved).total_seconds()) if moved else "its beginning on"
+    return (
+        f"Run {running.run_id} is under way, and has saved nothing for {quiet}: the log of its "
+        "running task says what it waits for. Mark it as failed under Dags: the next run goes on."
+    )
 
 
 def _of_a_failure(memory: Memory) -> str:

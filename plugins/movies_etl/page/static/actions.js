@@ -4,6 +4,7 @@ import { airflow, openInAirflow, runPath } from "./api.js";
 import { h } from "./dom.js";
 
 const EVERY = 1500;
+const FOLLOW = "follow";
 const place = (id) => document.getElementById(id);
 let follower = 0;
 
@@ -46,11 +47,19 @@ async function followed(dag, id, ended) {
   const link = h("button", { class: "link", onclick: () => openInAirflow(runPath(dag, id)) }, id);
   for (;;) {
     const run = await airflow.run(dag, id);
+    const state = run.state === "running" && (await isLoaded(dag, id)) ? "done" : run.state;
     if (mine !== follower) return;
-    tell(`${dag}: ${run.state} `, link);
-    if (run.state === "success" || run.state === "failed") return ended(run);
+    tell(`${dag}: ${state} `, link);
+    if (["done", "success", "failed"].includes(state)) return ended(run);
     await new Promise((resolve) => setTimeout(resolve, EVERY));
   }
+}
+
+// What was asked for is done when the streams are loaded: a run that goes on follows for minutes.
+async function isLoaded(dag, id) {
+  const tasks = await airflow.tasks(dag, id);
+  const others = tasks.filter((task) => task.task_id !== FOLLOW);
+  return others.length < tasks.length && others.every((task) => task.state === "success");
 }
 
 export const button = (action, ended) =>

@@ -28,6 +28,8 @@ export function ask(path, parameters = {}) {
   return call(url);
 }
 
+const runAddress = (dag, id) => new URL(`../api/v2/dags/${encodeURIComponent(dag)}/dagRuns/${encodeURIComponent(id)}`, root).href;
+
 export const airflow = {
   trigger: (dag, conf) =>
     call(new URL(`../api/v2/dags/${encodeURIComponent(dag)}/dagRuns`, root), {
@@ -35,8 +37,8 @@ export const airflow = {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ logical_date: null, conf }),
     }),
-  run: (dag, id) =>
-    call(new URL(`../api/v2/dags/${encodeURIComponent(dag)}/dagRuns/${encodeURIComponent(id)}`, root)),
+  run: (dag, id) => call(runAddress(dag, id)),
+  tasks: async (dag, id) => (await call(`${runAddress(dag, id)}/taskInstances`)).task_instances,
 };
 
 // Airflow's frame lets no link leave it; its own router, of the same origin, takes a new address.

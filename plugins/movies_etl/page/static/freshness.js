@@ -3,6 +3,7 @@
 import { openInAirflow, runPath } from "./api.js";
 import { button } from "./actions.js";
 import { ago, duration, h, many, number, show } from "./dom.js";
+import { indexes, rebuild, rebuildWord } from "./rebuild.js";
 
 const COUNTED = 10000;
 const SIGNS = { current: "✓", behind: "…", stuck: "!", loading: "…", unknown: "?" };
@@ -19,6 +20,7 @@ export function card(state, chosen, choose) {
     h("span", { class: "small" }, `${number(state.documents)} of ${number(state.rows)} ${state.nouns}`),
     h("span", { class: "small" }, sum ? `${many(sum, "row")}${more} waiting` : state.letters ? "" : "nothing waits"),
     state.letters ? h("span", { class: "small bad" }, many(state.letters, "dead letter")) : null,
+    rebuildWord(state) ? h("span", { class: "small because" }, rebuildWord(state)) : null,
     state.word.because ? h("span", { class: "small because" }, state.word.because) : null,
   );
 }
@@ -36,16 +38,17 @@ export function details(place, state, again) {
       pair("Every document compared", verified(state)),
       Object.keys(state.found).length ? pair("Found by the last reconcile", found(state)) : null,
       pair("Oldest open transaction", state.holder ?? "none older than a minute"),
-      pair("Index", state.concrete ? [state.concrete, ", made ", ago(state.created)] : "none yet"),
+      pair("Index", indexes(state)),
+      state.rebuild ? pair("Newest rebuild", rebuild(state)) : null,
       pair("Last run", run(state, state.last)),
-      state.running ? pair("Running", run(state, state.running)) : null,
+      state.running ? pair("Running", run(state, state.running), state.is_moving ? "" : " saves nothing at the moment") : null,
       pair("Schedule", state.paused === null ? "Airflow does not know the DAG" : state.paused ? "paused" : "on"),
     ),
     button({ label: "Run now", dag: state.dag, conf: {} }, again),
   );
 }
 
-const pair = (name, ...text) => h("div", {}, h("dt", {}, name), h("dd", {}, ...text.flat()));
+const pair = (name, ...text) => h("div", {}, h("dt", {}, name), h("dd", {}, ...text.flat(2)));
 
 function difference(state) {
   if (state.difference === null) return "nothing was compared yet";

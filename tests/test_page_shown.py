@@ -1,0 +1,166 @@
+"""What the page's script makes of answers, in a real Chromium: no Airflow and no other server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from movies_etl.page.day import Day, Piece
+from movies_etl.page.freshness import IndexState, StreamState
+from movies_etl.page.letters import Letters, LetterSeen
+from movies_etl.page.memory import Run
+from movies_etl.page.rebuild import BesideState, RebuildState
+from movies_etl.page.word import Word
+
+from tests.support.browser import CHROMIUM, Shown, chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
+]
+
+API = "/movies-etl/api/"
+RUNS = "/api/v2/dags/movies_sync/dagRuns"
+NOW = datetime(2026, 11, 29, 12, 7, tzinfo=UTC)
+RUN = Run(run_id="manual__1", state="running", started=NOW - timedelta(minutes=4))
+LETTER = LetterSeen(
+    id="f1",
+    label="Solaris <script>document.title = 'run'</script>",
+    cause="a value does not fit the model",
+    reason="imdb_rating: NaN",
+    first_seen=NOW - timedelta(days=2),
+    last_seen=NOW,
+    attempts=3,
+    document="{}",
+)
+
+
+def state(**changes: Any) -> IndexState:
+    usual = {
+        "name": "movies",
+        "dag": "movies_sync",
+        "noun": "film",
+        "nouns": "films",
+        "word": Word(state="current", headline="Up to date"),
+        "streams": [StreamState(name=name, lag=9.0, waiting=0) for name in ("film_work", "genre")],
+        "problems": [],
+        "rows": 17_472,
+        "documents": 17_472,
+        "difference": 0,
+        "compared": NOW,
+        "letters": 0,
+        "concrete": "movies-20261129000000",
+        "created": NOW - timedelta(days=3),
+    }
+    return IndexState.model_validate(usual | changes)
+
+
+def answers(**of_movies: Any) -> dict[str, Any]:
+    """Return what is answered about one index."""
+    day = Day(index="movies", noun="film", nouns="films", total=Piece(start=NOW))
+    return {
+        f"{API}about": {"version": "1", "indices": {"movies": "movies_sync"}},
+        f"{API}movies/freshness": state(**of_movies),
+        f"{API}movies/letters": Letters(index="movies", dag="movies_sync", noun="film", total=0),
+        f"{API}movies/day": day,
+    }
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def shown(browser: Browser) -> Iterator[Shown]:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.clock.set_fixed_time(NOW)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield Shown(page)
+    page.close()
+    assert problems == []
+
+
+def rebuild(**changes: Any) -> RebuildState:
+    usual = {
+        "dag": "movies_reindex",
+        "run": RUN,
+        "state": "running",
+        "sentence": "The new index is loaded: 3 of 8 ranges are done.",
+        "since": NOW - timedelta(minutes=3),
+        "done": 3,
+        "ranges": 8,
+        "index": "movies-20261129120000",
+        "documents": 6_500,
+    }
+    return RebuildState.model_validate(usual | changes)
+
+
+def test_a_rebuild_under_way_is_shown_with_its_bar_and_the_indexes_beside_the_live_one(
+    shown: Shown,
+) -> None:
+    beside = [
+        BesideState(name="movies-20261129120000", created=NOW, documents=6_500, fate="made"),
+        BesideState(name="movies-20261101000000", created=NOW, documents=17_400, fate="kept"),
+    ]
+    shown.answers = answers(rebuild=rebuild(), beside=beside)
+    shown.open()
+    shown.page.locator(".card", has_text="Rebuild: 3 of 8 ranges").wait_for()
+    bar = shown.page.locator("#details progress")
+    assert (bar.get_attribute("value"), bar.get_attribute("max")) == ("3", "8")
+    said = shown.page.locator("#details").inner_text()
+    for text in (
+        "3 of 8 ranges are done",
+        "6,500 of 17,472 documents are searchable in it",
+        "since 3 min ago",
+        "movies-20261101000000",
+        "kept up to date, for rollback",
+    ):
+        assert text in said
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_rebuild_that_waits_for_a_person_is_said_at_the_top(shown: Shown) -> None:
+    asking = rebuild(state="waiting", sentence="A person is asked.", done=8)
+    shown.answers = answers(rebuild=asking)
+    shown.open()
+    shown.page.locator(".card", has_text="Rebuild waits for a person").wait_for()
+    assert shown.page.locator("#details button", has_text="answer").count() == 1
+
+
+def test_a_letter_is_tried_again_while_a_run_goes_on_without_waiting_for_its_end(
+    shown: Shown,
+) -> None:
+    listed = Letters(index="movies", dag="movies_sync", noun="film", total=1, letters=[LETTER])
+    shown.answers = answers(letters=1, running=RUN, is_moving=True)
+    shown.answers[f"{API}movies/letters"] = [listed, listed.model_copy(update={"total": 0})]
+    run = {"dag_run_id": "manual__2", "state": "running"}
+    shown.answers[RUNS] = run
+    shown.answers[f"{RUNS}/manual__2"] = run
+    loading = [
+        {"task_id": "init", "state": "success"},
+        {"task_id": "film_work", "state": "running"},
+        {"task_id": "follow", "state": None},
+    ]
+    loaded = [{"task_id": name, "state": "success"} for name in ("init", "film_work")]
+    following = {"task_id": "follow", "state": "running"}
+    shown.answers[f"{RUNS}/manual__2/taskInstances"] = [
+        {"task_instances": loading},
+        {"task_instances": [*loaded, following]},
+    ]
+    shown.open()
+    shown.page.locator("#letters button", has_text="Try again").last.press("Enter")
+    assert shown.page.locator("#dialog").evaluate("dialog => dialog.open")
+    shown.page.locator("#dialog-yes").press("Enter")
+    shown.page.locator("#toast", has_text="movies_sync: done").wait_for()
+    shown.page.locator("#letters", has_text="No film was refused").wait_for()
+    asked = [one for one in shown.asked if one.endswith("/taskInstances")]
+    assert len(asked) == 2  # and no more: the run goes on for minutes
+    assert f"POST {RUNS}" in shown.asked
