@@ -28,6 +28,7 @@ def _check_state(operator: Operator, program: Program) -> None:
         cursor = program.cursors.load(stream.name)
         if cursor is None or cursor.open:
             raise Divergence(f"the cursor of {stream.name} is {cursor} after a clean end")
-    names = operator.indexes()
+    lists = program.around.definition.fuse_lists
+    names = [name for name in operator.indexes() if name != lists]
     if len(names) != 2:
         raise Divergence(f"there are other indexes than the live one and the letters: {names}")

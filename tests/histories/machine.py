@@ -30,7 +30,7 @@ from tests.histories.fate import EVENTS, KILLS, Fate, Happening, happenings, kil
 from tests.histories.operator import WAYS, Operator
 from tests.histories.program import Program, Trigger
 from tests.histories.tasks import Surroundings
-from tests.histories.writes import KINDS, MOST_OPEN, WRITES, Write, Writers, few
+from tests.histories.writes import KINDS, MOST_OPEN, UNTRACED, WRITES, Write, Writers, few
 from tests.support.divergence import (
     Divergence,
     Results,
@@ -84,6 +84,7 @@ class History(RuleBasedStateMachine):
         self.tally = tally
         self.steps = 0
         self.operated = False
+        self.untraced = False
         self.servers = servers
         self.dsn = servers.database.emptied()
         self.connection = psycopg.connect(self.dsn, autocommit=True)
@@ -96,6 +97,7 @@ class History(RuleBasedStateMachine):
         senders=st.sampled_from((1, 2)),
         privileged=st.sampled_from((True, True, True, False)),
         operated=st.sampled_from((True, False, False)),
+        untraced=st.sampled_from((False, False, False, True)),
         films=st.integers(2, 8),
         links=st.lists(WRITES, max_size=5),
     )
@@ -107,6 +109,7 @@ class History(RuleBasedStateMachine):
         senders: int,
         privileged: bool,
         operated: bool,
+        untraced: bool,
         films: int,
         links: Sequence[Write],
     ) -> None:
@@ -120,6 +123,7 @@ class History(RuleBasedStateMachine):
         self.operator.clean_up()
         self.around = Surroundings(self.dsn, self.servers.url, definition, self.fate, settings)
         self.program = Program(self.around, note)
+        self.untraced = untraced
         self.operated = operated  # loading everything again heals what went wrong before
         if not privileged:
             self.around.dsn = self.dsn.replace("postgres@", f"{self.servers.role}@")
@@ -175,6 +179,21 @@ class History(RuleBasedStateMachine):
         self.writers.write_in(which, writes)
         self.writers.end(which, how)
 
+    @precondition(lambda self: self.untraced)
+    @rule(writes=few(*UNTRACED))
+    def leave_no_trace(self, writes: Sequence[Write]) -> None:
+        self.steps += 1
+        self.writers.at_once_untraced(writes)
+
+    @precondition(lambda self: self.untraced)
+    @rule(soon=st.lists(happenings(*EVENTS), max_size=2))
+    def reconcile(self, soon: Sequence[Happening]) -> None:
+        """Let the reconcile run, perhaps disturbed."""
+        self.steps += 1
+        self.operator.repair_alias()
+        with self.fate.awaiting(soon):
+            self.program.reconcile()
+
     # -- the program and its operators -----------------------------------------------------------
 
     @rule(threads=st.booleans())
@@ -185,7 +204,8 @@ class History(RuleBasedStateMachine):
         """
         self.steps += 1
         if self._run(Trigger(threads=threads), ()):
-            self._check()
+            if not self.untraced:
+                self._check()
         elif not self.program.vanished:
             raise Divergence("an undisturbed run fails")
 
@@ -323,8 +343,21 @@ class History(RuleBasedStateMachine):
         self._deliver(len(self.around.late) // 2)
         come_to_rest(self._clean_run)
         self._deliver(len(self.around.late))
+        if self.untraced:
+            self._be_reconciled()
         if again := self._clean_run():
             raise Divergence(f"a further run sent {again} documents")
+
+    def _be_reconciled(self) -> None:
+        """Do what is done within the documented delays, at the end of which all is found."""
+        for _ in range(2):
+            if self.program.reconcile() is None:
+                raise Divergence("an undisturbed reconcile fails")
+            while done := self.program.purge():
+                note(f"approved: {done}")
+            if done is None:
+                raise Divergence("an undisturbed purge fails")
+            self._clean_run()
 
     def _end_transactions(self) -> None:
         while self.writers.is_anything_open():

@@ -14,7 +14,7 @@ from movies_etl.sync.starting_points import Reload
 from tests.histories.tasks import FatefulCursors, Surroundings, Task
 from tests.support.dag_run import DagRun
 from tests.support.divergence import Results
-from tests.support.site import MemoryDifference, MemoryHorizons, MemoryNotices
+from tests.support.site import MemoryDifference, MemoryHorizons, MemoryNotices, MemoryReconcile
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Program:
         self.cursors.fate = around.fate
         self.horizons = MemoryHorizons()
         self.differences = MemoryDifference()
+        self.reconciled = MemoryReconcile()
         self.tasks: list[Task] = []
         self.vanished: list[Task] = []
         self.runs = 0
@@ -58,6 +59,14 @@ class Program:
         one = RealRun(self, trigger)
         context = one.init(trigger.reload)
         return None if context is None else one.sync(context, trigger.asked)
+
+    def reconcile(self) -> Results | None:
+        """Do a run of the reconcile; None when a task came to no good end."""
+        return RealRun(self, Trigger()).reconcile()
+
+    def purge(self) -> Results | None:
+        """Approve the next list; nothing where there is none, None when a task came to no end."""
+        return RealRun(self, Trigger()).purge(approve=True)
 
 
 class RealRun(DagRun[Task]):
@@ -73,6 +82,7 @@ class RealRun(DagRun[Task]):
         self.note = lambda line, *values: program.note(line % values)
         self.state = State(program.cursors, program.horizons, Notices(MemoryNotices()))
         self.differences = program.differences
+        self.reconciled = program.reconciled
         self.settings = program.around.settings
         self.tasks = program.tasks
         self.vanished = program.vanished
