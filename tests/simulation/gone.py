@@ -89,7 +89,7 @@ def lose_links(history: History) -> None:
     else:
         _delete_rows(history, links, *(link.id for link in shown[-history.world.pick((1, 3)) :]))
     documents = f"{history.shape.definition.name}/documents.sql"
-    if history.world.chance(0.8):
+    if history.world.chance(0.9):
         history.world.doom_at(history.world.pick(("trace/part.sql", documents)), 1)
         reconcile(history)
         history.world.doom = None
@@ -199,7 +199,7 @@ UNTRACED = weighted(
     (delete_many, 6),
     (delete_after_a_crash, 5),
     (bring_back, 2),
-    (lose_links, 10),
+    (lose_links, 14),
     (come_and_go, 2),
     (change_without_a_trace, 2),
     (answer_in_part, 6),

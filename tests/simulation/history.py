@@ -59,8 +59,8 @@ class Length(NamedTuple):
 
 
 LENGTHS = weighted(
-    (Length(acts=2, scenarios=2, most_films=3), 82),
-    (Length(acts=8, scenarios=0, most_films=3), 15),
+    (Length(acts=2, scenarios=2, most_films=3), 85),
+    (Length(acts=8, scenarios=0, most_films=3), 12),
     (Length(acts=15, scenarios=2, most_films=6), 2),
     (Length(acts=15, scenarios=3, most_films=6), 1),
 )
@@ -88,7 +88,7 @@ class History:
         self.tally = tally
         self.world = world = World(seed, trace)
         choose = world.random.choice
-        walls = world.chance(0.2)
+        walls = world.chance(0.15)
         world.now = CLOCKS_GO_BACK if walls and world.chance(0.7) else ORDINARY
         world.restlessness = choose((8, 20, 60))
         self.zone = BERLIN if walls else None
@@ -101,7 +101,7 @@ class History:
         self.privileged = not world.chance(0.15)
         self.steps_back = world.chance(0.4)
         self.faults = choose((0.0, 0.01, 0.05))
-        self.operated = world.chance(0.1 if self.untraced else 0.5)
+        self.operated = world.chance(0.1 if self.untraced else 0.6)
         self.writers = Writers(self.postgres, self.shape, self.note, untraced=self.untraced)
         self.cursors = Cursors(self)
         self.horizons = Horizons(world)
@@ -138,7 +138,7 @@ class History:
     def act(self) -> None:
         """Do one of the things that a history is made of."""
         if self.untraced and self.world.chance(0.3):
-            self.world.pick((reconcile, damage))(self)
+            self.world.pick((reconcile, reconcile, damage))(self)
             return
         draw = self.world.random.random()
         if draw < 0.55:
@@ -156,19 +156,26 @@ class History:
 
     def play_scenario(self) -> None:
         """Play one of the scenarios, mostly with nothing else going on."""
-        self.world.hushed = self.world.chance(0.8)
+        self.world.hushed = self.world.chance(0.87)
         if self.world.hushed:
             self.node.pressure = 0.0
             repair_alias(self)
             let_all_go(self)
+            if self.zone and self.world.chance(0.6):
+                self._leave_the_hour_behind()
         if self.untraced and self.world.chance(0.8):
             scenarios = UNTRACED
-        elif self.steps_back and self.world.chance(0.5):
+        elif self.steps_back and self.world.chance(0.33):
             scenarios = STEPS_BACK
         else:
             scenarios = SCENARIOS + OF_OPERATORS * self.operated
         self.world.pick(scenarios)(self)
         self.world.hushed = False
+
+    def _leave_the_hour_behind(self) -> None:
+        """Let the hour pass that the clocks go through twice: it keeps all rows above horizons."""
+        self.writers.hurry(self.world.now + 3 * HOUR)
+        self.world.now += 3 * HOUR
 
     def finish(self) -> None:
         """Let everything come to rest, and look at the result."""
