@@ -148,6 +148,7 @@ def test_what_is_missing_is_loaded_though_deletions_wait(known: Site) -> None:
     assert (result["repaired"], result["asked"]) == (1, 4)
 
 
+@notices("16-rewrites")
 def test_many_rewrites_are_listed_and_after_an_approval_done(known: Site) -> None:
     known.execute("UPDATE content.film_work SET title = 'Without a trace'")
     before = known.documents()

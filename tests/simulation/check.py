@@ -20,6 +20,8 @@ NEAR = 2
 """Rows between two ids that may be in one range."""
 MOST_DELETED = 3
 """Documents that are deleted without asking, where a site would have a hundred."""
+MOST_REWRITTEN = 3
+"""Documents that are rewritten without asking, where a site would have a thousand."""
 Tables = dict[str, dict[str, Any]]
 
 
@@ -39,15 +41,20 @@ def check(history: History) -> None:
     wanted = EXPECTED[definition.name](history.postgres.tables)
     held_letters = history.node.indexes[definition.dead_letters].held.values()
     letters = {held.source[definition.noun] for held in held_letters}
-    refused = history.node.fuse_lists.asked_about(live.uuid) & (found.keys() - wanted.keys())
-    # Of a document that is left, its letter is left, too.
-    kept = {id_: found[id_] for id_ in found if id_ not in refused}
-    check_documents(kept, wanted, letters - refused)
-    if not refused:
+    asked_about = history.node.fuse_lists.asked_about
+    undeleted = asked_about(live.uuid, "deletions") & (found.keys() - wanted.keys())
+    # Of a document that is left as it is, its letter is left, too.
+    left = undeleted | asked_about(live.uuid, "rewrites")
+    check_documents(_without(left, found), _without(left, wanted), letters - left)
+    if not undeleted:
         check_counts(history.differences.last)
     for stream, text in history.cursors.texts.items():
         if Cursor.from_json(text, where=stream).open:
             raise Divergence(f"the cursor of {stream} is open after a clean end")
+
+
+def _without(left: set[str], documents: Documents) -> Documents:
+    return {id_: one for id_, one in documents.items() if id_ not in left}
 
 
 def check_deleted_rows(history: History) -> None:
@@ -63,7 +70,7 @@ def check_deleted_rows(history: History) -> None:
         return
     rows = sorted(history.postgres.tables[history.shape.root])
     missing = [bisect(rows, key) for key in rows if key not in live.searchable]
-    asked = history.node.fuse_lists.asked_about(live.uuid)
+    asked = history.node.fuse_lists.asked_about(live.uuid, "deletions")
     left = {key for key in live.searchable if key not in rows and key not in asked}
     for key in left:
         if not key.startswith("stray") and all(
@@ -86,6 +93,23 @@ def check_deletion(history: History, task: Task, index: str, key: str) -> None:
     is_there = key in history.postgres.tables[history.shape.root]
     if is_there and (born is None or born < task.session.locked_at):
         raise Divergence(f"{task.name} deletes {key}, whose row was there all the time")
+
+
+def check_rewrite(history: History, task: Task, index: str) -> None:
+    """Look at a document that a task gives another text.
+
+    Those of one question are written under one lock. Some of them were found missing, or their rows
+    were gone, when the question was asked.
+
+    :raises Divergence: it is one of too many.
+    """
+    if index == history.shape.definition.dead_letters or not task.name.startswith("reconcile"):
+        return
+    locked_at = task.session.locked_at
+    task.rewritten[locked_at] += 1
+    if task.rewritten[locked_at] > MOST_REWRITTEN + MOST_DELETED:
+        number = task.rewritten[locked_at]
+        raise Divergence(f"{task.name} rewrites {number} documents, nobody was asked")
 
 
 def movies(tables: Tables) -> Documents:

@@ -58,7 +58,8 @@ class SimulatedClient:
 
     :param faults: probability that a request goes wrong on its way.
 
-    ``deleted`` is told each document that a request deletes: the index and the key.
+    ``deleted`` is told each document that a request deletes: the index and the key. ``rewritten``
+    is told the index of each that gets another text.
     """
 
     def __init__(self, node: Node, faults: float) -> None:
@@ -67,6 +68,7 @@ class SimulatedClient:
         self.dead = False
         self.indices = self
         self.deleted: Callable[[str, str], None] = lambda _index, _key: None
+        self.rewritten: Callable[[str], None] | None = None
 
     def options(self, **_options: Any) -> SimulatedClient:
         """Return a client with other options: they are of no consequence here."""
@@ -221,10 +223,15 @@ class SimulatedClient:
             if world.chance(0.5):
                 self.node.arrive(request)
             raise elasticsearch.ConnectionTimeout("no answer to bulk")
+        before = dict(self.node.indexes[index].held) if index in self.node.indexes else {}
         items = self.node.carry_out(request)
         for one, item in zip(request.operations, items, strict=True):
-            if one.source is None and item["status"] == _OK:
+            if item["status"] != _OK:
+                continue
+            if one.source is None:
                 self.deleted(index, one.key)
+            elif self.rewritten and one.key in before and before[one.key].source != one.source:
+                self.rewritten(index)
         self._answer("bulk")
         kinds = ("index" if one.source is not None else "delete" for one in request.operations)
         return {"items": [{kind: item} for kind, item in zip(kinds, items, strict=True)]}

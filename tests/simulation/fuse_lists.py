@@ -55,7 +55,11 @@ class SimulatedFuseLists:
         self._world.step("drop the ids of a list")
         self._ids.pop(of.digest, None)
 
-    def asked_about(self, index: str) -> set[str]:
+    def asked_about(self, index: str, kind: Kind) -> set[str]:
         """Return the documents on lists that wait or were refused, without a request."""
-        lists = [one for one in self._lists.values() if one.index == index and one.state != "done"]
+        lists = [
+            one
+            for one in self._lists.values()
+            if (one.index, one.kind) == (index, kind) and one.state != "done"
+        ]
         return {id_ for one in lists for id_ in self._ids[one.digest]}

@@ -12,11 +12,25 @@ from tests.simulation.events import arrive
 from tests.simulation.postgres import Link
 from tests.simulation.runs import purge, reconcile, run
 from tests.simulation.shapes import row as new_row
-from tests.simulation.staging import SETTLED, add_roots, free_row, free_rows, link_all, rest, write
+from tests.simulation.staging import (
+    SETTLED,
+    add_roots,
+    free_row,
+    free_rows,
+    is_locked,
+    link_all,
+    rest,
+    write,
+)
 from tests.simulation.world import weighted
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
+
+
+SHORT_ANSWERS = (("search", 1), *(("search what was written", 2),) * 4)
+"""A search of the reconcile, and which of its kind in a run; the second of the last kind asks for
+the documents that were written."""
 
 
 def delete_a_few(history: History) -> None:
@@ -90,7 +104,8 @@ def lose_links(history: History) -> None:
         _delete_rows(history, links, *(link.id for link in shown[-history.world.pick((1, 3)) :]))
     documents = f"{history.shape.definition.name}/documents.sql"
     if history.world.chance(0.9):
-        history.world.doom_at(history.world.pick(("trace/part.sql", documents)), 1)
+        part = f"trace/part.sql {history.shape.root}"
+        history.world.doom_at(history.world.pick((part, documents)), 1)
         reconcile(history)
         history.world.doom = None
 
@@ -120,6 +135,22 @@ def change_without_a_trace(history: History) -> None:
         _write_as_it_is(history, table, row._replace(name=f"{row.id} untraced", stamp=stamp))
 
 
+def change_many_without_a_trace(history: History) -> None:
+    """A row changes that so many documents show that a person must be asked."""
+    table = history.world.pick(history.shape.linked)
+    add_roots(history, 8)
+    link_all(history, table)
+    _be_equal(history, "a change without a trace in many documents")
+    row = history.postgres.tables[table].get(f"{table[0]}-all")
+    if row is None or is_locked(history, table, row.id):
+        return
+    _write_as_it_is(history, table, row._replace(name=f"{row.id} untraced {history.runs}"))
+    reconcile(history)
+    run(history)
+    if history.world.chance(0.5):
+        purge(history, approve=history.world.chance(0.5))
+
+
 def answer_in_part(history: History) -> None:
     """A document is changed by hand; a search of the reconcile is answered by no shard."""
     _be_equal(history, "a search is answered in part")
@@ -132,8 +163,7 @@ def answer_in_part(history: History) -> None:
     def fail() -> None:
         history.node.partial_answers = 1
 
-    search = history.world.pick(("search", "search what was written"))
-    _reconcile_while(history, search, history.world.pick((1, 2, 2)), fail)
+    _reconcile_while(history, *history.world.pick(SHORT_ANSWERS), fail)
     history.node.partial_answers = 0
 
 
@@ -197,12 +227,13 @@ UNTRACED = weighted(
     (delete_a_few, 1),
     (delete_the_first_and_the_last, 1),
     (delete_many, 6),
-    (delete_after_a_crash, 5),
-    (bring_back, 2),
-    (lose_links, 14),
+    (delete_after_a_crash, 12),
+    (bring_back, 5),
+    (lose_links, 15),
     (come_and_go, 2),
     (change_without_a_trace, 2),
-    (answer_in_part, 6),
+    (change_many_without_a_trace, 7),
+    (answer_in_part, 12),
     (add_while_the_lock_is_taken, 1),
 )
 """Of histories in which the reconcile runs."""

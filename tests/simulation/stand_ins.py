@@ -28,7 +28,7 @@ from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync import prepare
 
-from tests.simulation.check import MOST_DELETED
+from tests.simulation.check import MOST_DELETED, MOST_REWRITTEN
 from tests.simulation.fuse_lists import SimulatedFuseLists
 from tests.simulation.world import World
 
@@ -127,6 +127,7 @@ def simulated() -> Iterator[None]:
         stack.enter_context(mock.patch.object(prepare, "LOCK_WAIT_SECONDS", 1.0))
         stack.enter_context(mock.patch.object(source, "FETCH_SIZE", 2))
         stack.enter_context(mock.patch.object(fuses, "FEW_DELETIONS", MOST_DELETED))
+        stack.enter_context(mock.patch.object(fuses, "FEW_REWRITES", MOST_REWRITTEN))
         for module in (fuses, purge):
             stack.enter_context(mock.patch.object(module, "lists_of", _lists_of))
         stack.enter_context(mock.patch.object(presence, "FEW_DOCUMENTS", 2))

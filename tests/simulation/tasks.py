@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from movies_etl.postgres.horizon import Epoch, Known
@@ -9,7 +10,7 @@ from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 from movies_etl.state.run_context import RunContext
 
-from tests.simulation.check import check_cursor, check_deletion
+from tests.simulation.check import check_cursor, check_deletion, check_rewrite
 from tests.simulation.client import SimulatedClient
 from tests.simulation.queries import SimulatedQueries, source_over
 from tests.simulation.world import World
@@ -100,6 +101,9 @@ class Task:
         )
         self.client.deleted = lambda index, key: check_deletion(history, self, index, key)
         self.deleted = 0
+        if history.untraced:
+            self.client.rewritten = lambda index: check_rewrite(history, self, index)
+        self.rewritten: Counter[int] = Counter()
         self.executor = SimulatedExecutor(history.world, settings.senders)
 
     def die(self, world: World) -> None:
