@@ -10,8 +10,10 @@ import pytest
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
+from local.processes import wait_until
 from tests.conftest import DATA, ROOT
-from tests.support.scheduled import NEVER, Scheduled, running_airflow
+from tests.support.mailbox import Mailbox, mailbox
+from tests.support.scheduled import NEVER, PATIENCE, Scheduled, running_airflow
 from tests.support.site import Site
 
 IMPORT = """
@@ -33,10 +35,17 @@ EVERY_MINUTE = "* * * * *"
 
 
 @pytest.fixture
+def letterbox() -> Iterator[Mailbox]:
+    with mailbox() as kept:
+        yield kept
+
+
+@pytest.fixture
 def scheduled(
     site: Site,  # noqa: ARG001 - the database and the empty index are there before Airflow
     postgres: Postgres,
     elasticsearch_node: Elasticsearch,
+    letterbox: Mailbox,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scheduled]:
     """An Airflow that runs the DAG when it is triggered."""
@@ -64,16 +73,25 @@ def scheduled(
             "port": elasticsearch_node.port,
         },
     }
-    with running_airflow(home, postgres, connections, checkout=dags.parent) as scheduled:
+    connections["smtp_default"] = letterbox.connection()
+    more = {"MOVIES_ETL_ALERT_TO": "ops@example.org", "MOVIES_ETL_DEADLINE_MINUTES": "0.01"}
+    with running_airflow(home, postgres, connections, checkout=dags.parent, more=more) as scheduled:
         yield scheduled
 
 
 @pytest.mark.timeout(3600)  # the waits have limits of their own
 def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_are_forgotten(
-    scheduled: Scheduled, small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scheduled: Scheduled,
+    small: Site,
+    tmp_path: Path,
+    letterbox: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = scheduled.trigger("first")
     assert first.state == "success"
+    # No run is over within the half second that this Airflow allows.
+    wait_until(lambda: bool(letterbox.mail), seconds=PATIENCE, what="mail of a late run")
+    assert "Run first of movies_sync" in letterbox.texts()[0]
     small.assert_equal()
     assert scheduled.indexed(first) == [7, 0, 0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -13,11 +14,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.models.asset import AssetEvent, AssetModel
+from airflow.sdk import plugins_manager
 from airflow.sdk._shared.observability.metrics import stats
 from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.lineage import HookLineageReader, get_hook_lineage_collector
+from airflow.sdk.plugins_manager import AirflowPlugin
 from airflow.utils.session import create_session
-from movies_etl.airflow import follow_task, metrics
+from movies_etl.airflow import deadline, follow_task, metrics
+from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.definitions.movies import FILM_WORK, MOVIES
 from movies_etl.es.transport import Traffic
 from movies_etl.follow.run import Stores
@@ -27,6 +34,7 @@ from movies_etl.sync.counters import Counters
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import func, select
 
 from tests.conftest import ROOT
@@ -64,9 +72,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 @pytest.fixture
 def letterbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     with mailbox() as kept:
-        extra = {"disable_tls": True, "disable_ssl": True, "from_email": "airflow@example.org"}
-        smtp = {"conn_type": "smtp", "host": "127.0.0.1", "port": kept.port, "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(smtp))
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(kept.connection()))
         monkeypatch.setenv("MOVIES_ETL_ALERT_TO", "ops@example.org, search@example.org")
         yield kept
 
@@ -160,6 +166,73 @@ def test_a_task_that_fails_for_good_sends_its_reason(
     assert "does not fit" in letterbox.texts()[0]
 
 
+def test_lineage_has_the_tables_that_a_task_reads_and_the_index_that_it_writes(
+    sync_dag: SyncDag, small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Reading(AirflowPlugin):
+        name = "reads lineage"
+        hook_lineage_readers = [HookLineageReader]  # noqa: RUF012 - as plugins have it
+
+    known = plugins_manager.get_hook_lineage_readers_plugins()
+    monkeypatch.setattr(
+        plugins_manager, "get_hook_lineage_readers_plugins", lambda: [*known, Reading]
+    )
+    get_hook_lineage_collector.cache_clear()
+    try:
+        assert sync_dag.run().state == "success"
+        told = HookLineageReader().retrieve_hook_lineage()  # type: ignore[no-untyped-call]
+    finally:
+        get_hook_lineage_collector.cache_clear()
+    at = conninfo_to_dict(small.dsn)
+    server = f"postgres://{at['host']}:{at['port']}/{at['dbname']}/content"
+    tables = ("film_work", "genre", "genre_film_work", "person", "person_film_work")
+    assert {one.asset.uri for one in told.inputs} == {f"{server}/{table}" for table in tables}
+    assert {one.asset.uri for one in told.outputs} == {"elasticsearch://movies/"}
+    assert {type(one.context) for one in told.inputs} == {MoviesPostgresHook}
+    assert {type(one.context) for one in told.outputs} == {MoviesElasticsearchHook}
+
+
+def minutes(dag_id: str) -> float | None:
+    """Return after how many minutes a run is told; None when it never is."""
+    alerts: Any = DagBag(dag_folder=str(ROOT / "dags")).dags[dag_id].deadline
+    return alerts[0].interval.total_seconds() / 60 if alerts else None
+
+
+def test_runs_that_follow_have_their_time_on_top_of_the_deadline_and_those_that_ask_have_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert minutes("movies_sync") is None  # nobody is to be told
+    monkeypatch.setenv("MOVIES_ETL_ALERT_TO", "ops@example.org")
+    assert minutes("movies_sync") == minutes("genres_sync") == minutes("movies_reconcile") == 60
+    assert minutes("movies_purge") is minutes("movies_reindex") is None
+    monkeypatch.setenv("MOVIES_ETL_FOLLOW_SECONDS", "300")
+    # It stands by until another one ends, and then follows as long as that one did.
+    assert minutes("movies_sync") == 60 + 5 + 1 + 5
+    assert minutes("movies_reconcile") == 60
+    monkeypatch.setenv("MOVIES_ETL_DEADLINE_MINUTES", "0")
+    assert minutes("movies_sync") is None
+
+
+@pytest.mark.parametrize(
+    ("state", "subject"),
+    [
+        ("running", "Movies ETL: movies_sync goes on for more than 60 minutes"),
+        ("queued", "Movies ETL: movies_sync waits to begin for more than 60 minutes"),
+        ("failed", None),
+        ("success", None),
+    ],
+)
+def test_mail_tells_of_a_run_that_is_not_over(
+    letterbox: Mailbox, state: str, subject: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A DAG that another test ran in this process leaves one, which no coroutine may wait for.
+    monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS", raising=False)
+    run = {"dag_id": "movies_sync", "dag_run_id": "scheduled__<1>", "state": state}
+    asyncio.run(deadline.tell(["ops@example.org"], 60, context={"dag_run": run}))
+    assert letterbox.subjects() == ([subject] if subject else [])
+    assert ["scheduled__&lt;1&gt;" in text for text in letterbox.texts()] == [True] * bool(subject)
+
+
 def test_mail_that_cannot_be_sent_fails_nothing(
     sync_dag: SyncDag, small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +261,7 @@ from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsL
 from airflow.sdk.observability.metrics import stats_utils
 stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
 from movies_etl.airflow import metrics
+from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.es.transport import Traffic
 result = {"indexed": 20, "seconds": 4.0, "difference": -3}

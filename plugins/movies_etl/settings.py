@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     alert_to: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
     """Addresses, separated by commas, that mail is sent to; by Airflow's connection for mail."""
 
+    deadline_minutes: Annotated[float, Field(ge=0)] = 60.0
+    """Minutes after which a run of the sync and reconcile DAGs that is not over is told by mail; 0:
+    never."""
+
     timestamp_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """The zone of ``timestamp without time zone`` columns."""
 

@@ -21,6 +21,11 @@ class Mailbox:
     port: int = 0
     mail: list[EmailMessage] = field(default_factory=list)
 
+    def connection(self) -> dict[str, object]:
+        """Return the fields of Airflow's connection to it."""
+        extra = {"disable_tls": True, "disable_ssl": True, "from_email": "airflow@example.org"}
+        return {"conn_type": "smtp", "host": "127.0.0.1", "port": self.port, "extra": extra}
+
     def subjects(self) -> list[str]:
         return [str(one["subject"]) for one in self.mail]
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from airflow.sdk import DAG, Asset, Param
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from movies_etl.airflow import form, mail
+from movies_etl.airflow import deadline, form, mail
 from movies_etl.airflow.follow_task import ACTIVE_RUNS, follow_task
 from movies_etl.airflow.purge_tasks import approval, find_task, purge_task, remember_task
 from movies_etl.airflow.reconcile_tasks import fuse_asset, reconcile_task
@@ -63,6 +63,7 @@ def sync_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     definition = definition.prefixed(settings.index_prefix)
     params = form.fields_of_sync(definition, settings)
     with _dag(definition, definition.sync_dag, doc_md, settings.schedule, params) as dag:
+        dag.deadline = deadline.of_runs(settings, go_on=True)
         context = init_task(definition, NEVER)()
         before = context
         for stream in definition.streams:
@@ -87,6 +88,7 @@ def reconcile_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     schedule = settings.reconcile_schedule
     params = form.fields_of_reconcile(definition)
     with _dag(definition, definition.reconcile_dag, doc_md, schedule, params) as dag:
+        dag.deadline = deadline.of_runs(settings, go_on=False)
         for before, after in pairwise([reconcile_task(definition, name)() for name in TASKS]):
             before >> after
     return dag

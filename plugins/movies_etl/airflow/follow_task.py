@@ -52,7 +52,7 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
         stores = Stores(VariableHorizonStore(definition), VariableDifferenceStore(definition))
         name = f"follow {run_id}"
         before = stores.differences.load()
-        with elasticsearch(MoviesElasticsearchHook()) as client:
+        with elasticsearch(MoviesElasticsearchHook(), definition) as client:
 
             def attempt() -> dict[str, Any]:
                 with resources_of(definition, name, client, context, counters) as resources:

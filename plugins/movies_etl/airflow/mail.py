@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ REASON = (
 
 def of_failures(settings: Settings) -> list[SmtpNotifier]:
     """Return what a task calls when it has failed for good; nothing where nobody is named."""
-    return [_notifier(settings, FAILED, REASON)] if settings.alert_to else []
+    return [notifier(settings.alert_to, FAILED, REASON)] if settings.alert_to else []
 
 
 def announce(settings: Settings, subject: str, text: str) -> None:
@@ -32,15 +33,14 @@ def announce(settings: Settings, subject: str, text: str) -> None:
     if not settings.alert_to:
         return
     try:
-        notifier = _notifier(settings, subject, f"<p>{escape(text)}</p>")
-        notifier.notify(get_current_context())
+        mail = notifier(settings.alert_to, subject, f"<p>{escape(text)}</p>")
+        mail.notify(get_current_context())
     except Exception as error:  # noqa: BLE001 - whatever mail comes to, the films are loaded
         log.warning("Mail to %s could not be sent: %s", ", ".join(settings.alert_to), error)
 
 
-def _notifier(settings: Settings, subject: str, html: str) -> SmtpNotifier:
+def notifier(to: Sequence[str], subject: str, html: str) -> SmtpNotifier:
+    """Return what sends a mail, templates in it filled in where Airflow calls it."""
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier  # noqa: PLC0415 - if wanted
 
-    return SmtpNotifier(
-        to=[*settings.alert_to], subject=f"Movies ETL: {subject}", html_content=html
-    )
+    return SmtpNotifier(to=[*to], subject=f"Movies ETL: {subject}", html_content=html)

@@ -89,7 +89,7 @@ def working_resources(
     """
     cursors = VariableCursorStore(definition)
     with (
-        elasticsearch(MoviesElasticsearchHook()) as client,
+        elasticsearch(MoviesElasticsearchHook(), definition) as client,
         catalogue(definition, settings, task_name, settings.patience) as source,
         senders(settings.senders) as executor,
     ):

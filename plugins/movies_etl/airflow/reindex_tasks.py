@@ -64,7 +64,7 @@ def prepare_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
         settings = load_settings()
         runs = Runs(str(run_id), lambda other: _state_of(ti, definition.reindex_dag, other))
         with (
-            elasticsearch(MoviesElasticsearchHook()) as client,
+            elasticsearch(MoviesElasticsearchHook(), definition) as client,
             catalogue(definition, settings, f"prepare {run_id}", settings.patience) as source,
         ):
             begun = Beginning(source, client, _state(definition), settings, runs)
@@ -128,7 +128,7 @@ def load_task(definition: IndexDefinition, at_once: int) -> Task[..., dict[str, 
                 counted = replace(of_range(resources, position), counters=counters)
                 return load_range(own, of, str(run_id), counted, settings)
 
-        with elasticsearch(MoviesElasticsearchHook()) as client:
+        with elasticsearch(MoviesElasticsearchHook(), definition) as client:
             return going_on(lambda: attempt(client), counters, settings.patience)
 
     return load
@@ -216,7 +216,7 @@ def _candidate(
     definition: IndexDefinition, settings: Settings, name: str, plan: Plan
 ) -> Iterator[Candidate]:
     with (
-        elasticsearch(MoviesElasticsearchHook()) as client,
+        elasticsearch(MoviesElasticsearchHook(), definition) as client,
         _resources(definition, settings, name, plan, client) as resources,
     ):
         yield Candidate(plan, resources, _state(definition), settings)

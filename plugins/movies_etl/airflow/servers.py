@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from elasticsearch import Elasticsearch
 
+from movies_etl.airflow import lineage
 from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import SourceUnavailableError
@@ -28,8 +29,14 @@ RECONNECT_PAUSE_SECONDS = 1.0
 
 
 @contextmanager
-def elasticsearch(hook: MoviesElasticsearchHook) -> Iterator[Elasticsearch]:
-    """Give out one client for the life of a task: it remembers which nodes failed."""
+def elasticsearch(
+    hook: MoviesElasticsearchHook, definition: IndexDefinition
+) -> Iterator[Elasticsearch]:
+    """Give out one client for the life of a task: it remembers which nodes failed.
+
+    :param definition: the index that the task writes.
+    """
+    lineage.add_index(hook, definition)
     logging.getLogger("elastic_transport.transport").setLevel(logging.ERROR)
     with cast("Elasticsearch", hook.get_conn) as client:
         yield client
@@ -52,7 +59,9 @@ def catalogue(
     hook = MoviesPostgresHook(application=f"movies_etl {task_name}")
     connection = retrying(patience)(hook.connect)
     try:
-        yield Source.opened(connection, definition, settings, known)
+        source = Source.opened(connection, definition, settings, known)
+        lineage.add_tables(hook, connection, source)
+        yield source
     finally:
         connection.close()
 

@@ -76,7 +76,7 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
             VariableHorizonStore(definition),
             Notices(VariableNoticeStore(definition), in_clear_text),
         )
-        with elasticsearch(hook) as client:
+        with elasticsearch(hook, definition) as client:
 
             def prepared() -> RunContext:
                 with catalogue(definition, settings, f"init {run_id}") as source:
@@ -132,7 +132,7 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
                     feed_others(resources, settings, VariableCursorStore(definition))
                 return result
 
-        with elasticsearch(MoviesElasticsearchHook()) as client:
+        with elasticsearch(MoviesElasticsearchHook(), definition) as client:
             return going_on(lambda: attempt(client), counters, settings.patience)
 
     return sync_stream
