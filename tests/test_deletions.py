@@ -22,6 +22,7 @@ from movies_etl.reconcile.presence import presence
 from movies_etl.state.cursors import Cursor
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync import stream_run
+from movies_etl.sync.ids import Ids
 
 from tests.support.faults import Faults
 from tests.support.indices import each_index
@@ -176,7 +177,7 @@ def test_films_are_found_wherever_their_ids_lie(filled: Site) -> None:
     put(filled, "~", id="~")
     found = found_by_presence(filled)
     assert sorted(found.surplus) == sorted([*gone, "!", "~"])
-    assert found.missing == [lost]
+    assert [*found.missing] == [lost]
     assert repaired(filled, found)["deleted"] == 7
     filled.assert_equal()
 
@@ -186,7 +187,39 @@ def test_a_deleted_film_and_a_missing_one_are_both_found(filled: Site) -> None:
     delete(filled, "id = %s", first)
     filled.client.delete(index="movies", id=last)
     found = found_by_presence(filled)
-    assert (found.surplus, found.missing) == ([first], [last])
+    assert ({*found.surplus}, {*found.missing}) == ({first}, {last})
+
+
+def test_however_many_either_side_has_they_are_compared_piece_by_piece(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that was emptied leaves no bounds by which its ids could be parted."""
+    monkeypatch.setattr("movies_etl.es.inventory.LISTED_PER_REQUEST", 2)
+    monkeypatch.setattr("movies_etl.postgres.inventory.READ_TOGETHER", 2)
+    films = sorted(known.documents())
+    copies = [f"copy {number}" for number in range(5)]
+    for number, key in enumerate(copies):  # more than one request lists
+        put(known, key, id=films[3], checksum=number)
+    assert sorted(found_by_presence(known).surplus) == copies
+    for key in copies:
+        known.client.delete(index="movies", id=key, refresh=True)
+    for film in films[1:]:
+        known.client.delete(index="movies", id=film, refresh=True)
+    assert [*found_by_presence(known).missing] == films[1:]
+    known.run(reload="all")
+    known.client.indices.refresh(index="movies")
+    delete(known, "true")
+    assert [*found_by_presence(known).surplus] == films
+
+
+def test_rows_that_share_an_id_hide_no_deleted_film(filled: Site) -> None:
+    filled.drop_constraints("f")
+    filled.drop_constraints("p")
+    gone, other, *_ = sorted(filled.documents())
+    delete(filled, "id = %s", gone)
+    twice = "INSERT INTO content.film_work SELECT * FROM content.film_work WHERE id = %s"
+    filled.execute(twice, other)
+    assert [*found_by_presence(filled).surplus] == [gone]
 
 
 @pytest.mark.parametrize("ids", ["text", "bigint"])
@@ -247,7 +280,7 @@ def test_rows_that_the_next_run_reads_and_refused_ones_are_not_missing(known: Si
 @notices("14")
 def test_a_film_that_is_there_is_not_deleted_though_it_was_a_candidate(known: Site) -> None:
     film, *_ = sorted(known.documents())
-    done = repaired(known, Candidates(documents=7, surplus=[film]))
+    done = repaired(known, Candidates(documents=7, surplus=Ids([film])))
     assert (done["deleted"], done["unchanged"]) == (0, 1)
     known.assert_equal()
 
@@ -271,7 +304,7 @@ def test_a_cursor_that_another_task_saves_while_the_lock_is_waited_for_stays(
 
     with known.resources(known.open()) as resources:
         monkeypatch.setattr(lock, "take", waited)
-        found = Candidates(documents=7, surplus=[film])
+        found = Candidates(documents=7, surplus=Ids([film]))
         assert repair.repair(resources, known.settings, found).counters.deleted == 1
     now = known.cursors.load("film_work")
     assert now
@@ -329,7 +362,7 @@ def test_while_a_task_writes_nothing_is_done_and_the_candidates_are_left(known: 
         known.sync(MOVIES.root, writing.context)
         with other.resources(writing.context) as resources:
             waiting = replace(resources, lock_wait=0.0)
-            found = Candidates(documents=7, surplus=[film])
+            found = Candidates(documents=7, surplus=Ids([film]))
             assert repair.repair(waiting, other.settings, found).left == 1
     known.reconnect()
     with other.resources(writing.context) as resources:
@@ -389,14 +422,14 @@ def test_many_rewrites_are_not_done(
     films = sorted(filled.documents())
     filled.execute("UPDATE content.film_work SET title = 'Without a trace'")
     before = filled.documents()
-    assert repaired(filled, Candidates(documents=MANY, different=films[:11]))["read"] == 0
+    assert repaired(filled, Candidates(documents=MANY, different=Ids(films[:11])))["read"] == 0
     assert filled.documents() == before
     assert len(warned(caplog)) == 1
     filled.client.indices.delete(index="movies-reconcile")
-    assert repaired(filled, Candidates(documents=MANY, different=films[:10]))["indexed"] == 10
-    assert repaired(filled, Candidates(documents=10 * MANY, different=films))["read"] == 0
+    assert repaired(filled, Candidates(documents=MANY, different=Ids(films[:10])))["indexed"] == 10
+    assert repaired(filled, Candidates(documents=10 * MANY, different=Ids(films)))["read"] == 0
     filled.client.indices.delete(index="movies-reconcile")
-    assert repaired(filled, Candidates(documents=20 * MANY, different=films))["indexed"] == 140
+    assert repaired(filled, Candidates(documents=20 * MANY, different=Ids(films)))["indexed"] == 140
 
 
 # -- no answer is no answer -----------------------------------------------------------------------

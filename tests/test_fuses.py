@@ -164,6 +164,26 @@ def test_many_rewrites_are_listed_and_after_an_approval_done(known: Site) -> Non
     assert known.reconcile("touched")["touched"]["asked"] == 0
 
 
+def test_links_that_many_documents_lost_are_one_question(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their parts are compared one after the other; each by itself would pass the fuse."""
+    monkeypatch.setattr("movies_etl.reconcile.links.PARTS_TOGETHER", 1)
+    known.execute("TRUNCATE content.genre_film_work")
+    result = known.reconcile("presence")["presence"]
+    assert (result["different"], result["asked"], result["repaired"]) == (6, 6, 0)
+
+
+def test_rewrites_by_one_reason_are_counted_together_over_runs(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.compare.COMPARED_TOGETHER", 2)
+    monkeypatch.setattr("movies_etl.reconcile.task.PATIENT_SECONDS", 0)
+    known.execute("UPDATE content.film_work SET title = 'Without a trace'")
+    results = [known.reconcile("touched")["touched"] for _ in range(2)]
+    assert [(one["repaired"], one["asked"]) for one in results] == [(2, 0), (0, 2)]
+
+
 def test_nobody_is_asked_about_many_changes_that_the_next_run_of_the_sync_loads(
     known: Site,
 ) -> None:
@@ -313,7 +333,7 @@ def test_refused_documents_do_not_have_others_of_the_same_pass_asked_about(
     known: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 2)
-    monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
+    monkeypatch.setattr("movies_etl.reconcile.task.PATIENT_SECONDS", 0)
     *_, last = films = sorted(known.documents())
     first = "UPDATE content.film_work SET title = 'Without a trace' WHERE id = ANY(%s::uuid[])"
     known.execute(first, films[:4])
@@ -424,6 +444,21 @@ def test_of_two_runs_that_look_at_once_one_takes_the_list(
     assert asked(known) is None
 
 
+def test_a_list_that_two_runs_find_is_kept_as_it_was_answered(known: Site) -> None:
+    """The second run looked for lists before the first one kept it."""
+    delete(known)
+    known.run_and_check()
+    (new,) = every_list(known)
+    refuse(known)
+    found = FuseLists(known.client, known.definition)
+    ids = [id_ for piece in found.pieces(new) for id_ in piece]
+    found.keep(new, ids)
+    assert [one.state for one in every_list(known)] == ["refused"]
+    found.change(new.model_copy(update={"state": "done"}))
+    found.keep(new, ids)  # deleted and back, and deleted once more
+    assert [one.state for one in every_list(known)] == ["waiting"]
+
+
 def test_a_list_that_lacks_ids_deletes_nothing(known: Site) -> None:
     delete(known)
     known.run_and_check()
@@ -515,7 +550,7 @@ def test_a_pass_that_began_before_a_change_of_the_query_says_nothing_of_how_the_
 ) -> None:
     """What it has still to compare may be few enough to look as if the index were made so."""
     monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 2)
-    monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
+    monkeypatch.setattr("movies_etl.reconcile.task.PATIENT_SECONDS", 0)
     state = other_query.reconciled.load()
     assert state
     assert state.verified_at

@@ -120,13 +120,13 @@ def test_what_a_look_found_is_not_forgotten_before_it_is_done(
     class KilledError(Exception):
         pass
 
-    def killed(_resources: object, _settings: object, found: Candidates, _pause: float) -> Repaired:
+    def killed(_resources: object, _settings: object, found: Candidates, _pace: object) -> Repaired:
         if found.different:  # of the look at the links; the one at the films found nothing
             raise KilledError
         return Repaired(Counters())
 
     with monkeypatch.context() as dying:
-        dying.setattr("movies_etl.reconcile.run.repair", killed)
+        dying.setattr("movies_etl.reconcile.task.repair", killed)
         with pytest.raises(KilledError):
             known.reconcile("presence")
     assert known.reconcile("presence")["presence"]["repaired"] == 2
@@ -249,7 +249,7 @@ def test_one_comparison_finds_everything(known: Site, monkeypatch: pytest.Monkey
     with known.resources(context) as resources:
         found = compare_completely(resources)
         assert sorted(found.surplus) == sorted([gone, "another key", "no id"])
-        assert found.missing == [lost]
+        assert [*found.missing] == [lost]
         assert sorted(found.different) == sorted([damaged, copied])
         repair(resources, known.settings, found)
         assert compare_completely(resources) == Candidates(found.documents - 2, found.looked_at - 1)
@@ -291,11 +291,39 @@ def test_documents_that_are_asked_for_are_compared_and_no_others(known: Site) ->
 # -- from where it goes on ------------------------------------------------------------------------
 
 
+def test_what_is_missing_is_loaded_in_several_runs_where_there_is_much(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.repair.BATCH_SIZE", 3)
+    monkeypatch.setattr("movies_etl.reconcile.task.PATIENT_SECONDS", 0)
+    for film in known.documents():
+        known.client.delete(index="movies", id=film)
+    results = [known.reconcile("presence")["presence"] for _ in range(4)]
+    assert [one["repaired"] for one in results] == [3, 3, 1, 0]
+    known.assert_equal()
+
+
+def test_links_that_lead_nowhere_are_followed_in_several_runs_where_there_are_many(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.compare.COMPARED_TOGETHER", 4)
+    monkeypatch.setattr("movies_etl.reconcile.task.PATIENT_SECONDS", 0)
+    known.drop_constraints("f")
+    known.execute("DELETE FROM content.person WHERE full_name = 'Ann'")
+    known.execute("SELECT pg_stat_force_next_flush()")
+    results = [known.reconcile("presence")["presence"] for _ in range(4)]
+    assert [one["repaired"] for one in results] == [4, 2, 0, 0]
+    known.assert_equal()
+    state = known.reconciled.load()
+    assert state
+    assert state.nowhere is None
+
+
 def test_a_pass_goes_on_where_the_last_run_ended_and_then_says_when_it_began(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("movies_etl.reconcile.contents.READ_TOGETHER", 40)
-    monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
+    monkeypatch.setattr("movies_etl.reconcile.task.PATIENT_SECONDS", 0)
     site.fill(100)
     site.run()
     site.reconcile("presence", "touched")
@@ -326,7 +354,7 @@ def test_documents_that_were_written_are_compared_in_several_runs_where_there_ar
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("movies_etl.es.inventory.WRITTEN_PER_REQUEST", 40)
-    monkeypatch.setattr("movies_etl.reconcile.run.PATIENT_SECONDS", 0)
+    monkeypatch.setattr("movies_etl.reconcile.task.PATIENT_SECONDS", 0)
     site.fill(100)
     site.run()
     site.reconcile("presence", "touched")

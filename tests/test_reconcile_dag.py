@@ -12,7 +12,8 @@ from movies_etl.airflow.reconcile_tasks import reconcile_task
 from movies_etl.airflow.variables import VariableReconcileStore
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
-from movies_etl.reconcile.run import TASKS, Reconcile
+from movies_etl.reconcile.run import TASKS
+from movies_etl.reconcile.task import ReconcileTask
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -108,10 +109,10 @@ def test_a_task_under_which_a_rebuild_moves_the_alias_ends_without_an_error(
     film, *_ = sorted(small.documents())
     presence = TASKS["presence"]
 
-    def meanwhile(task: Reconcile) -> dict[str, Any]:
+    def meanwhile(task: ReconcileTask) -> None:
         Rebuild(small).run()
         small.execute("DELETE FROM content.film_work WHERE id = %s", film)
-        return presence(task)
+        presence(task)
 
     with monkeypatch.context() as patches:
         patches.setitem(TASKS, "presence", meanwhile)

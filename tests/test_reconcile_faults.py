@@ -14,6 +14,7 @@ from movies_etl.postgres.queries import Queries
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.context import loaded_context
 from movies_etl.reconcile.repair import repair
+from movies_etl.sync.ids import Ids
 
 from local.postgres import Postgres
 from tests.support.faults import Faults
@@ -195,7 +196,7 @@ def test_a_connection_that_leads_elsewhere_meanwhile_deletes_nothing(known: Site
         elsewhere = context.database.model_copy(update={"name": "elsewhere"})
         moved = replace(resources, context=context.model_copy(update={"database": elsewhere}))
         with pytest.raises(ConfigurationError, match="leads elsewhere"):
-            repair(moved, known.settings, Candidates(documents=7, surplus=[min(films)]))
+            repair(moved, known.settings, Candidates(documents=7, surplus=Ids([min(films)])))
     assert known.documents() == films
 
 

@@ -9,7 +9,7 @@ from movies_etl.definitions.ranges import Range, ranges
 from movies_etl.es import dead_letters, fuse_lists, index, inventory
 from movies_etl.postgres import lock
 from movies_etl.postgres.source import Source
-from movies_etl.reconcile import each_run, fuses, presence, purge, repair, run
+from movies_etl.reconcile import each_run, fuses, links, presence, purge, repair
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.links import Links
 from movies_etl.sync.run import check_context
@@ -25,12 +25,14 @@ def candidates_are_not_read_again() -> AbstractContextManager[object]:
     """A document that had no row when it was found is deleted, whatever there is by then."""
     carry_out, documents = repair.carry_out, Source.documents
 
-    def broken(resources: Any, settings: Any, found: Candidates, pause: float = 0.0) -> Any:
+    def broken(
+        resources: Any, settings: Any, found: Candidates, pace: Any = repair.UNTIL_DONE
+    ) -> Any:
         def others(self: Source, ids: Any) -> Any:
             return documents(self, [one for one in ids if one not in found.surplus])
 
         with patched((Source, "documents", others)):
-            return carry_out(resources, settings, found, pause)
+            return carry_out(resources, settings, found, pace)
 
     return patched((repair, "carry_out", broken), (purge, "carry_out", broken))
 
@@ -111,7 +113,9 @@ def looks_are_remembered_before_they_are_done() -> AbstractContextManager[object
         return state
 
     return patched(
-        (Links, "look", broken), (run, "next_due", next_due), (run, "without_due", without_due)
+        (Links, "look", broken),
+        (links, "next_due", next_due),
+        (links, "without_due", without_due),
     )
 
 

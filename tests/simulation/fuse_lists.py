@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from movies_etl.es.fuse_lists import Place
 from movies_etl.state.fuse_list import FuseList, Kind
@@ -18,7 +18,7 @@ class SimulatedFuseLists:
         self._lists: dict[str, FuseList] = {}
         self._ids: dict[str, list[str]] = {}
 
-    def keep(self, found: FuseList, ids: Sequence[str]) -> None:
+    def keep(self, found: FuseList, ids: Iterable[str]) -> None:
         self._ids[found.digest] = [*ids]
         self.change(found)
 
@@ -44,9 +44,10 @@ class SimulatedFuseLists:
             if one.index == index and one.state != "done"
         ]
 
-    def set_aside(self, index: str, kind: Kind) -> set[str]:
-        lists = [one for one, _ in self.open(index) if one.kind == kind]
-        return {id_ for one in lists for piece in self.pieces(one) for id_ in piece}
+    def set_aside(self, index: str, kind: Kind) -> Iterator[list[str]]:
+        for one, _ in self.open(index):
+            if one.kind == kind:
+                yield from self.pieces(one)
 
     def pieces(self, of: FuseList) -> Iterator[list[str]]:
         yield self._ids[of.digest]

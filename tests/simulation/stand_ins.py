@@ -21,8 +21,8 @@ from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.es import admin, client, throttle
 from movies_etl.postgres import horizon, lock, source, timestamps
-from movies_etl.reconcile import contents, fuses, presence, purge, repair
-from movies_etl.reconcile import run as reconcile_run
+from movies_etl.reconcile import closing, contents, fuses, presence, purge, repair
+from movies_etl.reconcile import task as reconcile_task
 from movies_etl.retries import retrying
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
@@ -119,7 +119,7 @@ def simulated() -> Iterator[None]:
     program.setLevel(logging.CRITICAL)
     gc.set_threshold(20_000)  # a history's objects live for a moment
     with ExitStack() as stack:
-        for module in (tenacity, tenacity.nap, lock, horizon, reconcile_run, repair):
+        for module in (tenacity, tenacity.nap, lock, horizon, reconcile_task, repair):
             stack.enter_context(mock.patch.object(module, "time", CLOCK))
         stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
         one_thread = SimpleNamespace(Condition=_Unlocked)
@@ -128,7 +128,7 @@ def simulated() -> Iterator[None]:
         stack.enter_context(mock.patch.object(source, "FETCH_SIZE", 2))
         stack.enter_context(mock.patch.object(fuses, "FEW_DELETIONS", MOST_DELETED))
         stack.enter_context(mock.patch.object(fuses, "FEW_REWRITES", MOST_REWRITTEN))
-        for module in (fuses, purge):
+        for module in (closing, fuses, purge):
             stack.enter_context(mock.patch.object(module, "lists_of", _lists_of))
         stack.enter_context(mock.patch.object(presence, "FEW_DOCUMENTS", 2))
         stack.enter_context(mock.patch.object(presence, "DOCUMENTS_PER_RANGE", 1))

@@ -12,10 +12,12 @@ from typing import Any, Generic, Protocol, TypeVar
 from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import MoviesEtlError
 from movies_etl.postgres.source import Source
+from movies_etl.reconcile.asked_for import ReconcileParams
 from movies_etl.reconcile.context import loaded_context
 from movies_etl.reconcile.each_run import run_stream
 from movies_etl.reconcile.purge import approved, next_list, refused
-from movies_etl.reconcile.run import TASKS, Reconcile, ReconcileParams
+from movies_etl.reconcile.run import TASKS, run_task
+from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import DifferenceStore
 from movies_etl.state.reconcile import ReconcileStore
@@ -172,8 +174,8 @@ class DagRun(ABC, Generic[TaskT]):
         return state is None or state.verified_at is None or state.current is not None
 
     def _reconciled(self, name: str, resources: Resources) -> dict[str, Any]:
-        one = Reconcile(resources, self.settings, self.reconciled, ReconcileParams())
-        return TASKS[name](one)
+        one = ReconcileTask(resources, self.settings, self.reconciled, ReconcileParams())
+        return run_task(name, one)
 
     def _with_what_is_loaded(
         self, name: str, body: Callable[[Resources], dict[str, Any]]

@@ -19,9 +19,11 @@ from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.postgres.queries import Names, Queries
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
+from movies_etl.reconcile.asked_for import ReconcileParams
 from movies_etl.reconcile.context import loaded_context
 from movies_etl.reconcile.each_run import checked
-from movies_etl.reconcile.run import TASKS, Reconcile, ReconcileParams
+from movies_etl.reconcile.run import TASKS, run_task
+from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
@@ -271,8 +273,8 @@ class Site(Catalogue):
         results = {}
         for name in tasks or TASKS:
             with self.beside() as resources:
-                task = Reconcile(resources, self.settings, self.reconciled, params)
-                results[name] = TASKS[name](task)
+                task = ReconcileTask(resources, self.settings, self.reconciled, params)
+                results[name] = run_task(name, task)
         return results
 
     # -- what is, and what should be -------------------------------------------------------------

@@ -18,7 +18,9 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
 from movies_etl.reconcile.context import loaded_context
 from movies_etl.reconcile.purge import waits_for_a_question
-from movies_etl.reconcile.run import TASKS, Reconcile, Result
+from movies_etl.reconcile.result import Result
+from movies_etl.reconcile.run import run_task
+from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.settings import Settings, load_settings
 from movies_etl.sync.exchange import is_replaced
 from movies_etl.sync.resources import Resources
@@ -62,7 +64,7 @@ def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
             store = VariableReconcileStore(definition)
             asked = trigger.to_reconcile(params)
             try:
-                result = TASKS[name](Reconcile(resources, settings, store, asked))
+                result = run_task(name, ReconcileTask(resources, settings, store, asked))
             except ConfigurationError:
                 if not is_replaced(resources):
                     raise

@@ -10,7 +10,7 @@ from airflow.sdk import DAG
 
 from movies_etl.errors import ConfigurationError
 from movies_etl.rebuild.plan import Asked
-from movies_etl.reconcile.run import ReconcileParams
+from movies_etl.reconcile.asked_for import ReconcileParams
 from movies_etl.sync.asked_for import RunParams
 
 

@@ -6,7 +6,9 @@ piece each. The pieces come first: a list that is there is whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 import elasticsearch
@@ -63,18 +65,28 @@ class FuseLists:
         self._name = definition.fuse_lists
         self.patience = patience
 
-    def keep(self, found: FuseList, ids: Sequence[str]) -> None:
-        """Store a list that waits for an answer, in place of an earlier one of the same ids."""
+    def keep(self, found: FuseList, ids: Iterable[str]) -> None:
+        """Store a list that waits for an answer, in place of one of the same ids that is done.
+
+        One that is open was kept by another run meanwhile, and somebody may have answered.
+        """
         self._create()
-        starts = range(0, len(ids), IDS_PER_PIECE)
-        for number, start in enumerate(starts):
-            piece = {
-                "piece_of": found.digest,
-                "number": number,
-                "ids": [*ids[start : start + IDS_PER_PIECE]],
-            }
-            self._put(f"{found.digest}.{number}", piece)
-        self.change(found)
+        left = iter(ids)
+        for number in range(_pieces(found)):
+            piece = [*islice(left, IDS_PER_PIECE)]
+            document = {"piece_of": found.digest, "number": number, "ids": piece}
+            self._put(f"{found.digest}.{number}", document)
+        known = self._by_digest(found.digest)
+        if not known:
+            self._begin(found)
+        elif known[0][0].state == "done":
+            self.take(found, known[0][1])
+
+    @patient
+    def _begin(self, found: FuseList) -> None:
+        document = found.model_dump(mode="json")
+        with suppress(elasticsearch.ConflictError):  # another run's, or this one's before a retry
+            self._client.create(index=self._name, id=found.digest, document=document, refresh=True)
 
     @patient
     def _create(self) -> None:
@@ -116,7 +128,10 @@ class FuseLists:
 
     def found(self, digest: str) -> FuseList | None:
         """Return a list by its digest, in real time."""
-        return next((one for one, _ in self._lists({"ids": {"values": [digest]}})), None)
+        return next((one for one, _ in self._by_digest(digest)), None)
+
+    def _by_digest(self, digest: str) -> list[tuple[FuseList, Place]]:
+        return self._lists({"ids": {"values": [digest]}})
 
     def open(self, index: str) -> list[tuple[FuseList, Place]]:
         """Return the lists of a concrete index that wait or were refused, the oldest first.
@@ -143,10 +158,11 @@ class FuseLists:
             for one in hits
         ]
 
-    def set_aside(self, index: str, kind: Kind) -> set[str]:
-        """Return the documents that a person was asked about, or is being asked about."""
-        lists = [one for one, _ in self.open(index) if one.kind == kind]
-        return {id_ for one in lists for piece in self.pieces(one) for id_ in piece}
+    def set_aside(self, index: str, kind: Kind) -> Iterator[list[str]]:
+        """Yield the documents that a person was asked about, or is being asked about."""
+        for one, _ in self.open(index):
+            if one.kind == kind:
+                yield from self.pieces(one)
 
     def pieces(self, of: FuseList) -> Iterator[list[str]]:
         """Yield the ids of a list.

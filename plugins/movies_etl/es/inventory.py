@@ -6,7 +6,7 @@ would look like documents that are not there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from elastic_transport import ObjectApiResponse
@@ -16,7 +16,7 @@ from movies_etl.errors import IndexUnavailableError
 from movies_etl.es.client import patient, whole
 from movies_etl.es.index import Index
 
-LISTED_PER_REQUEST = 10_000
+LISTED_PER_REQUEST = 12_000
 """Documents that one request lists."""
 
 WRITTEN_PER_REQUEST = 1_000
@@ -62,17 +62,25 @@ class DocumentInventory:
         answer = self._search(size=0, aggs={"parts": {"filters": {"filters": filters}}})
         return [part["doc_count"] for part in answer["aggregations"]["parts"]["buckets"]]
 
-    def listed(self, part: Range) -> dict[str, Listed]:
-        """Return the documents of a range by id, in the order of ids."""
-        found: dict[str, Listed] = {}
-        after = None
+    def listed(self, part: Range) -> Iterator[tuple[Range, dict[str, Listed]]]:
+        """Yield the documents of a range by id, in the order of ids, about a request's at a time.
+
+        :returns: the smaller ranges that make up this one, each with all of its documents.
+        """
+        first, found, after = part.first, dict[str, Listed](), None
         while True:
             page, after = self._page(part, after)
             for id_, one in page:
                 before = found.get(id_)
                 found[id_] = Listed(None, before.copies + one.copies) if before else one
             if after is None:
-                return found
+                yield Range(first, part.before), found
+                return
+            last, one = found.popitem()  # the next page may have copies of it
+            if found:
+                yield Range(first, last), found
+                first = last
+            found = {last: one}
 
     @patient
     def _page(
@@ -93,7 +101,8 @@ class DocumentInventory:
             (one["key"]["id"], Listed(one["key"]["checksum"], one["doc_count"]))
             for one in found["buckets"]
         ]
-        return page, found.get("after_key")
+        is_last = len(page) < LISTED_PER_REQUEST
+        return page, None if is_last else found["after_key"]
 
     @patient
     def without_id(self, limit: int) -> list[str]:

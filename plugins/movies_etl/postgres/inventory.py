@@ -6,7 +6,7 @@ exactly one range.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from movies_etl.definitions.ranges import Range
@@ -18,6 +18,12 @@ from movies_etl.postgres.source import FETCH_SIZE, Source
 
 SAMPLED_PER_RANGE = 100
 """Rows of the sample for each range, about: ranges are then of equal size by a third."""
+
+READ_TOGETHER = 10_000
+"""Ids that are read together."""
+
+SCANNED_TOGETHER = 100_000
+"""The same where each page costs a look at the whole table."""
 
 _LONGEST_ENDING = 40
 """Bytes of a document's end that hold its checksum: ``,"checksum":-9223372036854775808}``."""
@@ -43,6 +49,8 @@ class RowInventory:
     """The rows of the root table; each question has a snapshot of its own.
 
     :param source: the catalogue; see it for the errors of every method.
+
+    ``share_ids`` says whether rows may have the same id.
     """
 
     def __init__(self, source: Source) -> None:
@@ -50,6 +58,7 @@ class RowInventory:
         self._names = names.of_root(source.definition)
         self._table = source.definition.root.rows.table
         self._documents = f"{source.definition.name}/documents.sql"
+        self.share_ids = self._table in source.layout.ambiguous
         lowest = source.layout.lowest_ids[self._table]
         self._folder = f"root/{'uuid' if lowest == LOWEST_IDS['uuid'] else 'text'}"
 
@@ -96,6 +105,15 @@ class RowInventory:
             page_size=limit,
         )
         return [id_ for (id_,) in rows]
+
+    def pages(self, part: Range) -> Iterator[list[str]]:
+        """Yield the ids of a range in their order, a page at a time."""
+        size = READ_TOGETHER if self.is_read_by_id else SCANNED_TOGETHER
+        while ids := self.ids(part, size + 1):
+            yield ids[:size]
+            if len(ids) <= size:
+                return
+            part = Range(ids[size], part.before)
 
     def built(self, ids: Sequence[str], whole: Sequence[str] = ()) -> dict[str, Built]:
         """Build the documents of these ids that exist; return their checksums.

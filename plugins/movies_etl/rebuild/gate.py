@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from movies_etl.definitions.ranges import Range, ranges
@@ -19,14 +20,14 @@ from movies_etl.es import carried, family
 from movies_etl.es.client import translated_errors
 from movies_etl.es.index import Index
 from movies_etl.postgres import lock
-from movies_etl.postgres.inventory import RowInventory
+from movies_etl.postgres.inventory import READ_TOGETHER, RowInventory
 from movies_etl.rebuild.beside import beside_context, feed
 from movies_etl.rebuild.plan import EVERYTHING, Plan, Stores
 from movies_etl.rebuild.searches import compare_searches
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.compare import Comparer
 from movies_etl.reconcile.completely import compare_completely
-from movies_etl.reconcile.contents import READ_TOGETHER, Contents
+from movies_etl.reconcile.contents import Contents
 from movies_etl.reconcile.fuses import too_many_deletions, too_many_rewrites
 from movies_etl.reconcile.presence import presence
 from movies_etl.reconcile.repair import carry_out
@@ -150,7 +151,7 @@ def _checked(candidate: Candidate, checks: int) -> dict[str, Any]:
         "passes": passes,
         "missing": len(found.missing),
         "surplus": len(found.surplus),
-        "different": len(found.different) + len(found.damaged),
+        "different": found.rewrites,
         "compared": found.looked_at,
         **counts,
         "searches": searches,
@@ -213,7 +214,7 @@ def correct(candidate: Candidate, resources: Resources, found: Candidates) -> No
         Comparer(resources).compare(ids, found)
     raise ConfigurationError(
         f"Index {resources.index.name} does not take the alias: after {MAX_LOOKS} looks "
-        f"{', '.join(found.different[:NAMED] or found.missing[:NAMED])} still differ from their "
+        f"{', '.join(islice(found.different or found.missing, NAMED))} still differ from their "
         "rows. Does documents.sql make the same text each time?"
     )
 

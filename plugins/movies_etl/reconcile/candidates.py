@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from movies_etl.sync.ids import Ids
+
 
 @dataclass
 class Candidates:
@@ -22,8 +24,13 @@ class Candidates:
     documents: int = 0
     looked_at: int = 0
     rewritten: int = 0
-    missing: list[str] = field(default_factory=list)
-    different: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
-    surplus: list[str] = field(default_factory=list)
-    letters: list[str] = field(default_factory=list)
+    missing: Ids = field(default_factory=Ids)
+    different: Ids = field(default_factory=Ids)
+    damaged: Ids = field(default_factory=Ids)
+    surplus: Ids = field(default_factory=Ids)
+    letters: Ids = field(default_factory=Ids)
+
+    @property
+    def rewrites(self) -> int:
+        """How many documents are there that are not what their row says."""
+        return len(self.different) + len(self.damaged)

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from movies_etl.es.inventory import DocumentInventory
 from movies_etl.es.letters import kept
 from movies_etl.postgres.inventory import Built, RowInventory
 from movies_etl.reconcile.candidates import Candidates
+from movies_etl.sync.ids import in_pages
 from movies_etl.sync.resources import Resources
 
 COMPARED_TOGETHER = 5_000
 """Documents that are built by one statement and looked up by one request."""
+
+FOUND_TOGETHER = 100_000
+"""Documents that one look through a table leads to: at 1,000,000 films the look costs as much as
+comparing 10,000 of them."""
+
+
+def followed(
+    look: Callable[[str | None, int], list[str]], after: str | None = None
+) -> Iterator[list[str]]:
+    """Yield the documents that looks through a table lead to, in pages to be compared together.
+
+    :param look: returns the first documents after one, at most so many, in the order of their ids.
+    """
+    while ids := look(after, FOUND_TOGETHER):
+        yield from in_pages(ids, COMPARED_TOGETHER)
+        if len(ids) < FOUND_TOGETHER:
+            return
+        after = ids[-1]
 
 
 class Comparer:
@@ -41,15 +60,17 @@ class Comparer:
         self, there: Mapping[str, int | None], built: Mapping[str, Built], found: Candidates
     ) -> None:
         """Add what differs between checksums in the index and what rows make."""
-        for id_, one in built.items():
-            if one.checksum is None or id_ in self._refused:
-                continue
-            if id_ not in there:
-                found.missing.append(id_)
-            elif there[id_] != one.checksum:
-                found.different.append(id_)
-        found.different += self._no_longer_refused(built)
-        found.surplus += (id_ for id_ in there if id_ not in built)
+        wanted = {
+            id_: one.checksum
+            for id_, one in built.items()
+            if one.checksum is not None and id_ not in self._refused
+        }
+        found.missing.update(wanted.keys() - there.keys())
+        found.different.update(
+            id_ for id_, one in wanted.items() if id_ in there and there[id_] != one
+        )
+        found.different.update(self._no_longer_refused(built))
+        found.surplus.update(there.keys() - built.keys())
 
     def compare_texts(self, ids: Sequence[str], found: Candidates) -> None:
         """Compare whole documents, as the index has them in real time."""
@@ -67,15 +88,17 @@ class Comparer:
 
         :param there: documents by key.
         """
-        for id_, one in built.items():
-            if one.text is None or id_ in self._refused:
-                continue
-            if id_ not in there:
-                found.missing.append(id_)
-            elif there[id_] != json.loads(one.text):
-                found.damaged.append(id_)
-        found.different += self._no_longer_refused(built)
-        found.surplus += (id_ for id_ in there if id_ not in built)
+        wanted = {
+            id_: one.text
+            for id_, one in built.items()
+            if one.text is not None and id_ not in self._refused
+        }
+        found.missing.update(wanted.keys() - there.keys())
+        found.damaged.update(
+            id_ for id_, one in wanted.items() if id_ in there and there[id_] != json.loads(one)
+        )
+        found.different.update(self._no_longer_refused(built))
+        found.surplus.update(there.keys() - built.keys())
 
     def _no_longer_refused(self, ids: Iterable[str]) -> list[str]:
         """Return the refused documents whose rows make other texts than those that were refused."""

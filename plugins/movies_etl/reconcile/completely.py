@@ -28,5 +28,5 @@ def compare_completely(resources: Resources) -> Candidates:
     now: Pass | None = Pass(began=resources.source.server.now())
     while now:
         now = contents.compare_next(now, found)
-    found.surplus += DocumentInventory(resources.index).without_id(MAX_STRAYS)
+    found.surplus.update(DocumentInventory(resources.index).without_id(MAX_STRAYS))
     return found

@@ -13,25 +13,50 @@ from datetime import datetime, timedelta
 
 from movies_etl.definitions.ranges import Range
 from movies_etl.es.inventory import DocumentInventory, Listed
-from movies_etl.postgres.inventory import Built, RowInventory
+from movies_etl.postgres.inventory import READ_TOGETHER, SCANNED_TOGETHER, Built, RowInventory
 from movies_etl.postgres.timestamps import parse
 from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.closing import close_corrected
 from movies_etl.reconcile.compare import Comparer
 from movies_etl.reconcile.strays import strays
+from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.state.reconcile import Pass
 from movies_etl.sync.resources import Resources
 
 PASS_TAKES = timedelta(hours=11)
 """Time in which a pass comes to its end, where its runs are as regular as by default."""
 
-READ_TOGETHER = 10_000
-"""Ids of one range."""
-
-SCANNED_TOGETHER = 100_000
-"""The same where each range costs a look at the whole table."""
-
 WHOLE_TEXTS = 100
 """One document of so many is compared as whole text; others in each pass."""
+
+
+def go_on_with_everything(task: ReconcileTask) -> None:
+    """Go on with the pass that is under way, or begin one."""
+    making, is_full = task.making, task.asked.full
+    now = task.resources.source.server.now()
+    current = None if is_full else task.state.current
+    if current is None or not making.goes_on(current):
+        current = making.begun(now)
+    documents = task.resources.index.documents()
+    contents = Contents(task.resources)
+    is_hurried = is_full or task.state.verified_at is None
+    found = Candidates(rewritten=current.rewritten)
+    after = contents.compare_next(current, found)
+    while after and task.has_time() and (is_hurried or is_due(after, documents, now)):
+        after = contents.compare_next(after, found)
+    # Of the documents so far: a few ranges must not be rewritten as if all others were right.
+    found.documents = current.looked_at + found.looked_at
+    found.surplus.clear()
+    done = task.repair(found, is_left=making.is_outdated)
+    if not (done.is_done or making.is_outdated):
+        return
+    if after:
+        task.remember(current=after.model_copy(update={"rewritten": done.rewritten}))
+        return
+    if not task.asked.dry_run:
+        making.passed(done.rewritten, found.documents)
+        close_corrected(task.resources)
+    task.remember(current=None, verified_at=current.began)
 
 
 class Contents:
@@ -51,12 +76,16 @@ class Contents:
     def compare_next(self, now: Pass, found: Candidates) -> Pass | None:
         """Compare the next range; return the pass after it, None when it was the last one."""
         part, ids = self._next(now.first)
-        listed = self._resources.executor.submit(self._documents.listed, part)
+        listing = self._resources.executor.submit(next, self._documents.listed(part))
         texts = [one for one in ids if is_sampled(one, now.began)]
         built = self._rows.built(ids, texts)
-        there = {id_: _checksum(one) for id_, one in listed.result().items()}
+        reached, listed = listing.result()
+        if reached != part:  # many documents have no row; what is beyond is compared with the next
+            part, self._ids = reached, []
+            built = {id_: one for id_, one in built.items() if id_ < str(reached.before)}
+        there = {id_: _checksum(one) for id_, one in listed.items()}
         self._comparer.judge(there, built, found)
-        found.surplus += strays(self._documents, listed.result(), built)
+        found.surplus.update(strays(self._documents, listed, listed.keys() - built.keys()))
         self._compare_texts(texts, built, found)
         looked_at = len(there.keys() | built.keys())
         found.looked_at += looked_at
@@ -77,8 +106,8 @@ class Contents:
         self, ids: Sequence[str], built: Mapping[str, Built], found: Candidates
     ) -> None:
         """Compare whole documents of which the checksums agree; others are found already."""
-        told = {*found.different, *found.missing}
-        left = [one for one in ids if one in built and one not in told]
+        told = (found.different, found.missing)
+        left = [one for one in ids if one in built and not any(one in of for of in told)]
         wanted = {one: built[one] for one in left}
         self._comparer.judge_texts(self._documents.texts(left), wanted, found)
 

@@ -25,6 +25,7 @@ from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.counts import arrived, never_indexed
 from movies_etl.sync.exchange import is_replaced
+from movies_etl.sync.ids import Ids
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import sync
 
@@ -145,7 +146,7 @@ def _without_surplus(
     What is missing is for the reconcile: it holds up no run.
     """
     found = presence(resources)
-    done = repair(resources, settings, replace(found, missing=[]))
+    done = repair(resources, settings, replace(found, missing=Ids()))
     left = done.listed + done.set_aside
     difference = len(found.missing) - left
     return now.model_copy(update={"surplus": left, "difference": difference}), done.counters

@@ -7,13 +7,15 @@ what is found beside it is done as usual. Adding a missing document needs no fus
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 from movies_etl.es.fuse_lists import FuseLists
 from movies_etl.es.inventory import DocumentInventory
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.state.fuse_list import FuseList, Kind, digest_of
+from movies_etl.sync.ids import Ids
 from movies_etl.sync.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -38,21 +40,23 @@ def allowed(resources: Resources, found: Candidates) -> tuple[Candidates, int, i
     :returns: what may be done at once; how many candidates were put on a list; how many were on one
         before.
     """
-    left, before = _without_set_aside(lists_of(resources), resources.context.uuid, found)
+    left = _without_set_aside(lists_of(resources), resources.context.uuid, found)
+    before = _to_be_asked(found) - _to_be_asked(left)
     listed = 0
     if over := too_many_deletions(left):
         listed += _listed(resources, left, "deletions", left.surplus, over)
-        left = replace(left, surplus=[])
+        left = replace(left, surplus=Ids())
     if over := too_many_rewrites(left):
-        listed += _listed(resources, left, "rewrites", [*left.different, *left.damaged], over)
-        left = replace(left, different=[], damaged=[])
+        rewrites = Ids(chain(left.different, left.damaged))
+        listed += _listed(resources, left, "rewrites", rewrites, over)
+        left = replace(left, different=Ids(), damaged=Ids())
     return left, listed, before
 
 
 def to_be_listed(found: Candidates) -> int:
     """Return of how many candidates a person would have to decide, without looking at lists."""
     deletions = len(found.surplus) if too_many_deletions(found) else 0
-    rewrites = len(found.different) + len(found.damaged) if too_many_rewrites(found) else 0
+    rewrites = found.rewrites if too_many_rewrites(found) else 0
     return deletions + rewrites
 
 
@@ -68,7 +72,7 @@ def too_many_deletions(found: Candidates) -> str | None:
 
 def too_many_rewrites(found: Candidates) -> str | None:
     """Say of how many rewrites a person must decide, None when they may be done."""
-    now = len(found.different) + len(found.damaged)
+    now = found.rewrites
     return over_for_rewrites(found.rewritten + now, found.documents) if now else None
 
 
@@ -79,37 +83,42 @@ def over_for_rewrites(rewrites: int, documents: int) -> str | None:
     return None
 
 
-def _without_set_aside(lists: FuseLists, index: str, found: Candidates) -> tuple[Candidates, int]:
+def _without_set_aside(lists: FuseLists, index: str, found: Candidates) -> Candidates:
+    """Take away what is on a list already."""
     left = found
     if found.surplus:
         aside = lists.set_aside(index, "deletions")
-        left = replace(left, surplus=[one for one in found.surplus if one not in aside])
-    if found.different or found.damaged:
-        aside = lists.set_aside(index, "rewrites")
-        left = replace(
-            left,
-            different=[one for one in found.different if one not in aside],
-            damaged=[one for one in found.damaged if one not in aside],
+        left = replace(left, surplus=_without(found.surplus, aside))
+    if found.rewrites:
+        different, damaged = (
+            _without(ids, lists.set_aside(index, "rewrites"))
+            for ids in (found.different, found.damaged)
         )
-    return left, _to_be_asked(found) - _to_be_asked(left)
+        left = replace(left, different=different, damaged=damaged)
+    return left
+
+
+def _without(found: Ids, aside: Iterator[list[str]]) -> Ids:
+    left = found
+    for ids in aside:
+        left = Ids(found) if left is found else left  # what was found is told, too
+        left.difference_update(ids)
+    return left
 
 
 def _to_be_asked(found: Candidates) -> int:
-    return len(found.surplus) + len(found.different) + len(found.damaged)
+    return len(found.surplus) + found.rewrites
 
 
-def _listed(
-    resources: Resources, found: Candidates, kind: Kind, ids: Sequence[str], over: str
-) -> int:
+def _listed(resources: Resources, found: Candidates, kind: Kind, ids: Ids, over: str) -> int:
     """Keep a list of documents; return how many there are on it."""
-    ids = sorted(set(ids))
     new = FuseList(
         digest=digest_of(kind, resources.context.uuid, ids),
         kind=kind,
         index=resources.context.uuid,
         count=len(ids),
         documents=found.documents,
-        examples=tuple(_known_by(resources, ids[:EXAMPLES])),
+        examples=tuple(_known_by(resources, [*islice(ids, EXAMPLES)])),
         found_at=resources.source.server.now(),
     )
     lists_of(resources).keep(new, ids)

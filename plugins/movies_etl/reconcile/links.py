@@ -9,17 +9,89 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 
+from movies_etl.es.inventory import DocumentInventory
 from movies_etl.postgres.traces import Snapshot, Traces, statistics
-from movies_etl.reconcile.compare import COMPARED_TOGETHER
+from movies_etl.reconcile import touched
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.compare import Comparer, followed
+from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.state.comparison import TableStatistics
-from movies_etl.state.reconcile import ReconcileState, Standing
+from movies_etl.state.reconcile import Nowhere, ReconcileState, Standing
 from movies_etl.sync.resources import Resources
 
 log = logging.getLogger(__name__)
 
 PARTS_TOGETHER = 8
 """Parts whose documents are read by one query."""
+
+
+def look_at_links(task: ReconcileTask, documents: int) -> None:
+    """Find the links that are gone, and compare the documents that had them.
+
+    :param documents: of the index.
+    """
+    links = Links(task.resources)
+    _count_links(task, links)
+    _compare_due(task, links, documents)
+    _compare_leading_nowhere(task, links, documents)
+
+
+def _count_links(task: ReconcileTask, links: Links) -> None:
+    """Look which parts have fewer links, and note the moment of the look."""
+    index = task.resources.index
+    inventory = DocumentInventory(index)
+    places = tuple(inventory.newest(shard) for shard in range(index.shards()))
+    snapshot = Traces(task.resources.source).snapshot()
+    stands = {name: one.ceiling for name, one in task.state.standing.items()}
+    if not all(snapshot.reaches(ceiling) for ceiling in stands.values()):
+        task.forget("standing", {})
+    written = touched.marked(places, snapshot, task.state.written)
+    standing = links.look(task.state, snapshot).standing
+    task.remember(standing=standing, written=written)
+
+
+def _compare_due(task: ReconcileTask, links: Links, documents: int) -> None:
+    """Compare the documents of the parts that are due.
+
+    Together: one after the other they would pass the fuses, however many they are in all.
+    """
+    state = task.state
+    found = Candidates(documents=documents, rewritten=state.relinked)
+    comparer = Comparer(task.resources)
+    while due := next_due(state):
+        table, parts = due
+        for ids in links.documents_of(parts):
+            comparer.compare(ids, found)
+        state = without_due(state, table, parts)
+        if not task.has_time():
+            break
+    if (done := task.load(found)).is_done:
+        relinked = done.rewritten if next_due(state) else 0
+        task.remember(standing=state.standing, relinked=relinked)
+
+
+def _compare_leading_nowhere(task: ReconcileTask, links: Links, documents: int) -> None:
+    """Compare the documents with links to rows that are gone, of tables that seem to lack some.
+
+    Foreign keys leave none.
+    """
+    look = task.state.nowhere or Nowhere(keys=links.keys())
+    found = Candidates(documents=documents, rewritten=look.rewritten)
+    comparer, is_whole = Comparer(task.resources), True
+    for ids, after in links.leading_nowhere(task.state.keys, look):
+        comparer.compare(ids, found)
+        look = after
+        if not task.has_time():
+            is_whole = False
+            break
+    if not (done := task.load(found)).is_done:
+        return
+    if is_whole:
+        task.remember(keys=look.keys, nowhere=None)
+    else:
+        task.remember(nowhere=look.model_copy(update={"rewritten": done.rewritten}))
 
 
 class Links:
@@ -60,30 +132,29 @@ class Links:
         return Standing(ceiling=now.ceiling, counts=tuple(found.now), due=due)
 
     def documents_of(self, parts: tuple[int, ...]) -> Iterator[list[str]]:
-        """Yield the documents of parts, a page at a time."""
-        after = None
-        while ids := self._traces.documents_of(parts, after, COMPARED_TOGETHER):
-            yield ids
-            after = ids[-1]
+        """Return the documents of parts, a page at a time."""
+        return followed(partial(self._traces.documents_of, parts))
 
     def keys(self) -> dict[str, TableStatistics]:
         """Return what PostgreSQL counts of the tables whose rows documents are linked to."""
         return statistics(self._queries, [stream.rows.table for stream in self._linked])
 
     def leading_nowhere(
-        self, before: dict[str, TableStatistics], now: dict[str, TableStatistics]
-    ) -> Iterator[list[str]]:
-        """Yield the documents with links to rows that are gone, of tables that seem to lack some.
+        self, before: dict[str, TableStatistics], look: Nowhere
+    ) -> Iterator[tuple[list[str], Nowhere]]:
+        """Go on with a look for links to rows that are gone.
 
-        Foreign keys leave none.
+        :param before: statistics at the look before; of a table with other ones now, rows may be.
+        :returns: pages of documents, each with the look once they are compared.
         """
-        for stream in self._linked:
-            table, after = stream.rows.table, None
-            while before.get(table) != now.get(table) and (
-                ids := self._traces.dangling(stream, after, COMPARED_TOGETHER)
-            ):
-                yield ids
-                after = ids[-1]
+        tables = [stream.rows.table for stream in self._linked]
+        first = tables.index(look.table) if look.table in tables else 0
+        for stream, table in [*zip(self._linked, tables, strict=True)][first:]:
+            if before.get(table) == look.keys.get(table):
+                continue
+            after = look.after if table == look.table else None
+            for ids in followed(partial(self._traces.dangling, stream), after):
+                yield ids, look.model_copy(update={"table": table, "after": ids[-1]})
 
 
 def next_due(state: ReconcileState) -> tuple[str, tuple[int, ...]] | None:

@@ -51,7 +51,7 @@ class Making:
 
     def leaves(self, found: Candidates) -> bool:
         """Whether what differs is left to a rebuild; tells it."""
-        differ = found.rewritten + len(found.different) + len(found.damaged)
+        differ = found.rewritten + found.rewrites
         over = over_for_rewrites(differ, found.documents)
         if not self.is_outdated or over is None:
             return False

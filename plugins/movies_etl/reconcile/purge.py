@@ -6,7 +6,6 @@ After an approval each document of the list is read again; a film that has a row
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,9 +13,9 @@ from movies_etl.errors import ConfigurationError, WriterBusyError
 from movies_etl.es.fuse_lists import Place
 from movies_etl.postgres.timestamps import parse
 from movies_etl.reconcile.candidates import Candidates
-from movies_etl.reconcile.compare import COMPARED_TOGETHER, Comparer
+from movies_etl.reconcile.closing import close, is_moot
 from movies_etl.reconcile.fuses import lists_of
-from movies_etl.reconcile.repair import carry_out
+from movies_etl.reconcile.repair import Pace, carry_out
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import all_cursors
 from movies_etl.state.fuse_list import FuseList
@@ -51,9 +50,9 @@ def next_list(
     found = _asked_for(resources, digest) if digest else _unasked(resources, settings)
     now = resources.source.server.now()
     for one, place in found:
-        if _is_moot(resources, one):
+        if is_moot(resources, one):
             log.info("List %s is of no use any more: nothing is left to be done", one.digest[:12])
-            _closed(resources, one)
+            close(resources, one)
             continue
         asked = one.model_copy(update={"state": "waiting", "asked_at": now, "asked_by": run})
         if lists_of(resources).take(asked, place):
@@ -99,25 +98,6 @@ def _asked_for(resources: Resources, digest: str) -> list[tuple[FuseList, Place]
     return found
 
 
-def _is_moot(resources: Resources, one: FuseList) -> bool:
-    """Whether nothing is left to be done: each row is back, or no document differs from its row."""
-    pieces = lists_of(resources).pieces(one)
-    if one.kind == "deletions":
-        return all(len(resources.source.existing(ids)) == len(ids) for ids in pieces)
-    comparer = Comparer(resources)
-    return not any(_differ(comparer, ids) for ids in pieces)
-
-
-def _differ(comparer: Comparer, ids: Sequence[str]) -> bool:
-    """Whether one of some documents differs from its row; the first ones that do end the look."""
-    for start in range(0, len(ids), COMPARED_TOGETHER):
-        found = Candidates()
-        comparer.compare_texts(ids[start : start + COMPARED_TOGETHER], found)
-        if found.different or found.damaged:
-            return True
-    return False
-
-
 def approved(resources: Resources, settings: Settings, digest: str, by: str | None) -> Counters:
     """Carry out a list; only then it counts as done.
 
@@ -131,13 +111,14 @@ def approved(resources: Resources, settings: Settings, digest: str, by: str | No
         log.info("List %s is done already", digest[:12])
         return own.counters
     for ids in lists_of(resources).pieces(one):
-        found = Candidates(surplus=ids) if one.kind == "deletions" else Candidates(damaged=ids)
-        if carry_out(own, settings, found, PAUSE_SECONDS).left:
+        found = Candidates()
+        (found.surplus if one.kind == "deletions" else found.damaged).update(ids)
+        if carry_out(own, settings, found, Pace(PAUSE_SECONDS)).left:
             raise WriterBusyError(
                 f"List {digest[:12]} is not done yet: another task writes to "
                 f"{resources.context.index}. What is done is done; the next attempt does the rest."
             )
-    _closed(resources, one, by)
+    close(resources, one, by)
     said = own.counters.outcomes() or "nothing to do"
     log.info("List %s is done: %s", digest[:12], said)
     return own.counters
@@ -165,27 +146,6 @@ def refused(resources: Resources, digest: str, by: str | None) -> None:
     )
 
 
-def close_returned(resources: Resources, surplus: Collection[str]) -> None:
-    """Close refused lists of which no document is surplus: they hold for no later deletion.
-
-    :param surplus: every document without a row.
-    """
-    lists, there = lists_of(resources), set(surplus)
-    for one, _ in lists.open(resources.context.uuid):
-        is_refused = one.kind == "deletions" and one.state == "refused"
-        if is_refused and all(there.isdisjoint(ids) for ids in lists.pieces(one)):
-            log.info("The rows of list %s, which was refused, are back", one.digest[:12])
-            _closed(resources, one, one.answered_by)
-
-
-def close_corrected(resources: Resources) -> None:
-    """Close refused lists of which no document differs any more: they hold for no later change."""
-    for one, _ in lists_of(resources).open(resources.context.uuid):
-        if (one.kind, one.state) == ("rewrites", "refused") and _is_moot(resources, one):
-            log.info("What list %s had, which was refused, is as it should be", one.digest[:12])
-            _closed(resources, one, one.answered_by)
-
-
 def _about(resources: Resources, digest: str) -> FuseList:
     one = lists_of(resources).found(digest)
     if one is None or one.index != resources.context.uuid:
@@ -195,10 +155,3 @@ def _about(resources: Resources, digest: str) -> FuseList:
             f"{resources.definition.reconcile_dag}."
         )
     return one
-
-
-def _closed(resources: Resources, one: FuseList, by: str | None = None) -> None:
-    now = resources.source.server.now()
-    lists = lists_of(resources)
-    lists.change(one.model_copy(update={"state": "done", "answered_at": now, "answered_by": by}))
-    lists.drop_ids(one)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from movies_etl.errors import WriterBusyError
 from movies_etl.postgres import lock
@@ -19,6 +20,7 @@ from movies_etl.reconcile.fuses import allowed
 from movies_etl.settings import Settings
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.counters import Counters
+from movies_etl.sync.ids import in_pages
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import check_context
 from movies_etl.sync.stream_run import StreamRun
@@ -37,12 +39,14 @@ class Repaired:
     :param left: candidates that were left, because a task was writing all the time.
     :param listed: candidates of which a person is to decide from now on.
     :param set_aside: candidates of which a person was to decide before, or has refused.
+    :param rewritten: documents that were rewritten for the same reason, now and before.
     """
 
     counters: Counters
     left: int = 0
     listed: int = 0
     set_aside: int = 0
+    rewritten: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -50,59 +54,74 @@ class Repaired:
         return not self.left and not self.listed
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How long candidates are read again.
+
+    :param pause: seconds between two batches, in which another task may take the lock.
+    :param seconds: after which no further batch begins; what is left is found again.
+    """
+
+    pause: float = 0.0
+    seconds: float = float("inf")
+
+
+UNTIL_DONE = Pace()
+
+
 def repair(
-    resources: Resources, settings: Settings, found: Candidates, pause: float = 0.0
+    resources: Resources, settings: Settings, found: Candidates, pace: Pace = UNTIL_DONE
 ) -> Repaired:
     """Load or delete what was found; of very much a person decides, and it is kept on a list.
 
     :param resources: ``lock_wait`` is how long a task that writes is waited for.
-    :param pause: seconds between two batches, in which another task may take the lock.
     """
     few, listed, set_aside = allowed(resources, found)
-    done = carry_out(replace(resources, counters=Counters()), settings, few, pause)
+    done = carry_out(replace(resources, counters=Counters()), settings, few, pace)
     return replace(done, listed=listed, set_aside=set_aside)
 
 
 def carry_out(
-    resources: Resources, settings: Settings, found: Candidates, pause: float = 0.0
+    resources: Resources, settings: Settings, found: Candidates, pace: Pace = UNTIL_DONE
 ) -> Repaired:
     """Load or delete candidates, however many: each is read again.
 
     :param resources: whose counters count it.
     """
+    ends = time.monotonic() + pace.seconds
     counters = resources.counters
-    batches = [*_batches(found)]
-    left = sum(len(batch.ids) for batch in batches)
-    for number, batch in enumerate(batches):
-        if number:
-            time.sleep(pause)
+    batches, left = _batches(found), 0
+    for batch in batches:
         try:
             _read_again(resources, settings, batch)
         except WriterBusyError as error:
+            left = len(batch.ids) + _number(batches)
             log.info("%d candidates are left for the next time: %s", left, error)
             break
-        left -= len(batch.ids)
-    if batches:
+        if time.monotonic() >= ends:
+            left = _number(batches)
+            log.info("%d candidates are left for the next time: this took its time", left)
+            break
+        time.sleep(pace.pause)
+    if counters.read:
         said = counters.outcomes() or "nothing to do"
         log.info("Read %d candidates again: %s", counters.read, said)
     return Repaired(counters, left)
 
 
-def _batches(found: Candidates) -> list[Batch]:
-    """Return what is to be read again; what is to be deleted comes first."""
-    told = (*found.surplus, *found.missing, *found.different, *found.letters)
-    compared = _pieces([*dict.fromkeys(told)])
+def _batches(found: Candidates) -> Iterator[Batch]:
+    """Yield what is to be read again; what is to be deleted comes first."""
+    told = chain(found.surplus, found.missing, found.different, found.letters)
+    for ids in in_pages(told, BATCH_SIZE):
+        yield Batch([*dict.fromkeys(ids)], delete_absent=True)
     # The checksums of damaged documents may say that they are right. They are only rewritten: those
     # whose rows are gone by then are surplus, which has a fuse of its own.
-    forced = _pieces([*dict.fromkeys(found.damaged)])
-    return [
-        *(Batch(ids, delete_absent=True) for ids in compared),
-        *(Batch(ids, skip_unchanged=False) for ids in forced),
-    ]
+    for ids in in_pages(found.damaged, BATCH_SIZE):
+        yield Batch(ids, skip_unchanged=False)
 
 
-def _pieces(ids: Sequence[str]) -> list[list[str]]:
-    return [[*ids[start : start + BATCH_SIZE]] for start in range(0, len(ids), BATCH_SIZE)]
+def _number(batches: Iterator[Batch]) -> int:
+    return sum(len(batch.ids) for batch in batches)
 
 
 def _read_again(resources: Resources, settings: Settings, batch: Batch) -> None:

@@ -11,7 +11,7 @@ MAX_STRAYS = 1000
 
 
 def strays(
-    documents: DocumentInventory, listed: Mapping[str, Listed], rows: Container[str]
+    documents: DocumentInventory, listed: Mapping[str, Listed], gone: Container[str]
 ) -> list[str]:
     """Return the keys of documents that say to have an id which is not their key.
 
@@ -19,9 +19,9 @@ def strays(
     document that says so.
 
     :param listed: the documents of a range, by id.
-    :param rows: the ids of its rows.
+    :param gone: those of them that have no row.
     """
-    ids = [id_ for id_, one in listed.items() if one.copies > 1 or id_ not in rows]
+    ids = [id_ for id_, one in listed.items() if one.copies > 1 or id_ in gone]
     found: list[str] = []
     for start in range(0, len(ids), LISTED_PER_REQUEST):
         if len(found) >= MAX_STRAYS:

@@ -9,13 +9,62 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
 from movies_etl.es.inventory import DocumentInventory, Written
 from movies_etl.postgres.traces import Snapshot, Traces
-from movies_etl.reconcile.compare import COMPARED_TOGETHER
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.compare import Comparer, followed
+from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.state.reconcile import Mark, Sweep, WrittenDocuments
 from movies_etl.sync.resources import Resources
+
+
+def sweep_rows(task: ReconcileTask, documents: int) -> None:
+    """Compare the documents of rows that were written since the last sweep.
+
+    :param documents: of the index.
+    """
+    resources = task.resources
+    snapshot = Traces(resources.source).snapshot()
+    if task.state.sweep and not snapshot.reaches(task.state.sweep.since):
+        task.forget("sweep", None)
+    sweep = begun(task.state.sweep, snapshot)
+    comparer = Comparer(resources)
+    found = Candidates(documents=documents, rewritten=sweep.rewritten)
+    for ids, after in swept(resources, sweep):
+        comparer.compare(ids, found)
+        sweep = after
+        if not task.has_time():
+            break
+    if (done := task.load(found)).is_done:
+        rewritten = done.rewritten if sweep.table else 0
+        task.remember(sweep=sweep.model_copy(update={"rewritten": rewritten}))
+
+
+def compare_written(task: ReconcileTask, documents: int) -> None:
+    """Compare the documents that were written before the last look at the links.
+
+    :param documents: of the index.
+    """
+    known = task.state.written
+    if known is None:
+        return
+    comparer = Comparer(task.resources)
+    found = Candidates(documents=documents, rewritten=known.rewritten)
+    for page, after in written(DocumentInventory(task.resources.index), known):
+        there = {one.key: one.source for one in page}
+        comparer.judge_texts(there, comparer.texts([*there]), found)
+        found.looked_at += len(there)
+        known = after
+        if not task.has_time():
+            break
+    else:
+        known = compared(known)
+    if (done := task.load(found)).is_done:
+        rewritten = done.rewritten if known.reached else 0
+        task.remember(written=known.model_copy(update={"rewritten": rewritten}))
 
 
 def begun(last: Sweep | None, snapshot: Snapshot) -> Sweep:
@@ -41,9 +90,9 @@ def swept(resources: Resources, sweep: Sweep) -> Iterator[tuple[list[str], Sweep
     first = names.index(sweep.table) if sweep.table in names else 0
     after = sweep.after if sweep.table in names else None
     for stream, feed in feeds[first:]:
-        while ids := traces.touched(stream, feed, sweep.since, after, COMPARED_TOGETHER):
-            after = ids[-1]
-            yield ids, sweep.model_copy(update={"table": feed.table, "after": after})
+        look = partial(traces.touched, stream, feed, sweep.since)
+        for ids in followed(look, after):
+            yield ids, sweep.model_copy(update={"table": feed.table, "after": ids[-1]})
         after = None
     yield [], Sweep(since=sweep.upto)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -54,6 +54,12 @@ class FuseList(BaseModel):
         return self.count / max(self.documents, 1)
 
 
-def digest_of(kind: Kind, index: str, ids: Collection[str]) -> str:
-    """Return what tells a list from others, whatever the order of its ids."""
-    return hashlib.sha256("\n".join([kind, index, *sorted(ids)]).encode()).hexdigest()
+def digest_of(kind: Kind, index: str, ids: Iterable[str]) -> str:
+    """Return what tells a list from others.
+
+    :param ids: in the order of their bytes.
+    """
+    digest = hashlib.sha256(f"{kind}\n{index}".encode())
+    for id_ in ids:
+        digest.update(f"\n{id_}".encode())
+    return digest.hexdigest()

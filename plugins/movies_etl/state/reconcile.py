@@ -35,6 +35,7 @@ class Sweep(BaseModel):
     :param upto: the ceiling when this one began: the next one begins there.
     :param table: the table that is being followed; None between two sweeps.
     :param after: the last document that was compared for it.
+    :param rewritten: documents that it had loaded again so far.
     """
 
     model_config = _MODEL
@@ -43,6 +44,24 @@ class Sweep(BaseModel):
     upto: int | None = None
     table: str | None = None
     after: str | None = None
+    rewritten: int = 0
+
+
+class Nowhere(BaseModel):
+    """How far links were followed that may lead nowhere.
+
+    :param keys: statistics of the tables that they lead to, when it began.
+    :param table: the one whose links are being followed.
+    :param after: the last document that was compared for it.
+    :param rewritten: documents that were loaded again so far.
+    """
+
+    model_config = _MODEL
+
+    keys: dict[str, TableStatistics]
+    table: str | None = None
+    after: str | None = None
+    rewritten: int = 0
 
 
 class Mark(BaseModel):
@@ -69,6 +88,7 @@ class WrittenDocuments(BaseModel):
         before it is compared again until those are over.
     :param reached: of each shard: how far the comparison up to the newest moment has come; None
         where none is under way.
+    :param rewritten: documents that the one under way had loaded again so far.
     """
 
     model_config = _MODEL
@@ -77,6 +97,7 @@ class WrittenDocuments(BaseModel):
     newest: Mark | None = None
     waiting: Mark | None = None
     reached: tuple[int, ...] | None = None
+    rewritten: int = 0
 
 
 class Pass(BaseModel):
@@ -107,8 +128,10 @@ class ReconcileState(BaseModel):
     :param verified_at: the database's time: every document was compared with its row since then.
     :param current: the pass that is under way; None between two.
     :param standing: links, by table.
+    :param relinked: documents that were loaded again since parts of them are due.
     :param keys: statistics of the tables whose rows documents are linked to, at the last look for
         links that lead nowhere.
+    :param nowhere: a look for those links that is under way; None between two.
     :param results: what each task did when it ran last.
     """
 
@@ -120,7 +143,9 @@ class ReconcileState(BaseModel):
     verified_at: Stamp | None = None
     current: Pass | None = None
     standing: dict[str, Standing] = {}
+    relinked: int = 0
     keys: dict[str, TableStatistics] = {}
+    nowhere: Nowhere | None = None
     sweep: Sweep | None = None
     written: WrittenDocuments | None = None
     results: dict[str, dict[str, bool | int | float | None]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
 from movies_etl.postgres.source import Source
+from movies_etl.sync.ids import Ids
 from movies_etl.sync.resources import Resources
 
 ARRIVED_PAGE_SIZE = 1000
@@ -27,7 +28,7 @@ def never_indexed(source: Source, index: Index, letters: DeadLetters) -> set[str
     return source.existing(sorted(refused - index.stored(sorted(refused)).keys()))
 
 
-def arrived(resources: Resources, at_most: int | None = None) -> set[str]:
+def arrived(resources: Resources, at_most: int | None = None) -> Ids:
     """Return rows at or above the horizon that have neither document nor letter.
 
     The next run reads them.
@@ -36,11 +37,11 @@ def arrived(resources: Resources, at_most: int | None = None) -> set[str]:
     """
     feed, source = resources.definition.root.rows, resources.source
     refused = resources.letters.ids()
-    found: set[str] = set()
+    found = Ids()
     after = source.below(feed, resources.context.horizon)
     while rows := source.changed(feed, after, None, ARRIVED_PAGE_SIZE):
         ids = {row.id for row in rows} - refused
-        found |= ids - resources.index.stored(sorted(ids)).keys()
+        found.update(ids - resources.index.stored(sorted(ids)).keys())
         after = source.position(feed, rows[-1])
         if at_most is not None and len(found) >= at_most:
             break

@@ -1,0 +1,91 @@
+"""Ids of documents, however many: a table that was emptied leaves one for each document.
+
+They lie in a database of SQLite that has no name: in memory while they are few, else in a file of
+the system's folder for temporary files, which nobody else sees and which goes with the process.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from itertools import islice
+from typing import Any
+
+MEMORY = 8_000
+"""Kilobytes that are held in memory: of some 150,000 ids."""
+
+TOGETHER = 10_000
+"""Ids that are read together."""
+
+
+class Ids(AbstractSet[str]):
+    """A set of ids, in the order of their bytes.
+
+    :param ids: to begin with.
+    """
+
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._database: sqlite3.Connection | None = None
+        self.update(ids)
+
+    def update(self, ids: Iterable[str]) -> None:
+        """Add ids."""
+        for page in in_pages(ids, TOGETHER):
+            self._change("INSERT OR IGNORE INTO ids VALUES (?)", page)
+
+    def difference_update(self, ids: Iterable[str]) -> None:
+        """Take ids away; those that are not there do not matter."""
+        if self._database:
+            for page in in_pages(ids, TOGETHER):
+                self._change("DELETE FROM ids WHERE id = ?", page)
+
+    def clear(self) -> None:
+        """Take all ids away."""
+        if self._database:
+            with self._database as database:
+                database.execute("DELETE FROM ids")
+
+    def __len__(self) -> int:
+        return int(self._asked("SELECT count(*) FROM ids")[0][0]) if self._database else 0
+
+    def __contains__(self, id_: object) -> bool:
+        return bool(self._database and self._asked("SELECT 1 FROM ids WHERE id = ?", id_))
+
+    def __iter__(self) -> Iterator[str]:
+        page = self._asked("SELECT id FROM ids ORDER BY id LIMIT ?", TOGETHER)
+        while page:
+            yield from (id_ for (id_,) in page)
+            (after,) = page[-1]
+            page = self._asked(
+                "SELECT id FROM ids WHERE id > ? ORDER BY id LIMIT ?", after, TOGETHER
+            )
+
+    def __repr__(self) -> str:
+        return f"Ids({[*islice(self, 10)]}, {len(self)} in all)"
+
+    def _asked(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._database.execute(query, values).fetchall() if self._database else []
+
+    def _change(self, statement: str, ids: Iterable[str]) -> None:
+        database = self._database = self._database or _empty(self)
+        with database:
+            database.executemany(statement, ((one,) for one in ids))
+
+
+def _empty(owner: Ids) -> sqlite3.Connection:
+    """Return a database that is there as long as its owner."""
+    database = sqlite3.connect("", check_same_thread=False)
+    weakref.finalize(owner, database.close)
+    for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{MEMORY}"):
+        database.execute(f"PRAGMA {setting}")
+    database.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
+    return database
+
+
+def in_pages(ids: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield ids in lists of this size, the last one shorter."""
+    left = iter(ids)
+    while page := [*islice(left, size)]:
+        yield page
