@@ -12,7 +12,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 from movies_etl.airflow import reconcile_tasks
 from movies_etl.airflow.purge_tasks import find_task, purge_task, remember_task
-from movies_etl.airflow.reconcile_tasks import fuse_asset, reconcile_task
+from movies_etl.airflow.questions import fuse_asset
+from movies_etl.airflow.reconcile_tasks import reconcile_task
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
 
@@ -56,13 +57,15 @@ def test_every_declared_index_has_its_purge_dag() -> None:
         assert approve.fail_on_reject is False
 
 
-def test_a_purge_runs_when_a_task_of_the_reconcile_has_found_a_list() -> None:
+def test_a_purge_runs_when_a_task_of_the_reconcile_or_the_last_one_of_a_sync_finds_a_list() -> None:
     dags = bag()
     for definition in declared().values():
         asset = fuse_asset(definition)
         assert dags[definition.purge_dag].timetable.asset_condition == asset
         for task in dags[definition.reconcile_dag].tasks:
             assert [one.name for one in task.outlets] == [definition.fuse_lists]
+        last = dags[definition.sync_dag].get_task(definition.streams[-1].name)
+        assert definition.fuse_lists in [one.name for one in last.outlets]
 
 
 def test_settings_say_who_answers_and_until_when(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 from movies_etl.airflow import deadline, form, mail
 from movies_etl.airflow.follow_task import ACTIVE_RUNS, follow_task
 from movies_etl.airflow.purge_tasks import approval, find_task, purge_task, remember_task
-from movies_etl.airflow.reconcile_tasks import fuse_asset, reconcile_task
+from movies_etl.airflow.questions import fuse_asset
+from movies_etl.airflow.reconcile_tasks import reconcile_task
 from movies_etl.airflow.reindex_tasks import (
     approve_task,
     check_task,
@@ -97,7 +98,7 @@ def reconcile_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
 def purge_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     """Return the DAG that asks a person about a fuse list, and carries out the answer.
 
-    It runs when the reconcile of the index has found a list about which nobody was asked.
+    It runs when there is a list about which nobody was asked, and which the sync does not load.
 
     :param doc_md: what the DAG's page shows; its first line is the description in lists.
     """

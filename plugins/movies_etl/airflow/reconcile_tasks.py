@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, AssetAlias, task
+from airflow.sdk import task
 
 from movies_etl.airflow import metrics, trigger
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
+from movies_etl.airflow.questions import fuse_alias, have_asked
 from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_the_collector
 from movies_etl.airflow.variables import VariableCursorStore, VariableReconcileStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
 from movies_etl.reconcile.context import loaded_context
-from movies_etl.reconcile.purge import waits_for_a_question
 from movies_etl.reconcile.result import Result
 from movies_etl.reconcile.run import run_task
 from movies_etl.reconcile.task import ReconcileTask
@@ -28,15 +27,8 @@ from movies_etl.sync.resources import Resources
 if TYPE_CHECKING:
     from movies_etl.airflow.tasks import TaskOf
 
-log = logging.getLogger(__name__)
-
 LOCK_WAIT_SECONDS = 20.0
 """Seconds that a task waits for a writer before it leaves what it found to the next run."""
-
-
-def fuse_asset(definition: IndexDefinition) -> Asset:
-    """Return the asset by whose events the purge DAG of an index runs."""
-    return Asset(name=definition.fuse_lists, uri=f"movies-etl://{definition.name}/fuse-lists")
 
 
 def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
@@ -44,9 +36,8 @@ def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
 
     :param name: one of ``presence``, ``touched``, ``contents``.
     """
-    asset, alias = fuse_asset(definition), AssetAlias(definition.fuse_lists)
 
-    @task(task_id=name, show_return_value_in_logs=False, outlets=[alias])
+    @task(task_id=name, show_return_value_in_logs=False, outlets=[fuse_alias(definition)])
     @told_on_one_line()
     def reconcile(
         params: dict[str, Any] | None = None,
@@ -69,12 +60,7 @@ def reconcile_task(definition: IndexDefinition, name: str) -> TaskOf:
                 if not is_replaced(resources):
                     raise
                 return Result().as_result()
-            if waits_for_a_question(resources, settings):
-                log.warning(
-                    "%s is to ask a person; unpause it if it is paused", definition.purge_dag
-                )
-                if outlet_events is not None:
-                    outlet_events[alias].add(asset)
+            have_asked(resources, settings, outlet_events)
             metrics.of_reconcile(definition, result)
             return result
 

@@ -14,6 +14,7 @@ from elasticsearch import Elasticsearch
 from movies_etl.airflow import metrics, signals, trigger
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
+from movies_etl.airflow.questions import fuse_alias, have_asked
 from movies_etl.airflow.servers import (
     catalogue,
     elasticsearch,
@@ -100,12 +101,10 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
 
 def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
     """Return the task that syncs one stream of an index, named after the stream."""
+    is_last = stream is definition.streams[-1]
+    outlets = [signals.changes_of(definition), *([fuse_alias(definition)] if is_last else [])]
 
-    @task(
-        task_id=stream.name,
-        show_return_value_in_logs=False,
-        outlets=[signals.changes_of(definition)],
-    )
+    @task(task_id=stream.name, show_return_value_in_logs=False, outlets=outlets)
     @told_on_one_line()
     def sync_stream(
         context: dict[str, Any],
@@ -124,11 +123,12 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
             name = f"{stream.name} {run_id}"
             with resources_of(definition, name, client, context, counters) as resources:
                 store = VariableDifferenceStore(definition)
-                before = store.load() if stream is definition.streams[-1] else None
+                before = store.load() if is_last else None
                 result = run_stream(stream, resources, settings, store, asked)
                 signals.tell(stream.name, resources, result, outlet_events)
                 signals.announce_what_fails_no_task(definition, settings, result, before, store)
-                if stream is definition.streams[-1]:
+                if is_last:
+                    have_asked(resources, settings, outlet_events)
                     feed_others(resources, settings, VariableCursorStore(definition))
                 return result
 
