@@ -13,18 +13,23 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmarks import fanout, follow, idle, load, peers, reconcile, report
+from benchmarks import delays, fanout, follow, idle, load, peers, reconcile, report
 from benchmarks.servers import Servers
 from local.processes import end_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.figures import Part
 
 PARTS = ("load", "fanout", "idle", "reconcile", "peers")
 """What is measured where nothing else is asked for: one after the other on the same servers."""
 
-ALONE = ("follow",)
-"""What takes an Airflow with other settings."""
+ALONE: dict[str, Callable[[Servers, int], Part]] = {
+    "delays": delays.measure,
+    "follow": follow.measure,
+}
+"""What takes ten minutes or more, and is measured only where it is asked for."""
 
 PEERS_FILMS = 20_000
 """Films in the comparison at most: the usual program's time grows with their square."""
@@ -68,6 +73,8 @@ def measure(name: str, servers: Servers, films: int, rounds: int) -> Part:
     """Measure one part of the benchmark, on a catalogue as it was generated."""
     films = min(films, PEERS_FILMS) if name == "peers" else films
     servers.restore(films, _OPTIONS.get(name, {}))
+    if name in ALONE:
+        return ALONE[name](servers, films)
     match name:
         case "load":
             return load.measure(servers, load.bodies(servers), rounds)
@@ -77,8 +84,6 @@ def measure(name: str, servers: Servers, films: int, rounds: int) -> Part:
             return reconcile.measure(servers, films, rounds)
         case "peers":
             return peers.measure(servers, load.bodies(servers), rounds)
-        case "follow":
-            return follow.measure(servers, films)
         case _:
             return idle.measure(servers, films, rounds)
 

@@ -8,6 +8,7 @@ from benchmarks.figures import Figure, Part
 from benchmarks.load import first_load
 from benchmarks.runs import BenchmarkError
 from benchmarks.servers import RECONCILE
+from benchmarks.transactions import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,9 +26,10 @@ def measure(servers: Servers, films: int, rounds: int) -> Part:
     """Compare an index that is equal to the catalogue, all of it and as each run does."""
     first_load(servers, films)
     servers.run()
-    whole = [_run(servers, films, full=True)["contents"] for _ in range(rounds)]
-    servers.report("everything was compared")
-    ordinary = [_run(servers, films) for _ in range(rounds)]
+    with watched(servers.dsn) as longest:
+        whole = [_run(servers, films, full=True)["contents"] for _ in range(rounds)]
+        servers.report("everything was compared")
+        ordinary = [_run(servers, films) for _ in range(rounds)]
     empty = Figure.of(servers.empty_task() for _ in range(3))
 
     rate = _figure(whole, lambda one: films / one["benchmark"]["at"])
@@ -43,6 +45,7 @@ def measure(servers: Servers, films: int, rounds: int) -> Part:
             )
         ),
         (f"the same, peak memory over an empty task ({empty.text()} MB), MB", memory.text(1)),
+        ("longest transaction of all runs, s", f"{longest.seconds:.1f}"),
     ]
     for name in TASKS:
         runs = [one[name] for one in ordinary]
@@ -61,6 +64,7 @@ def measure(servers: Servers, films: int, rounds: int) -> Part:
             "reconcile_cpu_s": round(cpu.median, 1),
             "reconcile_memory_mb": round(memory.median, 1),
             "reconcile_share_of_a_core": round(share.median, 2),
+            "reconcile_longest_transaction_s": round(longest.seconds, 1),
         },
     )
 

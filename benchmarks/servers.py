@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 FOLDER = CHECKOUT / ".local" / "bench"
 EMPTY = "benchmark_empty"
 RECONCILE = "movies_reconcile"
+PURGE = "benchmark_purge"
 _STREAMS = ("film_work", "genre", "person")
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 """Bytes that the machine has."""
@@ -219,7 +220,7 @@ class Servers:
         self._airflow.migrate(fresh=fresh)
         self._airflow.start("dag-processor", "api-server", "scheduler")
         self._state.write(self._state_file)
-        apis = [self._api(dag) for dag in (DAG, RECONCILE, EMPTY)]
+        apis = [self._api(dag) for dag in (DAG, RECONCILE, PURGE, EMPTY)]
         wait_until(
             lambda: apis[0].healthy() and all(api.dag() for api in apis),
             seconds=300,

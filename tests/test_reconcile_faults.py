@@ -177,6 +177,18 @@ def test_a_right_that_was_revoked_deletes_nothing(known: Site) -> None:
         other.close()
 
 
+def test_a_schema_without_tables_deletes_nothing(known: Site) -> None:
+    with nothing_deleted(known):
+        known.execute("ALTER SCHEMA content RENAME TO elsewhere")
+        known.execute("CREATE SCHEMA content")
+        known.reconnect()
+        with pytest.raises(ConfigurationError):
+            known.reconcile(full=True)
+        known.execute("DROP SCHEMA content")
+        known.execute("ALTER SCHEMA elsewhere RENAME TO content")
+        known.reconnect()
+
+
 def test_of_another_database_nothing_is_compared(
     known: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -34,4 +34,5 @@ def test_every_task_of_the_real_dag_is_measured() -> None:
         "movies_sync": measured,
         "movies_reconcile": dict.fromkeys(("presence", "touched", "contents"), "around"),
         "benchmark_empty": {"empty": "empty"},
+        "benchmark_purge": {"purge": "purge"},
     }
