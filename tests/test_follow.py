@@ -25,6 +25,7 @@ from movies_etl.sync.stream_run import StreamRun
 from local.processes import wait_until
 from tests.support.following import PATIENCE, expect, following
 from tests.support.indices import each_index
+from tests.support.protections import notices
 from tests.support.rebuild import Rebuild
 from tests.support.site import MemoryCursors, Site
 from tests.support.storm import storm
@@ -147,6 +148,30 @@ def test_what_is_committed_while_a_cycle_reads_is_found_by_the_next(
         late.append("After")
         loaded.execute("SELECT txid_current()")  # a transaction that leads to a cycle of no film
         expect(loaded, "After", of=film)
+
+
+@notices("18", "18-rows")
+def test_what_is_committed_behind_the_reading_is_found_by_the_next_look(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = StreamRun.pause
+    late = ["After"]
+
+    def and_a_commit(self: StreamRun) -> None:
+        pause(self)
+        if late:
+            loaded.change(late.pop(), f"id = '{film}'")
+
+    film = loaded.add_film("Before", modified="now")
+    monkeypatch.setattr(StreamRun, "pause", and_a_commit)
+    monkeypatch.setattr(spells, "LOOK_SECONDS", PATIENCE)  # what was read is not read once more
+    with loaded.beside() as resources:
+        cursors = HeldCursors(loaded.cursors, MOVIES.streams)
+        spell = Spell(resources, loaded.settings, loaded.horizons, cursors)
+        spell.look()
+        assert loaded.documents()[film]["title"] == "Before"
+        spell.look()
+        assert loaded.documents()[film]["title"] == "After"
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "PREPARE TRANSACTION 'one'"])
@@ -436,6 +461,7 @@ def test_a_load_of_everything_is_left_to_its_run(loaded: Site) -> None:
         assert not task.result.done()
 
 
+@notices("18-versions")
 def test_a_cursor_is_written_before_higher_versions_are_sent_and_else_when_it_is_kept(
     loaded: Site,
 ) -> None:

@@ -86,9 +86,11 @@ def check_deletion(history: History, task: Task, index: str, key: str) -> None:
     """
     if index == history.shape.definition.dead_letters:
         return
-    task.deleted += 1
-    if task.deleted > MOST_DELETED and not task.name.startswith("purge"):
-        raise Divergence(f"{task.name} deletes {task.deleted} documents, nobody was asked")
+    locked_at = task.session.locked_at  # what one look has found is deleted under one lock
+    task.deleted[locked_at] += 1
+    number = task.deleted[locked_at]
+    if number > MOST_DELETED and not task.name.startswith("purge"):
+        raise Divergence(f"{task.name} deletes {number} documents, nobody was asked")
     born = history.postgres.born.get((history.shape.root, key))
     is_there = key in history.postgres.tables[history.shape.root]
     if is_there and (born is None or born < task.session.locked_at):
@@ -107,8 +109,8 @@ def check_rewrite(history: History, task: Task, index: str) -> None:
         return
     locked_at = task.session.locked_at
     task.rewritten[locked_at] += 1
-    if task.rewritten[locked_at] > MOST_REWRITTEN + MOST_DELETED:
-        number = task.rewritten[locked_at]
+    number = task.rewritten[locked_at]
+    if number > MOST_REWRITTEN + MOST_DELETED:
         raise Divergence(f"{task.name} rewrites {number} documents, nobody was asked")
 
 
@@ -166,9 +168,21 @@ def check_cursor(history: History, task: Task, stream: str, cursor: Cursor) -> N
             continue
         if place not in postgres.places[feed.table]:
             raise Divergence(f"{task.name}: cursor {stream} stands at no row: {place}")
-        if place[0] >= task.source.below(feed, history.farthest).stamp[:26]:
+        if task.name.endswith(" follow"):
+            _check_passed(history, task, feed.table, place)
+        elif place[0] >= task.source.below(feed, history.farthest).stamp[:26]:
             raise Divergence(f"{task.name}: cursor {stream} passed the horizon: {place}")
     check_loaded(history, task, stream, cursor)
+
+
+def _check_passed(history: History, task: Task, table: str, place: tuple[str, str]) -> None:
+    """Look whether a task that measures horizons of its own passed a row that is not committed."""
+    if history.untraced:
+        return
+    for transaction in (*history.postgres.open, *history.postgres.prepared):
+        for where, row in transaction.writes:
+            if where == table and row.stamp not in ODD and (row.stamp, row.id) <= place:
+                raise Divergence(f"{task.name}: the cursor passed {row}, which is not committed")
 
 
 def _place(position: Position | None) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from tests.simulation.check import check, check_deleted_rows
 from tests.simulation.damage import damage
 from tests.simulation.elasticsearch import Node
 from tests.simulation.events import arrive, happen, let_all_go, pass_time
+from tests.simulation.following import FOLLOWING
 from tests.simulation.gone import UNTRACED
 from tests.simulation.operators import operate, repair_alias
 from tests.simulation.postgres import Postgres
@@ -77,6 +78,8 @@ def _settings(page_size: int, senders: int, zone: str) -> Settings:
         patience=2,
         horizon_margin=MARGIN,
         timestamp_zone=zone,
+        follow_seconds=20,
+        poll_seconds=1,
     )
 
 
@@ -99,6 +102,7 @@ class History:
         self.node = Node(world, self.shape.definition.alias)
         self.settings = _settings(choose((1, 2, 3, 50)), choose((1, 2, 3)), self.zone or "UTC")
         self.privileged = not world.chance(0.15)
+        self.follows = world.chance(0.25)
         self.steps_back = world.chance(0.4)
         self.faults = choose((0.0, 0.01, 0.05))
         self.operated = world.chance(0.1 if self.untraced else 0.6)
@@ -165,6 +169,8 @@ class History:
                 self._leave_the_hour_behind()
         if self.untraced and self.world.chance(0.9):
             scenarios = UNTRACED
+        elif self.follows and self.world.chance(0.5):
+            scenarios = FOLLOWING
         elif self.steps_back and self.world.chance(0.33):
             scenarios = STEPS_BACK
         else:

@@ -130,7 +130,7 @@ class Postgres:
         self.locks: dict[int, SimulatedQueries] = {}
         self.system_identifier = "7000000000000000001"
         self.deletions = Deletions(world, TABLES)
-        self._number = 700
+        self._number = self._ended = 700
 
     @property
     def next_number(self) -> int:
@@ -142,6 +142,13 @@ class Postgres:
         """The oldest transaction that runs, or the next one."""
         running = (one.number for one in (*self.open, *self.prepared))
         return min(running, default=self.next_number)
+
+    @property
+    def snapshot(self) -> str:
+        """What is visible, as PostgreSQL writes it: subtransactions are not listed."""
+        end = self._ended + 1
+        running = sorted(one.number for one in (*self.open, *self.prepared) if one.number < end)
+        return f"{min(running, default=end)}:{end}:{','.join(map(str, running))}"
 
     # -- what the site does ----------------------------------------------------------------------
 
@@ -236,9 +243,12 @@ class Postgres:
         for one in (table, *REFERRING[table]):
             self.tables[one].clear()
             self.deletions.files[one] += 1
+        self._number += 1
+        self._ended = self._number
 
     def roll_back(self, transaction: Transaction) -> None:
         """End a transaction."""
+        self._ended = max(self._ended, int(transaction.xmin))
         (self.prepared if transaction.prepared_at else self.open).remove(transaction)
 
     def prepare(self, transaction: Transaction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from functools import cache
@@ -111,6 +112,9 @@ class SimulatedQueries(TraceQueries):
         since = utc(oldest.start) + "+00:00"
         return [(read, min(read, since), 0, 4711, "site", oldest.name, since)]
 
+    def _snapshot(self) -> list[tuple[Any, ...]]:
+        return [(self.postgres.snapshot,)]
+
     def _prepared(self) -> list[tuple[Any, ...]]:
         waiting = sorted((one.prepared_at or 0, one.name) for one in self.postgres.prepared)
         return [(name, utc(at) + "+00:00", "site") for at, name in waiting]
@@ -139,6 +143,12 @@ class SimulatedQueries(TraceQueries):
         if not self._lock(key)[0][0]:
             raise SourceUnavailableError("no lock") from psycopg.errors.LockNotAvailable()
         return [(None, None)]
+
+    def _awaited(self, key: int) -> list[tuple[Any, ...]]:
+        """Say now and then that another task waits: it would be paused beneath this one."""
+        del key
+        world = self.postgres.world
+        return [(not (world.calm or world.hushed) and world.chance(0.1),)]
 
     def _lock_holder(self, key: int) -> list[tuple[Any, ...]]:
         holder = self.postgres.locks.get(key)
@@ -209,6 +219,25 @@ class SimulatedQueries(TraceQueries):
     def _feed_ids(self, **values: Any) -> list[tuple[Any, ...]]:
         rows = self._feed_page(**values)
         return [([key for key, *_ in rows], rows[-1][1])] if rows else [(None, None)]
+
+    def _feed_above(
+        self,
+        *,
+        table: str,
+        stamp: str,
+        root: str | None,
+        after_stamp: str,
+        after_id: str,
+        page_size: int,
+    ) -> list[tuple[Any, ...]]:
+        del stamp, root
+        after, rows = (after_stamp[:26], after_id), self.postgres.tables[table].values()
+        dated = [row for row in rows if row.stamp and row.stamp != MINUS_INFINITY]
+        undated = sorted(row.id for row in rows if row.stamp in (None, MINUS_INFINITY))
+        standing = [row for row in dated if (row.stamp, row.id) > after]
+        standing += [self.postgres.tables[table][key] for key in undated[:page_size]]
+        digest = sum(zlib.crc32(f"{row.id} {row.xmin}".encode()) for row in standing)
+        return [(len(standing), str(digest) if standing else None)]
 
     def _feed_undated(
         self, *, table: str, stamp: str, root: str | None, after_id: str | None, page_size: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from movies_etl.errors import MoviesEtlError
@@ -72,13 +73,39 @@ def run(
     if retries is None:
         retries = history.world.random.choice((0, 1, 2))
     one = SimulatedRun(history, f"run {history.runs}", retries)
-    context = one.init(reload)
+    context = _begun(history, one, reload)
     if context is None:
         return None
-    history.farthest = max(history.farthest, context.horizon)
-    history.note("%s: %s", one.name, context)
-    history.windows.append(context)
-    return one.sync(context, asked)
+    done = one.sync(context, asked)
+    if done and history.follows and not history.world.calm and history.world.chance(0.3):
+        one.follow(context)
+    return done
+
+
+def _begun(history: History, one: SimulatedRun, reload: Reload = "none") -> RunContext | None:
+    context = one.init(reload)
+    if context is not None:
+        history.farthest = max(history.farthest, context.horizon)
+        history.note("%s: %s", one.name, context)
+        history.windows.append(context)
+    return context
+
+
+def run_and_follow(history: History, happening: Callable[[], None]) -> bool:
+    """Do a run that goes on for three seconds; say whether it came to a good end.
+
+    That is less than the margin, so what was read above the horizon is not read once more.
+
+    :param happening: called before it goes on.
+    """
+    history.runs += 1
+    one = SimulatedRun(history, f"run {history.runs}")
+    one.settings = one.settings.model_copy(update={"follow_seconds": 3.0, "poll_seconds": 0.3})
+    context = _begun(history, one)
+    if context is None or one.sync(context) is None:
+        return False
+    happening()
+    return one.follow(context) is not None
 
 
 def reconcile(history: History) -> Results | None:

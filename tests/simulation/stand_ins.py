@@ -20,6 +20,8 @@ from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.es import admin, client, throttle
+from movies_etl.follow import run as follow_run
+from movies_etl.follow import spell, turns
 from movies_etl.postgres import horizon, lock, source, timestamps
 from movies_etl.reconcile import closing, contents, fuses, presence, purge, repair
 from movies_etl.reconcile import task as reconcile_task
@@ -119,7 +121,8 @@ def simulated() -> Iterator[None]:
     program.setLevel(logging.CRITICAL)
     gc.set_threshold(20_000)  # a history's objects live for a moment
     with ExitStack() as stack:
-        for module in (tenacity, tenacity.nap, lock, horizon, reconcile_task, repair):
+        waiting = (tenacity, tenacity.nap, lock, horizon, reconcile_task, repair)
+        for module in (*waiting, follow_run, spell, turns):
             stack.enter_context(mock.patch.object(module, "time", CLOCK))
         stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
         one_thread = SimpleNamespace(Condition=_Unlocked)

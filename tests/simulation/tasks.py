@@ -100,7 +100,7 @@ class Task:
             history.node, 0.0 if history.world.calm or history.world.hushed else history.faults
         )
         self.client.deleted = lambda index, key: check_deletion(history, self, index, key)
-        self.deleted = 0
+        self.deleted: Counter[int] = Counter()
         if history.untraced:
             self.client.rewritten = lambda index: check_rewrite(history, self, index)
         self.rewritten: Counter[int] = Counter()

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import MoviesEtlError
+from movies_etl.follow.run import Stores, follow
 from movies_etl.postgres.source import Source
 from movies_etl.reconcile.asked_for import ReconcileParams
 from movies_etl.reconcile.context import loaded_context
@@ -128,6 +129,15 @@ class DagRun(ABC, Generic[TaskT]):
             return run_stream(stream, resources, self.settings, self.differences, whole)
 
         return self._attempts(stream.name, context, synced)
+
+    def follow(self, context: RunContext) -> dict[str, Any] | None:
+        """Do the task that goes on when the streams are done; None when it came to no good end."""
+        stores = Stores(self.state.horizons, self.differences)
+
+        def followed(task: TaskT) -> dict[str, Any]:
+            return follow(self._resources(task, context), self.settings, stores)
+
+        return self._attempts("follow", context, followed)
 
     def reconcile(self) -> Results | None:
         """Do the tasks of the reconcile; None when one came to no good end."""
