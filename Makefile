@@ -6,6 +6,9 @@ BIN := .venv/bin
 # The certificates that this machine trusts: pip before 24.2 and uv bring others of their own.
 STORE = $(shell $(PYTHON) -m local.certificates)
 UV_SYSTEM_CERTS ?= 1
+# Tests wait for servers most of the time; each worker has servers of its own (2 GB).
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV = $(if $(STORE),UV_SYSTEM_CERTS=$(UV_SYSTEM_CERTS) )$(BIN)/uv
 
 .PHONY: help install run down clean test test-all test-compose matrix audit soak bench lint types format lock
@@ -32,14 +35,14 @@ down: install  ## stop what `make run` or `python -m local up` left running
 clean: install  ## stop what `make run` started and remove its data; .venv and .local/cache (jars) stay
 	@$(BIN)/python -m local clean
 
-test: install lint types  ## lint, types, and the tests on real servers
-	$(BIN)/python -m pytest
+test: install lint types  ## lint, types, and the tests on real servers (WORKERS=1: one after the other)
+	$(PYTEST)
 
 bench: install  ## how fast it is (FILMS=100000 ONLY=load|fanout|idle|reconcile|peers|delays|follow ROUNDS=3)
 	@PYTHONPATH=plugins $(BIN)/python -m benchmarks $(if $(FILMS),--films $(FILMS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 test-all: install lint types  ## the same and the tests that take minutes: what CI runs
-	$(BIN)/python -m pytest -m ''
+	$(PYTEST) -m ''
 
 test-compose: install  ## the containers for real, and what befalls them: needs Docker with Compose 2.24 or later
 	$(BIN)/python -m pytest tests/containers

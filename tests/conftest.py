@@ -39,6 +39,8 @@ __all__ = ["ROOT", "TEMPLATE", "free_port"]
 
 DATA = Path(os.environ.get("MOVIES_TEST_DATA", ROOT / ".local" / "test"))
 """Where servers keep their data: another folder for each of several runs at once."""
+if _WORKER := os.environ.get("PYTEST_XDIST_WORKER"):
+    DATA /= _WORKER  # with `-n 2` each worker has servers of its own
 
 settings.register_profile("movies", deadline=None, database=None, print_blob=True)
 settings.load_profile("movies")  # a busy machine is no finding
@@ -54,6 +56,13 @@ os.environ |= {
     "AIRFLOW__CORE__FERNET_KEY": urlsafe_b64encode(b"of no worth: the tests' own key.").decode(),
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{DATA / 'airflow' / 'airflow.db'}",
 }
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, so that two workers end at about the same time."""
+    takes_minutes = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in takes_minutes)
 
 
 @pytest.fixture(scope="session")
