@@ -162,7 +162,7 @@ RUN_BY = {
     "make bench": "tests/benchmarks/test_command_line.py, with few films",
     "make bench FILMS=1000000 ONLY=load": "tests/benchmarks/test_command_line.py, with few films",
     ".venv/bin/python -m pytest tests/test_sync.py": "CI, by make test-all",
-    ".venv/bin/python -m pytest tests/test_sync.py -k tail": "CI, by make test-all",
+    ".venv/bin/python -m pytest tests/test_sync.py -k person_arrive": "CI, by make test-all",
     ".venv/bin/python -m pytest -m long": "CI, by make test-all",
     ".venv/bin/python -m tests.simulation --help": "tests/test_docs.py",
     TRIGGER + """'{"reload": "all"}'""": "tests/test_scheduler.py",
@@ -209,6 +209,14 @@ def test_every_command_of_the_list_is_shown_and_its_test_exists() -> None:
     for told in RUN_BY.values():
         for name in re.findall(r"tests/[\w/]+\.py", told):
             assert (ROOT / name).is_file()
+
+
+def test_every_choice_of_tests_that_is_shown_chooses_some() -> None:
+    shown = {one for path in PAGES for one in commands(path)}
+    chosen = [re.search(r"pytest (\S+) -k (\w+)$", one) for one in shown]
+    assert any(chosen)
+    for file, words in (found.groups() for found in chosen if found):
+        assert re.search(rf"^def test_\w*{words}", (ROOT / file).read_text(), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("module", ["tests.simulation", "tests.soak", "benchmarks", "local"])

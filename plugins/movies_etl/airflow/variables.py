@@ -74,8 +74,8 @@ class VariableCursorStore:
         Variable.set(
             self._key(stream),
             cursor.to_json(),
-            description=f"How far index {self._index}, which has not the alias, is loaded with "
-            f"{stream}. Delete it to have the index fed no more."
+            description=f"How far {stream} is loaded into index {self._index}, which does not have "
+            "the alias. Delete this to stop feeding that index."
             if self._index
             else f"How far {definition.sync_dag} has loaded {stream}. Delete it to load "
             f"{reloads} again.",

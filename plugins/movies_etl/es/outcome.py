@@ -66,7 +66,7 @@ class Outcome:
 
     @property
     def size(self) -> int:
-        """Items of which something became."""
+        """Items whose outcome is known."""
         return len(self.accepted) + len(self.refused) + len(self.failed)
 
     @property

@@ -42,7 +42,7 @@ def filled(file: Path, names: Names) -> bytes:
 
 
 def _array(texts: list[str]) -> str:
-    """Write a list as PostgreSQL's array text; the driver would look up how for each element.
+    """Write a list as PostgreSQL's array text; the driver would look up the type of each element.
 
     A NUL, which no text has in PostgreSQL, keeps them apart while they are quoted together.
     """
@@ -97,10 +97,9 @@ class Queries:
         return int(rows)
 
     def around(self, file: str, outer: bytes, **parameters: object) -> list[tuple[Any, ...]]:
-        """Return the rows of a query about what another one finds.
+        """Return the rows of the query in a file, wrapped: ``SELECT outer FROM (file) AS built``.
 
-        :param file: what is asked about: ``built`` in the other query.
-        :param outer: the columns of the query about it.
+        :param outer: the columns of the outer query.
         """
         # Without OFFSET the columns of the inner query would be computed once per mention.
         query = b"SELECT %b FROM (\n%b\nOFFSET 0) AS built" % (outer, self.text(file))

@@ -145,7 +145,7 @@ class Source:
     def possible(self, texts: Sequence[str]) -> list[str]:
         """Return those of these texts that may be the id of a root row.
 
-        Whatever else lies in an index, a query would say of it that it is no value of the type.
+        An index may hold ids that are no value of the column's type; a query with one would fail.
         """
         lowest = self.layout.lowest_ids[self.definition.root.rows.table]
         return [one for one in texts if written(one, lowest) == one]

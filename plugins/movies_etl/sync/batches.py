@@ -226,5 +226,5 @@ class _Reader:
 
 
 def _roots(rows: list[Row]) -> list[str]:
-    """Return the documents that rows are or link, each once."""
+    """Return the ids of the documents that these rows are or point to, each once."""
     return list(dict.fromkeys(row.root for row in rows if row.root is not None))

@@ -39,7 +39,7 @@ class Fuse:
         self._is_off |= documents > 0
 
     def begin_anew(self) -> None:
-        """Note that what was accepted so far says nothing of what comes: it is of another change.
+        """Forget what was accepted: it belongs to an earlier change.
 
         What was refused before anything was accepted goes on counting.
         """

@@ -69,7 +69,9 @@ def first_version(clock: int, cursors: Collection[Cursor | None], *, is_fresh: b
 
 
 def at_the_beginning(first: int, cursors: Mapping[str, Cursor | None]) -> Reservation:
-    """Return what a cursor says that forgets positions, but not what a dead task may have sent.
+    """Return the version fields of a cursor that is reset.
+
+    Positions are forgotten; what a dead task may have sent is not.
 
     :param first: the run's first version.
     :param cursors: of all streams, as found; a missing one may have been open.
@@ -91,7 +93,7 @@ def _highest(first: int, cursors: Collection[Cursor]) -> int:
 class Versions:
     """The versions of one task.
 
-    :param reading: below the version of the first reading.
+    :param reading: the first reading gets a version above this.
     :param trusted_from: the version below which the index is not trusted.
 
     ``reading`` is the version of the newest reading.
