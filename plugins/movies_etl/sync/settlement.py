@@ -167,8 +167,8 @@ class Settlement:
     def resolve(self, ids: Collection[str], version: int) -> None:
         """Remove the dead letters of documents of which the index has this reading.
 
-        If the row was gone at that reading, no document in the index is the right state. A letter of
-        a later reading stays.
+        If the row was gone at that reading, no document in the index is the right state. A
+        letter of a later reading stays.
         """
         known = self._letter_versions
         if resolved := {one for one in ids if known.get(one, version + 1) <= version}:
