@@ -164,3 +164,52 @@ def test_a_letter_is_tried_again_while_a_run_goes_on_without_waiting_for_its_end
     asked = [one for one in shown.asked if one.endswith("/taskInstances")]
     assert len(asked) == 2  # and no more: the run goes on for minutes
     assert f"POST {RUNS}" in shown.asked
+
+
+def test_a_refresh_leaves_the_keyboard_where_it_was(shown: Shown) -> None:
+    shown.answers = answers()
+    shown.answers[f"{API}movies/freshness"] = [state(), state(documents=17_473)]
+    shown.page.clock.install(time=NOW)
+    shown.open()
+    shown.page.locator("#details button", has_text="Run now").focus()
+    shown.page.clock.fast_forward(11_000)
+    shown.page.locator("#details", has_text="17,473 documents").wait_for()
+    assert shown.page.evaluate("document.activeElement.textContent") == "Run now"
+
+    shown.page.locator('#cards input[value="movies"]').focus()
+    shown.answers[f"{API}movies/freshness"] = state(documents=17_474)
+    shown.page.clock.fast_forward(11_000)
+    shown.page.locator("#details", has_text="17,474 documents").wait_for()
+    assert shown.page.evaluate("document.activeElement.value") == "movies"
+
+
+def test_nothing_of_a_letter_is_cut_off_on_a_narrow_screen(shown: Shown) -> None:
+    shown.answers = answers(letters=1)
+    listed = Letters(index="movies", dag="movies_sync", noun="film", total=1, letters=[LETTER])
+    shown.answers[f"{API}movies/letters"] = listed
+    shown.open()
+    again = shown.page.locator("#letters button", has_text="Try again")
+    again.wait_for()
+    box = again.bounding_box()
+    assert box
+    assert box["x"] + box["width"] <= 390 - 12
+    assert shown.page.evaluate(
+        "[...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= one.clientWidth)"
+    )
+    assert shown.page.locator("#letters button", has_text="Try all").count() == 0
+    assert shown.page.title() == "Movies: search freshness"
+
+
+def test_whoever_lost_the_login_is_told_so(shown: Shown) -> None:
+    shown.answers = answers()
+    shown.open()
+    shown.page.locator(".card").wait_for()
+    shown.page.locator("#details button", has_text="Run now").wait_for()
+    shown.refused[RUNS] = 403
+    shown.page.locator("#details button", has_text="Run now").press("Enter")
+    shown.page.locator("#dialog-yes").press("Enter")
+    shown.page.locator("#toast", has_text="your role lacks the right").wait_for()
+    shown.page.locator("#why-words").fill("solaris")
+    shown.refused[f"{API}movies/lookup"] = 401
+    shown.page.locator("#why-words").press("Enter")
+    shown.page.locator("#why", has_text="log in again").wait_for()

@@ -44,12 +44,14 @@ class Shown:
     :param page: the browser's.
     :param answers: what is answered, by the path of the question behind the host; a list is
         answered one by one, its last one again and again.
+    :param refused: the status that is answered instead, by path.
     :param asked: the paths that were asked for, with their methods.
     """
 
     page: Page
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    refused: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(SECONDS)
@@ -64,6 +66,9 @@ class Shown:
         name = path.removeprefix("/movies-etl/") or "index.html"
         if path.startswith("/movies-etl/") and (STATIC / name).is_file():
             route.fulfill(path=STATIC / name, headers={**HEADERS, "Content-Type": _type(name)})
+            return
+        if path in self.refused:
+            route.fulfill(status=self.refused[path], json={"detail": "no"})
             return
         answer = self.answers.get(path)
         if isinstance(answer, list):

@@ -34,7 +34,7 @@ function words({ total, noun, nouns }) {
 
 function chart(found, name, key, kind, write) {
   const values = found.pieces.map((piece) => piece[key]);
-  const most = Math.max(...values);
+  const most = Math.max(0, ...values);
   const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${name}: at most ${write(most)} in a quarter of an hour` });
   const step = WIDTH / values.length;
   found.pieces.forEach((piece, position) => {

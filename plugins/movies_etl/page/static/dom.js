@@ -11,7 +11,17 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-export const show = (place, ...children) => place.replaceChildren(...children.flat().filter(Boolean));
+// Fill a place anew. What had the focus has it again, so that a refresh throws nobody off.
+export function show(place, ...children) {
+  const before = focusable(place);
+  const position = before.indexOf(document.activeElement);
+  const text = before[position]?.textContent;
+  place.replaceChildren(...children.flat().filter(Boolean));
+  const after = focusable(place)[position];
+  if (after?.textContent === text) after?.focus();
+}
+
+const focusable = (place) => [...place.querySelectorAll("button, input, summary")];
 
 export const number = (value) => (value === null || value === undefined ? "?" : value.toLocaleString("en"));
 

@@ -29,7 +29,7 @@ export function details(place, state, again) {
   show(
     place,
     state.problems.map((problem) => h("p", { class: "problem", role: "alert" }, problem)),
-    h("div", { class: "scroll" }, streams(state)),
+    h("div", { class: "scroll" }, streams(state), button({ label: "Run now", dag: state.dag, conf: {} }, again)),
     h(
       "dl",
       {},
@@ -44,7 +44,6 @@ export function details(place, state, again) {
       state.running ? pair("Running", run(state, state.running), state.is_moving ? "" : " saves nothing at the moment") : null,
       pair("Schedule", state.paused === null ? "Airflow does not know the DAG" : state.paused ? "paused" : "on"),
     ),
-    button({ label: "Run now", dag: state.dag, conf: {} }, again),
   );
 }
 

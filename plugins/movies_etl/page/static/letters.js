@@ -20,7 +20,7 @@ function draw(place, found, explain) {
   const shown = found.letters.length < found.total ? `, the newest ${number(found.letters.length)} of them below` : "";
   show(
     place,
-    h("p", {}, `${many(found.total, "dead letter")}${shown}. `, button({ label: "Try all again", dag: found.dag, conf: { replay: ["all"] } }, again)),
+    h("p", {}, `${many(found.total, "dead letter")}${shown}. `, found.total > 1 ? button({ label: "Try all again", dag: found.dag, conf: { replay: ["all"] } }, again) : null),
     h("div", { class: "scroll" }, h("table", { class: "letters" }, h("caption", { class: "hidden" }, "Dead letters"), h("thead", {}, h("tr", {}, head)), h("tbody", {}, found.letters.map((one) => row(found, one, again, explain))))),
   );
 }

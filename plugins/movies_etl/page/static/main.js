@@ -35,13 +35,12 @@ async function refresh() {
   const failed = asked.find((one) => one.status === "rejected");
   place("asked").textContent = failed ? failed.reason.message : `as of ${new Date().toLocaleTimeString("en-GB")}`;
   place("asked").className = failed ? "problem" : "small";
+  place("asked").setAttribute("role", failed ? "alert" : "none"); // nobody wants to hear the time
   draw();
 }
 
 function draw() {
-  const focused = document.activeElement?.name === "index";
   show(place("cards"), [...states.values()].map((state) => card(state, state.name === chosen, () => choose(state.name))));
-  if (focused) place("cards").querySelector(`[value="${CSS.escape(chosen)}"]`)?.focus();
   const state = states.get(chosen);
   if (!state) return;
   details(place("details"), state, refresh);
