@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -307,6 +308,31 @@ def test_an_opentelemetry_collector_has_the_metrics_when_the_process_has_ended()
     assert ours["airflow.movies_etl.movies.person.documents_per_second"] == 5
     assert ours["airflow.movies_etl.movies.surplus_documents"] == 3
     assert ours["airflow.movies_etl.movies.missing_documents"] == 0
+
+
+def test_a_statsd_server_is_sent_the_metrics_with_the_stream_in_the_name() -> None:
+    pytest.importorskip("statsd", reason="Airflow's StatsD is an extra: apache-airflow[statsd]")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(60)
+        environment = os.environ | {
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(server.getsockname()[1]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), *sys.path]),
+        }
+        subprocess.run([sys.executable, "-c", TOLD], check=True, env=environment, timeout=120)
+        told: list[str] = []
+        while not any("surplus_documents" in one for one in told):  # it is told last
+            told += server.recv(65_536).decode().splitlines()
+    ours = {one for one in told if ".movies_etl." in one}
+    assert {
+        "airflow.movies_etl.movies.person.sent:20|c",
+        "airflow.movies_etl.movies.person.lag_seconds:12.5|g",
+        "airflow.movies_etl.movies.person.documents_per_second:5.0|g",
+        "airflow.movies_etl.movies.surplus_documents:3|g",
+        "airflow.movies_etl.movies.missing_documents:0|g",
+    } <= ours
 
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
