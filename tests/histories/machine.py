@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -27,7 +27,7 @@ from movies_etl.sync.asked_for import RunParams
 
 from tests.histories.check import check
 from tests.histories.fate import EVENTS, KILLS, Fate, Happening, happenings, kills_of_a_load
-from tests.histories.operator import WAYS, Operator
+from tests.histories.operator import DAMAGE, WAYS, Operator
 from tests.histories.program import Program, Trigger
 from tests.histories.tasks import Surroundings
 from tests.histories.writes import KINDS, MOST_OPEN, UNTRACED, WRITES, Write, Writers, few
@@ -85,6 +85,7 @@ class History(RuleBasedStateMachine):
         self.steps = 0
         self.operated = False
         self.untraced = False
+        self.approves = True
         self.servers = servers
         self.dsn = servers.database.emptied()
         self.connection = psycopg.connect(self.dsn, autocommit=True)
@@ -98,6 +99,7 @@ class History(RuleBasedStateMachine):
         privileged=st.sampled_from((True, True, True, False)),
         operated=st.sampled_from((True, False, False)),
         untraced=st.sampled_from((False, False, False, True)),
+        approves=st.sampled_from((True, True, False)),
         films=st.integers(2, 8),
         links=st.lists(WRITES, max_size=5),
     )
@@ -110,12 +112,19 @@ class History(RuleBasedStateMachine):
         privileged: bool,
         operated: bool,
         untraced: bool,
+        approves: bool,
         films: int,
         links: Sequence[Write],
     ) -> None:
         """Write the catalogue that was there before the program."""
         settings = Settings(
-            page_size=page_size, senders=senders, bulk_bytes=1000, patience=2, horizon_margin=0
+            page_size=page_size,
+            senders=senders,
+            bulk_bytes=1000,
+            patience=2,
+            horizon_margin=0,
+            follow_seconds=2,
+            poll_seconds=0.5,
         )
         self.definition = definition
         self.writers = Writers(self.dsn, self.connection, definition.root.rows.table)
@@ -124,6 +133,7 @@ class History(RuleBasedStateMachine):
         self.around = Surroundings(self.dsn, self.servers.url, definition, self.fate, settings)
         self.program = Program(self.around, note)
         self.untraced = untraced
+        self.approves = approves
         self.operated = operated  # loading everything again heals what went wrong before
         if not privileged:
             self.around.dsn = self.dsn.replace("postgres@", f"{self.servers.role}@")
@@ -194,16 +204,34 @@ class History(RuleBasedStateMachine):
         with self.fate.awaiting(soon):
             self.program.reconcile()
 
+    @precondition(lambda self: self.untraced)
+    @rule(how=st.sampled_from(DAMAGE), which=WHICH)
+    def damage(self, how: str, which: int) -> None:
+        """Do something to a document by hand."""
+        self.steps += 1
+        self.operator.repair_alias()
+        self.operator.damage(how, which)
+        self.program.is_damaged = True
+
+    @precondition(lambda self: self.untraced)
+    @rule(approve=st.booleans(), soon=st.lists(happenings(*EVENTS), max_size=1))
+    def answer(self, approve: bool, soon: Sequence[Happening]) -> None:
+        """Let a person answer for a list, if there is one."""
+        self.steps += 1
+        self.operator.repair_alias()
+        with self.fate.awaiting(soon):
+            self.program.purge(approve=approve)
+
     # -- the program and its operators -----------------------------------------------------------
 
-    @rule(threads=st.booleans())
-    def run(self, threads: bool) -> None:
+    @rule(threads=st.booleans(), follows=st.booleans())
+    def run(self, threads: bool, follows: bool) -> None:
         """Do a run that nothing disturbs: then both sides are equal, whatever is still open.
 
         It fails only when a vanished worker has the lock.
         """
         self.steps += 1
-        if self._run(Trigger(threads=threads), ()):
+        if self._run(Trigger(threads=threads, follows=follows), ()):
             if not self.untraced:
                 self._check()
         elif not self.program.vanished:
@@ -213,15 +241,22 @@ class History(RuleBasedStateMachine):
         soon=st.lists(happenings(*KILLS), min_size=1, max_size=2) | SOON,
         retries=st.integers(0, 2),
         at_once=st.booleans(),
+        follows=st.booleans(),
         writes=FEW_WRITES,
     )
     def run_disturbed(
-        self, *, soon: Sequence[Happening], retries: int, at_once: bool, writes: Sequence[Write]
+        self,
+        *,
+        soon: Sequence[Happening],
+        retries: int,
+        at_once: bool,
+        follows: bool,
+        writes: Sequence[Write],
     ) -> None:
         """Give a run something to do, and disturb it."""
         self.steps += 1
         self.writers.at_once(writes)
-        self._run(Trigger(retries=retries, at_once=at_once), soon)
+        self._run(Trigger(retries=retries, at_once=at_once, follows=follows), soon)
 
     @rule(kill=kills_of_a_load(), writes=few("edit film", "add film"))
     def kill_a_load(self, kill: Happening, writes: Sequence[Write]) -> None:
@@ -252,6 +287,8 @@ class History(RuleBasedStateMachine):
 
     def _run(self, trigger: Trigger, soon: Sequence[Happening]) -> Results | None:
         self.operator.repair_alias()
+        if self.program.vanished:  # the turn of a worker that vanished would be waited for
+            trigger = replace(trigger, follows=False)
         with self.fate.awaiting(soon):
             return self.program.run(trigger)
 
@@ -312,8 +349,8 @@ class History(RuleBasedStateMachine):
         try:
             if sys.exc_info()[1] is None:
                 self.come_to_rest()
-                self._check()
-                check_counts(self.program.differences.last)
+                if self._check():
+                    check_counts(self.program.differences.last)
                 self.tally.histories += 1
                 self.tally.steps += self.steps
                 self.tally.runs += self.program.runs
@@ -331,9 +368,9 @@ class History(RuleBasedStateMachine):
         self.connection.close()
         self.client.close()
 
-    def _check(self) -> None:
+    def _check(self) -> bool:
         wanted = EXPECTED[self.definition.name](self.connection)
-        check(wanted, self.operator, self.program)
+        return check(wanted, self.operator, self.program)
 
     def come_to_rest(self) -> None:
         """End what is open, let half of the late requests arrive before, half after the runs."""
@@ -350,11 +387,15 @@ class History(RuleBasedStateMachine):
 
     def _be_reconciled(self) -> None:
         """Do what is done within the documented delays, at the end of which all is found."""
-        for _ in range(2):
+        rounds = 2
+        while rounds:
+            rounds -= 1
             if self.program.reconcile() is None:
                 raise Divergence("an undisturbed reconcile fails")
-            while done := self.program.purge():
-                note(f"approved: {done}")
+            self._clean_run()
+            while done := self.program.purge(approve=self.approves):
+                note(f"answered: {done}")
+                rounds = 2  # what was left for the answer's sake is gone on with
             if done is None:
                 raise Divergence("an undisturbed purge fails")
             self._clean_run()

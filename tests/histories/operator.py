@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from elasticsearch import Elasticsearch
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.es import admin
+from movies_etl.es.fuse_lists import FuseLists
 from movies_etl.settings import Settings
+from movies_etl.state.fuse_list import Kind
+
+from tests.support.divergence import AskedAbout
 
 WAYS = ("delete", "recreate", "move")
+DAMAGE = ("delete", "change", "add")
 
 
 class Operator:
@@ -60,6 +66,35 @@ class Operator:
             hit["_id"]: {key: hit["_source"][key] for key in hit["_source"] if key != "checksum"}
             for hit in hits
         }
+
+    def asked_about(self) -> AskedAbout:
+        """Return the documents on lists that wait for an answer or were refused."""
+        live, lists = (
+            admin.live(self.client, self.definition),
+            FuseLists(self.client, self.definition),
+        )
+        index = live.uuid() if live else None
+        if index is None:
+            return AskedAbout(set(), set())
+        kinds: tuple[Kind, ...] = ("deletions", "rewrites")
+        return AskedAbout(*({*chain(*lists.set_aside(index, kind))} for kind in kinds))
+
+    def damage(self, how: str, which: int) -> None:
+        """Delete or change a document by hand, or add one that has no row."""
+        index = self.live()
+        ids = sorted(self.documents(index)) if index else []
+        if index is None or not ids:
+            return
+        key = ids[which % len(ids)]
+        if how == "delete":
+            self.client.delete(index=index, id=key, refresh=True)
+            return
+        document = self.client.get(index=index, id=key)["_source"]
+        if how == "change":
+            document["checksum"] = 1
+        else:
+            key, document["id"] = f"stray {which}", (key, f"stray {which}")[which % 2]
+        self.client.index(index=index, id=key, document=document, refresh=True)
 
     def refresh(self) -> None:
         """Refresh the live index, as Elasticsearch does now and then."""

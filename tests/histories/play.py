@@ -10,13 +10,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
+from movies_etl.follow import run as follow_run
+from movies_etl.follow import spell, turns
 from movies_etl.postgres import horizon, source
-from movies_etl.reconcile import each_run
+from movies_etl.reconcile import contents, each_run, fuses, presence, repair, task
 from movies_etl.sync import prepare
 
 from local.postgres import Postgres
 from tests.histories.machine import History, Servers
 from tests.simulation.breaks import BREAKS
+from tests.simulation.check import MOST_DELETED, MOST_REWRITTEN
 from tests.support.faults import Time
 from tests.support.fresh import FreshDatabase
 from tests.support.tally import Tally
@@ -41,9 +44,15 @@ def hurried() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         stand_in = Time()
         stand_in.install(patch)
-        patch.setattr(horizon, "time", stand_in)
+        for module in (horizon, repair, task, follow_run, spell, turns):
+            patch.setattr(module, "time", stand_in)
         patch.setattr(prepare, "LOCK_WAIT_SECONDS", 0.0)
         patch.setattr(source, "FETCH_SIZE", 2)
+        patch.setattr(fuses, "FEW_DELETIONS", MOST_DELETED)
+        patch.setattr(fuses, "FEW_REWRITES", MOST_REWRITTEN)
+        patch.setattr(presence, "FEW_DOCUMENTS", 2)
+        patch.setattr(presence, "DOCUMENTS_PER_RANGE", 1)
+        patch.setattr(contents, "READ_TOGETHER", 2)
         patch.setattr(each_run, "_is_due", lambda *_: True)  # else the time would decide
         yield
 

@@ -24,6 +24,7 @@ class Trigger:
     :param retries: of each task.
     :param threads: send from threads; then nothing may disturb the run.
     :param at_once: send bodies when they are full, or only when they are waited for.
+    :param follows: go on for a while when the streams are done.
     """
 
     reload: Reload = "none"
@@ -31,6 +32,7 @@ class Trigger:
     retries: int = 0
     threads: bool = False
     at_once: bool = True
+    follows: bool = False
 
 
 class Program:
@@ -52,21 +54,25 @@ class Program:
         self.kills = 0
         self.note = note
         self.leave_session_open = False
+        self.is_damaged = False
 
     def run(self, trigger: Trigger) -> Results | None:
         """Do one run; return each stream's result, None when a task came to no good end."""
         self.runs += 1
         one = RealRun(self, trigger)
         context = one.init(trigger.reload)
-        return None if context is None else one.sync(context, trigger.asked)
+        done = None if context is None else one.sync(context, trigger.asked)
+        if done and context and trigger.follows:
+            one.follow(context)
+        return done
 
     def reconcile(self) -> Results | None:
         """Do a run of the reconcile; None when a task came to no good end."""
         return RealRun(self, Trigger()).reconcile()
 
-    def purge(self) -> Results | None:
-        """Approve the next list; nothing where there is none, None when a task came to no end."""
-        return RealRun(self, Trigger()).purge(approve=True)
+    def purge(self, *, approve: bool) -> Results | None:
+        """Answer for the next list; nothing where there is none, None at no good end."""
+        return RealRun(self, Trigger()).purge(approve=approve)
 
 
 class RealRun(DagRun[Task]):
@@ -86,6 +92,10 @@ class RealRun(DagRun[Task]):
         self.settings = program.around.settings
         self.tasks = program.tasks
         self.vanished = program.vanished
+
+    def must_compare_everything(self) -> bool:
+        """Whether it must: what was done to the index is found within a day."""
+        return self._program.is_damaged or super().must_compare_everything()
 
     def begun(self, name: str, context: RunContext | None) -> Task:
         del context

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 from hypothesis import strategies as st
+from psycopg.types.json import Json
 
 from tests.support.divergence import POISON
 
@@ -47,8 +48,11 @@ UNTRACED = (
     "unlink person",
     "edit role",
     "edit title",
+    "edit titles",
+    "truncate film",
+    "truncate person",
 )
-"""Changes that leave no trace in ``modified``."""
+"""Changes that leave no trace in ``modified``. What is truncated may come back as it was."""
 NAMES = "ABC"
 """Contents come from few values, so that a change from A to B and back to A is common."""
 ROLES = ("actor", "writer", "director", None)
@@ -189,10 +193,26 @@ class Writers:
         """Make changes without a trace, each at once, where no other transaction is in the way."""
         for write in writes:
             kind, _, what = write.kind.partition(" ")
-            statement, rows = self._untraced(kind, what)
             with suppress(psycopg.errors.LockNotAvailable), self.connection.transaction():
                 self.connection.execute("SET LOCAL lock_timeout = '1ms'")
+                if kind == "truncate":
+                    self._truncate("film_work" if what == "film" else what, write.other)
+                    continue
+                statement, rows = self._untraced(kind, what)
                 self.connection.execute(statement, {"id": rows[write.which % len(rows)]})
+
+    def _truncate(self, table: str, which: int) -> None:
+        """Empty a table and the links to it; import none of its rows, all but one, or all."""
+        rows = self.connection.execute(
+            f"SELECT row_to_json(one) FROM content.{table} AS one ORDER BY id"
+        ).fetchall()
+        self.connection.execute(f"TRUNCATE content.{table} CASCADE")
+        for (row,) in () if which % 3 == 0 else rows[which % 3 - 1 :]:
+            self.connection.execute(
+                f"INSERT INTO content.{table} SELECT * FROM"
+                f" json_populate_record(NULL::content.{table}, %s)",
+                (Json(row),),
+            )
 
     def _untraced(self, kind: str, what: str) -> tuple[str, list[str]]:
         """Return a statement about one of some rows."""
@@ -208,8 +228,8 @@ class Writers:
         if what == "role":
             roles = "UPDATE content.person_film_work SET role = NULL WHERE film_work_id = %(id)s"
             return roles, self.films
-        titles = "UPDATE content.film_work SET title = 'no trace' WHERE id = %(id)s"
-        return titles, self.films
+        titles = "UPDATE content.film_work SET title = 'no trace'"
+        return titles if what == "titles" else f"{titles} WHERE id = %(id)s", self.films
 
     # -- rows ------------------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ from bisect import bisect
 from typing import TYPE_CHECKING, Any
 
 from movies_etl.state.cursors import Cursor, Position
+from movies_etl.state.fuse_list import Kind
 
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY
-from tests.support.divergence import Divergence, check_counts, check_documents
+from tests.support.divergence import AskedAbout, Divergence, check_counts, check_others
 from tests.support.expected import Documents, movies_of, persons_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.simulation.tasks import Task
 
 ODD = (None, INFINITY, MINUS_INFINITY)
+KINDS: tuple[Kind, ...] = ("deletions", "rewrites")
 NEAR = 2
 """Rows between two ids that may be in one range."""
 MOST_DELETED = 3
@@ -41,20 +43,13 @@ def check(history: History) -> None:
     wanted = EXPECTED[definition.name](history.postgres.tables)
     held_letters = history.node.indexes[definition.dead_letters].held.values()
     letters = {held.source[definition.noun] for held in held_letters}
-    asked_about = history.node.fuse_lists.asked_about
-    undeleted = asked_about(live.uuid, "deletions") & (found.keys() - wanted.keys())
-    # Of a document that is left as it is, its letter is left, too.
-    left = undeleted | asked_about(live.uuid, "rewrites")
-    check_documents(_without(left, found), _without(left, wanted), letters - left)
-    if not undeleted:
+    lists = history.node.fuse_lists
+    asked = AskedAbout(*(lists.asked_about(live.uuid, kind) for kind in KINDS))
+    if check_others(found, wanted, letters, asked):
         check_counts(history.differences.last)
     for stream, text in history.cursors.texts.items():
         if Cursor.from_json(text, where=stream).open:
             raise Divergence(f"the cursor of {stream} is open after a clean end")
-
-
-def _without(left: set[str], documents: Documents) -> Documents:
-    return {id_: one for id_, one in documents.items() if id_ not in left}
 
 
 def check_deleted_rows(history: History) -> None:

@@ -60,8 +60,8 @@ class Length(NamedTuple):
 
 
 LENGTHS = weighted(
-    (Length(acts=2, scenarios=2, most_films=3), 85),
-    (Length(acts=8, scenarios=0, most_films=3), 12),
+    (Length(acts=2, scenarios=2, most_films=3), 89),
+    (Length(acts=8, scenarios=0, most_films=3), 8),
     (Length(acts=15, scenarios=2, most_films=6), 2),
     (Length(acts=15, scenarios=3, most_films=6), 1),
 )
@@ -91,7 +91,7 @@ class History:
         self.tally = tally
         self.world = world = World(seed, trace)
         choose = world.random.choice
-        walls = world.chance(0.15)
+        walls = world.chance(0.13)
         world.now = CLOCKS_GO_BACK if walls and world.chance(0.7) else ORDINARY
         world.restlessness = choose((8, 20, 60))
         self.zone = BERLIN if walls else None
@@ -160,18 +160,18 @@ class History:
 
     def play_scenario(self) -> None:
         """Play one of the scenarios, mostly with nothing else going on."""
-        self.world.hushed = self.world.chance(0.87)
+        self.world.hushed = self.world.chance(0.93)
         if self.world.hushed:
             self.node.pressure = 0.0
             repair_alias(self)
             let_all_go(self)
-            if self.zone and self.world.chance(0.6):
+            if self.zone and self.world.chance(0.8):
                 self._leave_the_hour_behind()
         if self.untraced and self.world.chance(0.9):
             scenarios = UNTRACED
-        elif self.follows and self.world.chance(0.5):
+        elif self.follows and self.world.chance(0.35):
             scenarios = FOLLOWING
-        elif self.steps_back and self.world.chance(0.33):
+        elif self.steps_back and self.world.chance(0.28):
             scenarios = STEPS_BACK
         else:
             scenarios = SCENARIOS + OF_OPERATORS * self.operated

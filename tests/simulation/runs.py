@@ -77,7 +77,7 @@ def run(
     if context is None:
         return None
     done = one.sync(context, asked)
-    if done and history.follows and not history.world.calm and history.world.chance(0.3):
+    if done and history.follows and not history.world.calm and history.world.chance(0.2):
         one.follow(context)
     return done
 

@@ -155,24 +155,24 @@ def restore_the_index(history: History) -> None:
 
 
 SCENARIOS = weighted(
-    (be_refused_in_between, 15),
+    (be_refused_in_between, 16),
     (change_its_mind, 1),
-    (leave_the_page, 11),
+    (leave_the_page, 13),
     (go_on_with_the_page_of_a_newer_run, 12),
-    (rename_during_the_first_load, 7),
+    (rename_during_the_first_load, 8),
     (rename_what_was_just_loaded, 1),
     (rename_while_a_run_begins, 2),
-    (rename_back_in_a_run, 10),
+    (rename_back_in_a_run, 13),
     (be_overtaken, 2),
     (lose_its_date, 3),
-    (be_prepared_for_a_while, 8),
+    (be_prepared_for_a_while, 5),
 )
 """Of any history; the more conditions one has to meet, the more often it is tried."""
 
 OF_OPERATORS = weighted(
     (lose_the_index, 17),
-    (restore_the_index, 14),
-    (rename_and_back, 23),
+    (restore_the_index, 17),
+    (rename_and_back, 28),
     (rename_before_a_reload, 20),
 )
 """Of histories in which operators do something, beside the others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.support.expected import Documents
 
@@ -51,6 +51,31 @@ def check_documents(found: Documents, wanted: Documents, letters: AbstractSet[st
         raise Divergence(f"the index has documents that the catalogue has not: {more}")
     if letters != refused:
         raise Divergence(f"dead letters of {letters}, refused are {refused}")
+
+
+class AskedAbout(NamedTuple):
+    """Documents on lists that wait for a person's answer, or that a person refused."""
+
+    deletions: AbstractSet[str]
+    rewrites: AbstractSet[str]
+
+
+def check_others(
+    found: Documents, wanted: Documents, letters: AbstractSet[str], asked: AskedAbout
+) -> bool:
+    """Compare as ``check_documents`` does what is not left as it is, and its letter with it.
+
+    :returns: whether nothing is left that has no row, so that the counts are equal.
+    :raises Divergence: says what differs.
+    """
+    undeleted = asked.deletions & (found.keys() - wanted.keys())
+    left = undeleted | asked.rewrites
+    check_documents(_without(left, found), _without(left, wanted), letters - left)
+    return not undeleted
+
+
+def _without(left: AbstractSet[str], documents: Documents) -> Documents:
+    return {id_: one for id_, one in documents.items() if id_ not in left}
 
 
 def check_counts(difference: int | None) -> None:
