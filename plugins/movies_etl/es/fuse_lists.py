@@ -75,7 +75,7 @@ class FuseLists:
         for number in range(_pieces(found)):
             piece = [*islice(left, IDS_PER_PIECE)]
             document = {"piece_of": found.digest, "number": number, "ids": piece}
-            self._put(f"{found.digest}.{number}", document)
+            self._put(f"{found.digest}.{number}", document, refresh=False)  # it is got by its key
         known = self._by_digest(found.digest)
         if not known:
             self._begin(found)
@@ -101,11 +101,11 @@ class FuseLists:
 
     def change(self, changed: FuseList) -> None:
         """Store what is known of a list."""
-        self._put(changed.digest, changed.model_dump(mode="json"))
+        self._put(changed.digest, changed.model_dump(mode="json"), refresh=True)
 
     @patient
-    def _put(self, key: str, document: dict[str, Any]) -> None:
-        self._client.index(index=self._name, id=key, document=document, refresh=True)
+    def _put(self, key: str, document: dict[str, Any], *, refresh: bool) -> None:
+        self._client.index(index=self._name, id=key, document=document, refresh=refresh)
 
     @patient
     def take(self, changed: FuseList, place: Place) -> bool:
