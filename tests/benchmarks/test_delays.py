@@ -8,7 +8,8 @@ import pytest
 from movies_etl.reconcile import fuses
 from movies_etl.reconcile.purge import approved, next_list
 
-from benchmarks.delays import Sides, delays, emptied
+from benchmarks.delays import Sides, add_emptied, delays, emptied
+from benchmarks.figures import Part
 from benchmarks.runs import BenchmarkError
 from tests.support.site import Site
 
@@ -73,3 +74,14 @@ def test_a_change_that_is_never_right_is_told(
 
     with pytest.raises(BenchmarkError, match="not right in the search after 3 minutes: link"):
         delays(Blind(site), sides, FILMS, lambda _: None)
+
+
+def test_the_dearest_task_after_all_films_are_gone_is_told() -> None:
+    part = Part(title="Delays")
+    results = {
+        "person": {"benchmark": {"peak": 150.0, "at": 9.5}, "deleted": 0},
+        "presence": {"benchmark": {"peak": 180.0, "at": 7.0}, "asked": 1_000_000},
+    }
+    add_emptied(part, results, empty=100.0)
+    assert part.summary == {"emptied_memory_mb": 80.0, "emptied_asked": 1_000_000}
+    assert [row[1] for row in part.rows] == ["1,000,000", "9.5", "80.0"]
