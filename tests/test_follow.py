@@ -26,7 +26,7 @@ from local.processes import wait_until
 from tests.support.following import PATIENCE, expect, following
 from tests.support.indices import each_index
 from tests.support.protections import notices
-from tests.support.rebuild import Rebuild
+from tests.support.rebuild import Rebuild, behind, documents
 from tests.support.site import MemoryCursors, Site
 from tests.support.storm import storm
 
@@ -395,6 +395,23 @@ def test_many_refused_at_once_fail_the_task_though_a_film_was_accepted_before(
     with pytest.raises(RefusedDocumentsError, match="none accepted"):
         spoil()
     assert loaded.letters() == {}
+
+
+def test_a_kept_index_is_fed_while_a_run_follows(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "OTHERS_SECONDS", 0)
+    before = behind(loaded)
+    Rebuild(loaded).run()
+    loaded.reconnect()
+    with following(loaded):
+        loaded.change("Changed while it follows", "text = 'Film 1'")
+
+        def is_there() -> bool:
+            found = documents(loaded, before).values()
+            return "Changed while it follows" in {one["title"] for one in found}
+
+        wait_until(is_there, seconds=PATIENCE, what="the kept index has it")
 
 
 def test_a_rebuild_ends_who_follows_and_who_stands_by_without_an_error(loaded: Site) -> None:

@@ -20,6 +20,7 @@ from movies_etl.es.index import Index
 from movies_etl.es.mapping import check_file, differences
 from movies_etl.settings import Settings
 
+from tests.support.rebuild import Rebuild
 from tests.support.samples import document
 from tests.support.site import Site
 
@@ -136,6 +137,26 @@ def test_a_run_goes_on_beside_a_mapping_file_with_one_field_more(
     assert film in loaded.documents()
     (told,) = [one for one in caplog.messages if "not as elasticsearch/movies.json" in one]
     assert "field year is missing, short is needed. Documents are loaded all the same" in told
+
+
+def test_a_changed_analyzer_is_told_until_a_rebuild(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded.run()
+    assert "takes texts apart" not in caplog.text
+    settings = copy.deepcopy(DESCRIBED["settings"])
+    settings["analysis"]["analyzer"]["ru_en"]["filter"].remove("russian_stop")
+    settings["analysis"]["filter"]["english_stop"]["stopwords"] = ["a", "the"]
+    monkeypatch.setattr(admin, "described", lambda *_: DESCRIBED | {"settings": settings})
+    loaded.run()
+    (told,) = [one for one in caplog.messages if "takes texts apart" in one]
+    assert "have it: analysis.analyzer.ru_en, analysis.filter.english_stop. " in told
+    assert told.endswith("until movies_reindex has made it anew")
+    caplog.clear()
+    Rebuild(loaded).run()
+    loaded.reconnect()
+    loaded.run()
+    assert "takes texts apart" not in caplog.text
 
 
 @pytest.mark.parametrize("field", ["checksum", "actors.name"])

@@ -19,8 +19,8 @@ from movies_etl.rebuild import begin as rebuild_begin
 from movies_etl.rebuild import beside as rebuild_beside
 from movies_etl.rebuild import gate as rebuild_gate
 from movies_etl.rebuild import load as rebuild_load
+from movies_etl.rebuild import split as rebuild_split
 from movies_etl.rebuild import swap as rebuild_swap
-from movies_etl.rebuild.beside import feed_others
 from movies_etl.rebuild.plan import Plan
 from movies_etl.reconcile import contents
 from movies_etl.reconcile.completely import compare_completely
@@ -28,35 +28,8 @@ from movies_etl.reconcile.each_run import run_stream
 from movies_etl.sync.stream_run import StreamRun
 
 from tests.support.indices import each_index
-from tests.support.rebuild import Asked, Rebuild
+from tests.support.rebuild import Asked, Rebuild, behind, documents, run
 from tests.support.site import Site
-
-
-def behind(site: Site) -> str:
-    """Return the index behind the alias."""
-    (name,) = site.client.indices.get_alias(name=site.definition.alias)
-    return str(name)
-
-
-def run(site: Site) -> dict[str, int]:
-    """Do what a run of the sync does; return how many documents each task looked at."""
-    site.reconnect()
-    context = site.open()
-    read = {}
-    for stream in site.definition.streams:
-        with site.resources(context) as resources:
-            result = run_stream(stream, resources, site.settings, site.difference)
-            read[stream.name] = result["read"]
-            if stream is site.definition.streams[-1]:
-                feed_others(resources, site.settings, site.cursors)
-    site.reconnect()
-    return read
-
-
-def documents(site: Site, index: str) -> dict[str, Any]:
-    site.client.indices.refresh(index=index)
-    hits = site.client.search(index=index, size=1000)["hits"]["hits"]
-    return {hit["_id"]: hit["_source"] for hit in hits}
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +180,7 @@ def searching(client: Client, site: Site) -> Iterator[list[int]]:
 def test_ranges_are_loaded_side_by_side(
     small: Site, monkeypatch: pytest.MonkeyPatch, ids: str
 ) -> None:
-    monkeypatch.setattr(rebuild_begin, "SMALL_RANGE", 2)
+    monkeypatch.setattr(rebuild_split, "SMALL_RANGE", 2)
     monkeypatch.setattr(rebuild_load, "PAGE_SIZE", 2)
     if ids == "text":
         small.use_text_ids()
@@ -246,13 +219,14 @@ def test_a_film_that_was_deleted_before_the_swap_leaves_with_the_first_run_after
     gone, *_ = sorted(loaded.expected())
     swapped = rebuild_swap._while_nobody_writes
 
-    def after_a_deletion(candidate: Any) -> None:
+    def after_a_deletion(candidate: Any, *, looks_again: bool) -> None:
+        assert looks_again
         loaded.execute(f"DELETE FROM content.{loaded.table} WHERE id = %s", gone)
         loaded.execute("SELECT pg_stat_force_next_flush()")
         run(loaded)
         assert gone not in loaded.documents()
         loaded.add_root("Behind the cursors", modified="1970-01-01")
-        swapped(candidate)
+        swapped(candidate, looks_again=False)  # as where a look takes long
 
     monkeypatch.setattr(rebuild_swap, "_while_nobody_writes", after_a_deletion)
     Rebuild(loaded).run()
@@ -419,7 +393,7 @@ def test_a_task_that_is_to_follow_when_the_alias_has_moved_ends_without_an_error
     Rebuild(loaded).run()
     loaded.configure(follow_seconds=60)
     with loaded.resources(context) as resources:
-        stores = Stores(loaded.horizons, loaded.difference)
+        stores = Stores(loaded.horizons, loaded.difference, lambda _: None)
         assert follow(resources, loaded.settings, stores)["spells"] == 0
 
 
@@ -475,6 +449,22 @@ def test_only_so_many_old_indexes_are_kept_as_the_setting_says(loaded: Site) -> 
     assert Rebuild(loaded, "manual__3").run()["removed"] == [second, third]
     assert loaded.cursors.indexes() == []
     assert sum(run(loaded).values()) == 0
+
+
+def test_what_is_kept_of_an_index_that_somebody_deleted_is_forgotten(loaded: Site) -> None:
+    before = behind(loaded)
+    loaded.reconcile()
+    Rebuild(loaded).run()
+    assert loaded.reconciled.beside(before).load()
+    loaded.client.indices.close(index=before)
+    run(loaded)
+    assert loaded.cursors.indexes() == [before]
+    loaded.client.indices.delete(index=before)
+    assert loaded.client.indices.exists(index=f"{before}-dead-letters")
+    run(loaded)
+    assert loaded.cursors.indexes() == []
+    assert not loaded.reconciled.beside(before).load()
+    assert not loaded.client.indices.exists(index=f"{before}-dead-letters")
 
 
 def test_the_index_before_is_kept_and_taken_back_though_a_newer_one_was_rolled_back(

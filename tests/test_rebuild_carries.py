@@ -9,7 +9,7 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.es.carried import after_loading, changed_by_hand, created_with, flat
 from movies_etl.rebuild.beside import feed_others
 
-from tests.support.rebuild import Asked, Rebuild
+from tests.support.rebuild import Asked, Rebuild, stores_of
 from tests.support.site import Site
 
 FILE = {
@@ -66,6 +66,38 @@ def test_settings_that_somebody_changed_are_kept_over_several_rebuilds(loaded: S
         rebuild.swap(plan)
         found = settings(loaded, plan.context.index)
         assert {name: found[name] for name in by_hand} == by_hand
+
+
+def test_settings_that_somebody_changes_during_a_rebuild_are_carried_over(
+    loaded: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    (before,) = loaded.client.indices.get_alias(name="movies")
+    loaded.client.indices.put_settings(
+        index=before, settings={"index.max_result_window": "20000", "index.refresh_interval": "7s"}
+    )
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+    by_hand = {
+        "index.refresh_interval": "9s",
+        "index.auto_expand_replicas": "false",
+        "index.number_of_replicas": "0",
+        "index.max_inner_result_window": "200",
+    }
+    taken_back = {"index.max_result_window": None}
+    loaded.client.indices.put_settings(index=before, settings=by_hand | taken_back)
+    loaded.client.indices.close(index=before)  # what an open index does not take
+    loaded.client.indices.put_settings(index=before, settings={"index.codec": "best_compression"})
+    loaded.client.indices.open(index=before)
+    rebuild.swap(plan)
+    found = settings(loaded, plan.context.index)
+    assert {name: found[name] for name in by_hand} == by_hand
+    assert "index.max_result_window" not in found
+    assert "Setting index.codec of" in caplog.text
+    loaded.client.indices.put_settings(
+        index=plan.context.index, settings={"index.refresh_interval": "11s"}
+    )
+    Rebuild(loaded, "manual__2", Asked(rollback=True)).run()
+    assert settings(loaded, before)["index.refresh_interval"] == "11s"
 
 
 def test_where_nobody_changed_anything_the_file_says_all(loaded: Site) -> None:
@@ -162,7 +194,7 @@ def test_an_old_index_whose_letters_somebody_deleted_is_fed_and_taken_back(
     loaded.client.indices.delete(index=letters)
     context = loaded.open()
     with loaded.resources(context) as resources:
-        feed_others(resources, loaded.settings, loaded.cursors)
+        feed_others(resources, loaded.settings, stores_of(loaded))
     assert "was not fed" not in caplog.text
     loaded.client.indices.delete(index=letters)
     Rebuild(loaded, "manual__2", Asked(rollback=True)).run()

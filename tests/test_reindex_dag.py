@@ -16,6 +16,7 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.rebuild.plan import Asked
 
 from tests.conftest import ROOT
+from tests.support.approvals import answering
 from tests.support.site import Site
 from tests.support.sync_dag import SyncDag
 
@@ -87,8 +88,19 @@ def test_a_rebuild_and_a_rollback_through_airflow(sync_dag: SyncDag, small: Site
     assert sync_dag.run().state == "success"
     (before,) = small.client.indices.get_alias(name="movies")
 
-    rebuilt = reindex(sync_dag, checks=50, shards=2)
+    with answering("movies_reindex", "Reject"):
+        rejected = reindex(sync_dag, checks=50, shards=2, pause_before_swap=True)
+    assert states(rejected) == dict.fromkeys(TASKS, "success") | {"swap": "skipped"}
+    assert [*small.client.indices.get_alias(name="movies")] == [before]
+
+    def unlink() -> None:
+        """What the check cannot have seen."""
+        small.execute("DELETE FROM content.person_film_work")
+
+    with answering("movies_reindex", "Approve", before=unlink):
+        rebuilt = reindex(sync_dag, resume=True, pause_before_swap=True)
     assert states(rebuilt) == dict.fromkeys(TASKS, "success")
+    small.assert_equal()
     known = remembered(sync_dag.definition)  # as the page of operators tells it
     assert known.rebuild
     assert (known.rebuild.run.state, known.fed) == ("success", frozenset({before}))

@@ -9,6 +9,7 @@ from typing import Any
 
 import elasticsearch
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
+from movies_etl.es.carried import by_whole_name
 
 from tests.simulation.elasticsearch import IndexModel, Late, Node, Operation
 from tests.simulation.searches import got, hits, in_order, inventory
@@ -97,9 +98,14 @@ class SimulatedClient:
         self._request("get alias")
         return [index] if index in self.node.indexes else sorted(self.node.aliased)
 
-    def get_settings(self, *, index: str, name: str) -> dict[str, Any]:
+    def get_settings(
+        self, *, index: str, name: str = "settings", flat_settings: bool = False
+    ) -> dict[str, Any]:
         self._request(f"get {name}")
         settings = {"uuid": self._index(index).uuid, "number_of_shards": "1"}
+        if flat_settings:
+            whole = {f"index.{name}": value for name, value in settings.items()}
+            return {index: {"settings": self._index(index).settings | whole}}
         return {index: {"settings": {"index": settings}}}
 
     def stats(self, *, index: str, **_what: Any) -> dict[str, Any]:
@@ -125,18 +131,19 @@ class SimulatedClient:
         self,
         *,
         index: str,
-        settings: object,
+        settings: dict[str, Any],
         mappings: dict[str, Any],
         aliases: dict[str, dict[str, bool]] | None = None,
         wait_for_active_shards: object = None,
     ) -> None:
-        del settings, wait_for_active_shards
+        del wait_for_active_shards
         self._request("create index")
         if index in self.node.indexes:
             raise api_error(400, "resource_already_exists_exception")
         if aliases and self.node.written_to & self.node.aliased:
             raise api_error(500, "illegal_state_exception")  # two write indexes of one alias
-        self.node.create(index, mappings, aliased=bool(aliases))
+        created = self.node.create(index, mappings, aliased=bool(aliases))
+        created.settings = dict(by_whole_name(settings))
         if aliases:
             self.node.written_to.add(index)
         self._answer("create index")

@@ -50,6 +50,7 @@ class IndexModel:
         self.uuid = uuid
         self.history = uuid
         self.mappings = mappings
+        self.settings: dict[str, Any] = {}
         self.held: dict[str, Held] = {}
         self.searchable: dict[str, Held] = {}
         self.deleted: dict[str, int] = {}
@@ -78,6 +79,7 @@ class IndexModel:
     def copy(self) -> IndexModel:
         """Return a snapshot."""
         copy = IndexModel(self.uuid, self.mappings)
+        copy.settings = self.settings
         copy.held, copy.deleted = dict(self.held), dict(self.deleted)
         copy._writes = self._writes
         return copy

@@ -13,10 +13,13 @@ from movies_etl.errors import SourceUnavailableError
 from movies_etl.follow.run import Stores, follow
 from movies_etl.postgres.session import Session
 from movies_etl.postgres.source import Source
+from movies_etl.rebuild.beside import feed_others
 from movies_etl.settings import Settings
+from movies_etl.state.run_context import RunContext
 from movies_etl.sync.resources import Resources
 
 from local.processes import wait_until
+from tests.support.rebuild import stores_of
 from tests.support.site import Site, WatchedQueries
 
 PATIENCE = 60.0
@@ -78,10 +81,19 @@ def following(site: Site, **settings: object) -> Iterator[Following]:
     source = Source.opened(connection, site.definition, own)
     source.queries = source.server.queries = WatchedQueries(source.queries, site.queries)
 
+    def feed_beside(now: RunContext) -> None:
+        with (
+            psycopg.connect(site.dsn, autocommit=True) as session,
+            ThreadPoolExecutor(2) as senders,
+        ):
+            beside = Source.opened(session, site.definition, own)
+            resources = Resources(beside, site.client, now, site.cursors, senders, 10.0)
+            feed_others(resources, own, stores_of(site))
+
     def task() -> dict[str, Any]:
         with ThreadPoolExecutor(own.senders) as senders:
             resources = Resources(source, site.client, context, site.cursors, senders, 10.0)
-            return follow(resources, own, Stores(site.horizons, site.difference))
+            return follow(resources, own, Stores(site.horizons, site.difference, feed_beside))
 
     with ThreadPoolExecutor(1) as executor:
         one = Following(site, connection, executor.submit(task))

@@ -11,11 +11,17 @@ from typing import Any
 import psycopg
 from movies_etl.definitions.ranges import Range
 from movies_etl.postgres.source import Source
-from movies_etl.rebuild.begin import Beginning, begin, split
-from movies_etl.rebuild.gate import Candidate, check, loaded
+from movies_etl.rebuild.begin import begin
+from movies_etl.rebuild.beginning import Beginning
+from movies_etl.rebuild.beside import feed_others
+from movies_etl.rebuild.candidate import Candidate
+from movies_etl.rebuild.gate import check
 from movies_etl.rebuild.load import load_range, of_range
+from movies_etl.rebuild.loaded import loaded
 from movies_etl.rebuild.plan import EVERYTHING, Asked, Plan, Runs, Stores
+from movies_etl.rebuild.split import split
 from movies_etl.rebuild.swap import swap
+from movies_etl.reconcile.each_run import run_stream
 from movies_etl.sync.resources import Resources
 
 from tests.support.site import Site
@@ -36,6 +42,38 @@ class MemoryPosition:
         self.saves += 1
 
 
+def stores_of(site: Site) -> Stores:
+    """Return what is kept of a site's indexes."""
+    return Stores(site.cursors, site.horizons, site.reconciled)
+
+
+def behind(site: Site) -> str:
+    """Return the index behind the alias."""
+    (name,) = site.client.indices.get_alias(name=site.definition.alias)
+    return str(name)
+
+
+def run(site: Site) -> dict[str, int]:
+    """Do what a run of the sync does; return how many documents each task looked at."""
+    site.reconnect()
+    context = site.open()
+    read = {}
+    for stream in site.definition.streams:
+        with site.resources(context) as resources:
+            result = run_stream(stream, resources, site.settings, site.difference)
+            read[stream.name] = result["read"]
+            if stream is site.definition.streams[-1]:
+                feed_others(resources, site.settings, stores_of(site))
+    site.reconnect()
+    return read
+
+
+def documents(site: Site, index: str) -> dict[str, Any]:
+    site.client.indices.refresh(index=index)
+    hits = site.client.search(index=index, size=1000)["hits"]["hits"]
+    return {hit["_id"]: hit["_source"] for hit in hits}
+
+
 @dataclass
 class Rebuild:
     """One run of the DAG over a site.
@@ -54,9 +92,7 @@ class Rebuild:
         site.reconnect()  # its session has the locks of its last run
         with self._source() as source:
             runs = Runs(self.run_id, self.states.get)
-            begun = Beginning(
-                source, site.client, Stores(site.cursors, site.horizons), site.settings, runs
-            )
+            begun = Beginning(source, site.client, stores_of(self.site), site.settings, runs)
             return begin(begun, self.asked)
 
     def split(self, plan: Plan) -> list[Range]:
@@ -115,9 +151,18 @@ class Rebuild:
 
     @contextmanager
     def _candidate(self, plan: Plan) -> Iterator[Candidate]:
-        state = Stores(self.site.cursors, self.site.horizons)
         with self._resources(plan) as resources:
-            yield Candidate(plan, resources, state, self.site.settings)
+            yield Candidate(plan, resources, stores_of(self.site), self.site.settings)
 
 
-__all__ = ["EVERYTHING", "Asked", "MemoryPosition", "Plan", "Rebuild"]
+__all__ = [
+    "EVERYTHING",
+    "Asked",
+    "MemoryPosition",
+    "Plan",
+    "Rebuild",
+    "behind",
+    "documents",
+    "run",
+    "stores_of",
+]

@@ -119,6 +119,13 @@ class MemoryReconcile:
 
     def __init__(self) -> None:
         self.text: str | None = None
+        self.others: dict[str, MemoryReconcile] = {}
+
+    def beside(self, index: str) -> MemoryReconcile:
+        return self.others.setdefault(index, MemoryReconcile())
+
+    def forget(self, index: str) -> None:
+        self.others.pop(index, None)
 
     def load(self) -> ReconcileState | None:
         return None if self.text is None else ReconcileState.model_validate_json(self.text)

@@ -13,6 +13,7 @@ from movies_etl.airflow.dags import NEVER
 from movies_etl.airflow.tasks import init_task, sync_task
 from movies_etl.definitions.definition import Stream
 
+from tests.support.rebuild import stores_of
 from tests.support.site import MemoryDifference, Site
 
 
@@ -79,4 +80,5 @@ class Tasks:
                 "VariableDifferenceStore": self.difference,
             }.items():
                 patches.setattr(airflow_tasks, name, lambda _, store=store: store)
+            patches.setattr(airflow_tasks, "stores_of", lambda _: stores_of(self._site))
             yield

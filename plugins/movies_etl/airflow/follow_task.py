@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import task
 
 from movies_etl.airflow import signals
+from movies_etl.airflow.beside import stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import elasticsearch, going_on, spare_the_collector
@@ -15,7 +16,9 @@ from movies_etl.airflow.tasks import resources_of
 from movies_etl.airflow.variables import VariableDifferenceStore, VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.follow.run import Stores, follow
+from movies_etl.rebuild.beside import feed_others
 from movies_etl.settings import load_settings
+from movies_etl.state.run_context import RunContext
 from movies_etl.sync.counters import Counters
 
 if TYPE_CHECKING:
@@ -49,10 +52,21 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
         spare_the_collector()
         settings = load_settings()
         counters = Counters()
-        stores = Stores(VariableHorizonStore(definition), VariableDifferenceStore(definition))
         name = f"follow {run_id}"
-        before = stores.differences.load()
+        differences = VariableDifferenceStore(definition)
+        before = differences.load()
         with elasticsearch(MoviesElasticsearchHook(), definition) as client:
+
+            def feed_beside(now: RunContext) -> None:
+                """Feed the other indexes in a session of its own, which ends with their locks."""
+                kept = stores_of(definition)
+                if not kept.cursors.indexes():
+                    return
+                dumped = now.model_dump(mode="json")
+                with resources_of(definition, f"{name} beside", client, dumped, Counters()) as own:
+                    feed_others(own, settings, kept)
+
+            stores = Stores(VariableHorizonStore(definition), differences, feed_beside)
 
             def attempt() -> dict[str, Any]:
                 with resources_of(definition, name, client, context, counters) as resources:

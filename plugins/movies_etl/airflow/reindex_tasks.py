@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from elasticsearch import Elasticsearch
 
 from movies_etl.airflow import trigger
+from movies_etl.airflow.beside import stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import (
@@ -24,15 +25,17 @@ from movies_etl.airflow.servers import (
     senders,
     spare_the_collector,
 )
-from movies_etl.airflow.variables import VariableCursorStore, VariableHorizonStore
+from movies_etl.airflow.variables import VariableCursorStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.ranges import Range
 from movies_etl.rebuild import gate
-from movies_etl.rebuild.begin import Beginning, begin
-from movies_etl.rebuild.begin import split as parts_of
-from movies_etl.rebuild.gate import Candidate
+from movies_etl.rebuild.begin import begin
+from movies_etl.rebuild.beginning import Beginning
+from movies_etl.rebuild.candidate import Candidate
 from movies_etl.rebuild.load import load_range, of_range
-from movies_etl.rebuild.plan import Plan, Runs, Stores, as_json
+from movies_etl.rebuild.loaded import loaded
+from movies_etl.rebuild.plan import Plan, Runs, as_json
+from movies_etl.rebuild.split import split as parts_of
 from movies_etl.rebuild.swap import swap as swapped
 from movies_etl.settings import Settings, load_settings
 from movies_etl.sync.counters import Counters
@@ -67,7 +70,7 @@ def prepare_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
             elasticsearch(MoviesElasticsearchHook(), definition) as client,
             catalogue(definition, settings, f"prepare {run_id}", settings.patience) as source,
         ):
-            begun = Beginning(source, client, _state(definition), settings, runs)
+            begun = Beginning(source, client, stores_of(definition), settings, runs)
             return begin(begun, asked).model_dump(mode="json")
 
     return prepare
@@ -164,7 +167,7 @@ def check_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
         of, settings = Plan.model_validate(plan), load_settings()
         with _candidate(definition, settings, f"check {run_id}", of) as candidate:
             if of.loads:
-                gate.loaded(candidate, str(run_id), [one["version"] for one in results or ()])
+                loaded(candidate, str(run_id), [one["version"] for one in results or ()])
             return gate.check(candidate, trigger.to_rebuild(params or {}).checks)
 
     return check
@@ -207,10 +210,6 @@ def swap_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
     return swap
 
 
-def _state(definition: IndexDefinition) -> Stores:
-    return Stores(VariableCursorStore(definition), VariableHorizonStore(definition))
-
-
 @contextmanager
 def _candidate(
     definition: IndexDefinition, settings: Settings, name: str, plan: Plan
@@ -219,7 +218,7 @@ def _candidate(
         elasticsearch(MoviesElasticsearchHook(), definition) as client,
         _resources(definition, settings, name, plan, client) as resources,
     ):
-        yield Candidate(plan, resources, _state(definition), settings)
+        yield Candidate(plan, resources, stores_of(definition), settings)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from airflow.sdk.definitions.retry_policy import RetryPolicy
 from elasticsearch import Elasticsearch
 
 from movies_etl.airflow import metrics, signals, trigger
+from movies_etl.airflow.beside import stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.questions import fuse_alias, have_asked
@@ -129,7 +130,7 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
                 signals.announce_what_fails_no_task(definition, settings, result, before, store)
                 if is_last:
                     have_asked(resources, settings, outlet_events)
-                    feed_others(resources, settings, VariableCursorStore(definition))
+                    feed_others(resources, settings, stores_of(definition))
                 return result
 
         with elasticsearch(MoviesElasticsearchHook(), definition) as client:

@@ -206,11 +206,14 @@ class VariableReconcileStore:
     """Keeps what the reconcile remembers in a Variable such as ``movies_etl.reconcile``.
 
     :param definition: the index that is compared.
+    :param index: a concrete index without the alias, whose state this is.
     """
 
-    def __init__(self, definition: IndexDefinition) -> None:
-        self._key = definition.reconcile_variable
-        self._dag = definition.reconcile_dag
+    def __init__(self, definition: IndexDefinition, index: str | None = None) -> None:
+        self._definition = definition
+        self._index = index
+        key = definition.reconcile_variable
+        self._key = f"{key}.{index}" if index else key
 
     def load(self) -> ReconcileState | None:
         """Return the state, None when there is none.
@@ -230,6 +233,18 @@ class VariableReconcileStore:
         Variable.set(
             self._key,
             state.model_dump_json(),
-            description=f"How far {self._dag} has come, since when everything is verified, and "
-            "what its tasks did last. Delete it to have everything compared again.",
+            description=f"What {self._definition.reindex_dag} saw of index {self._index}, which "
+            "has not the alias, when it was compared last."
+            if self._index
+            else f"How far {self._definition.reconcile_dag} has come, since when everything is "
+            "verified, and what its tasks did last. Delete it to have everything compared again.",
         )
+
+    def beside(self, index: str) -> VariableReconcileStore:
+        """Return where the state of an index without the alias is kept."""
+        return VariableReconcileStore(self._definition, index)
+
+    def forget(self, index: str) -> None:
+        """Delete the state of an index without the alias."""
+        if _exists(key := f"{self._key}.{index}"):
+            Variable.delete(key)

@@ -34,20 +34,36 @@ Value = str | list[str]
 """Of a setting, as Elasticsearch returns it."""
 
 
+_OF_TEXTS = ("index.analysis.", "index.similarity.")
+"""Settings that say how texts are taken apart and weighed."""
+
+
 def flat(settings: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the settings of a file by their whole names, without those of the analysis."""
+    """Return the settings of a file by their whole names, without those of texts."""
     return {
-        name: value
-        for name, value in _flat(settings, "")
-        if not name.startswith(("index.analysis.", "index.similarity."))
+        name: value for name, value in by_whole_name(settings) if not name.startswith(_OF_TEXTS)
     }
 
 
-def _flat(settings: Mapping[str, Any], parent: str) -> Iterator[tuple[str, Value]]:
+def changed_analysis(found: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """Return in what an index takes texts apart or weighs them otherwise than its file has it.
+
+    :param found: settings of the index, by their whole names.
+    :param settings: those of the file.
+    :returns: names such as ``analysis.analyzer.ru_en``.
+    """
+    wanted = {name: value for name, value in by_whole_name(settings) if name.startswith(_OF_TEXTS)}
+    there = {name: value for name, value in found.items() if name.startswith(_OF_TEXTS)}
+    differing = {name for name in wanted | there if wanted.get(name) != there.get(name)}
+    return sorted({".".join(name.split(".")[1:4]) for name in differing})
+
+
+def by_whole_name(settings: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, Value]]:
+    """Yield the settings of a file by their whole names, as Elasticsearch returns them."""
     for key, value in settings.items():
         name = f"{parent}{key}"
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.")
+            yield from by_whole_name(value, f"{name}.")
         else:
             whole = name if name.startswith("index.") else f"index.{name}"
             yield whole, [*map(_text, value)] if isinstance(value, list) else _text(value)
@@ -101,6 +117,27 @@ def after_loading(file: Mapping[str, Value], by_hand: Mapping[str, Any]) -> dict
     if restored[EXPANDED] not in (None, "false"):
         del restored[REPLICAS]  # it follows from the other one
     return restored
+
+
+def to_be_set(
+    found: Mapping[str, Any], final: Mapping[str, Any], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what an index is to be given so that its settings are those that were wanted.
+
+    :param found: those of the index.
+    :param final: the file's, and those that somebody changed by hand.
+    :param before: those of the index before; what it has stays.
+    :returns: None for a setting that is to be taken away.
+    """
+    expands = str(final.get(EXPANDED, "false")) != "false"
+
+    def is_left(name: str) -> bool:
+        own = _ITS_OWN.match(name) or _FILES_OWN.match(name)
+        return bool(own) or (expands and name == REPLICAS)
+
+    given = {name: value for name, value in final.items() if found.get(name) != value}
+    taken = {name: None for name in found if name not in final and name not in before}
+    return {name: value for name, value in (given | taken).items() if not is_left(name)}
 
 
 def moved_aliases(old: Index, new: Index) -> list[dict[str, Any]]:

@@ -76,12 +76,22 @@ def family(client: Elasticsearch, definition: IndexDefinition) -> dict[str, Buil
             allow_no_indices=True,
             filter_path="*.mappings._meta,*.mappings.dynamic",
         )
-    concrete = re.compile(rf"{re.escape(definition.alias)}-\d{{14}}")
     return {
         name: _build(one["mappings"].get("_meta"))
         for name, one in sorted(found.items())
-        if concrete.fullmatch(name)
+        if is_concrete(definition, name)
     }
+
+
+def is_concrete(definition: IndexDefinition, name: str) -> bool:
+    """Whether a name is one that this program gives to an index of an alias."""
+    return bool(re.fullmatch(rf"{re.escape(definition.alias)}-\d{{14}}", name))
+
+
+def exists(client: Elasticsearch, name: str) -> bool:
+    """Whether an index is there, open or closed."""
+    with translated_errors():
+        return bool(client.indices.exists(index=name, expand_wildcards="all"))
 
 
 def build_of(index: Index) -> Build | None:

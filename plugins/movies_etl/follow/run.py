@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from movies_etl.errors import ConfigurationError, WriterBusyError
+from movies_etl.errors import ConfigurationError, MoviesEtlError, WriterBusyError
 from movies_etl.follow.cursors import CursorChangedError, HeldCursors
 from movies_etl.follow.spell import ClockSetBackError, Spell
 from movies_etl.follow.turns import turn
@@ -41,12 +42,21 @@ FIRST_LOAD_SECONDS = 1.0
 """Seconds between two looks whether a load of everything has come to its end."""
 
 
+OTHERS_SECONDS = 10.0
+"""Seconds between two feedings of the indexes beside the live one."""
+
+
 @dataclass(frozen=True)
 class Stores:
-    """What is kept between tasks, beside the cursors."""
+    """What is kept between tasks, beside the cursors.
+
+    :param feed_others: feeds the indexes beside the live one; takes the context of the newest
+        cycle.
+    """
 
     horizons: HorizonStore
     differences: DifferenceStore
+    feed_others: Callable[[RunContext], None]
 
 
 def follow(resources: Resources, settings: Settings, stores: Stores) -> dict[str, Any]:
@@ -81,7 +91,8 @@ class _Follower:
         last = stores.differences.load()
         self._statistics = last and last.statistics
         self._changed_at = self._hinted_at = 0.0
-        self._told_at = time.monotonic()
+        self._told_at = self._fed_at = time.monotonic()
+        self._others_are_behind = False
         self._deadline = 0.0
         self._hinted: RunContext | None = None
         self.cycles = self.spells = 0
@@ -154,12 +165,24 @@ class _Follower:
             if spell.look():
                 self.cycles += 1
                 self._changed_at = began
+                self._others_are_behind = True
             self._resources.counters.looks += 1
+            self._feed_others(spell.context)
             if self._is_hinted():
                 return True
             self._tell()
             time.sleep(max(0.0, began + self._settings.poll_seconds - time.monotonic()))
         return False
+
+    def _feed_others(self, context: RunContext) -> None:
+        """Feed the indexes beside the live one, if something changed since."""
+        if self._others_are_behind and time.monotonic() - self._fed_at >= OTHERS_SECONDS:
+            self._others_are_behind = False
+            try:
+                self._stores.feed_others(context)
+            except MoviesEtlError as error:
+                log.warning("The indexes beside %s were not fed: %s", context.index, error)
+            self._fed_at = time.monotonic()
 
     def _is_hinted(self) -> bool:
         now = time.monotonic()

@@ -11,9 +11,10 @@ from elasticsearch import Elasticsearch
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import MoviesEtlError, WriterBusyError
 from movies_etl.es.dead_letters import DeadLetters
-from movies_etl.es.family import family
+from movies_etl.es.family import exists, family, is_concrete, remove
 from movies_etl.es.index import Index
 from movies_etl.postgres.source import Source
+from movies_etl.rebuild.plan import Stores
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import CursorStore, LiveCursors, all_cursors
 from movies_etl.state.run_context import RunContext
@@ -49,6 +50,18 @@ def fed_indexes(
         and name != live
         and ((build := found[name]) is None or build.state in ready)
     ]
+
+
+def forget_deleted(client: Elasticsearch, definition: IndexDefinition, state: Stores) -> None:
+    """Forget the indexes that somebody deleted: their cursors, letters, and what was seen of them.
+
+    One that is closed is there.
+    """
+    for name in state.cursors.indexes():
+        if is_concrete(definition, name) and not exists(client, name):
+            log.warning("Index %s is gone: its cursors and dead letters are removed", name)
+            remove(client, name)
+            state.forget(name)
 
 
 def beside_context(
@@ -89,21 +102,21 @@ def feed(resources: Resources, settings: Settings) -> Counters:
     return own.counters
 
 
-def feed_others(resources: Resources, settings: Settings, cursors: LiveCursors) -> None:
+def feed_others(resources: Resources, settings: Settings, state: Stores) -> None:
     """Feed every index beside the live one; what goes wrong there fails no run.
 
     :param resources: of the live index.
-    :param cursors: the live ones.
     """
     definition, live = resources.definition, resources.context.index
     try:
-        names = fed_indexes(resources.client, definition, cursors, live=live)
+        forget_deleted(resources.client, definition, state)
+        names = fed_indexes(resources.client, definition, state.cursors, live=live)
     except MoviesEtlError as error:
         log.warning("Indexes beside %s were not looked for: %s", live, error)
         return
     for name in names:
         try:
-            _feed_one(resources, settings, cursors.beside(name), name)
+            _feed_one(resources, settings, state.cursors.beside(name), name)
         except WriterBusyError:
             log.info("Index %s is fed by another task", name)
         except MoviesEtlError as error:

@@ -10,7 +10,7 @@ from movies_etl.es import admin
 from movies_etl.es.family import Build, family, remove
 
 if TYPE_CHECKING:
-    from movies_etl.rebuild.begin import Beginning
+    from movies_etl.rebuild.beginning import Beginning
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def removed_orphans(begun: Beginning, *, keep: bool) -> str | None:
         if name not in wanted:
             log.info("Removing %s, which run %s left half-made", name, build.run)
             remove(client, name)
-            begun.state.cursors.forget(name)
+            begun.state.forget(name)
     return wanted[0] if wanted else None
 
 

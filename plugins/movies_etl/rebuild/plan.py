@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from movies_etl.definitions.ranges import Range
 from movies_etl.postgres.horizon import HorizonStore
 from movies_etl.state.cursors import LiveCursors
+from movies_etl.state.reconcile import LiveReconcile
 from movies_etl.state.run_context import RunContext
 
 EVERYTHING = 100
@@ -36,10 +37,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Stores:
-    """What is kept between runs: cursors of all indexes, and horizons."""
+    """What is kept between runs: cursors of all indexes, horizons, what the reconcile saw."""
 
     cursors: LiveCursors
     horizons: HorizonStore
+    reconciled: LiveReconcile
+
+    def forget(self, index: str) -> None:
+        """Delete what is kept of an index without the alias."""
+        self.cursors.forget(index)
+        self.reconciled.forget(index)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from movies_etl.errors import ConfigurationError
@@ -11,8 +12,10 @@ from movies_etl.es.client import translated_errors
 from movies_etl.es.dead_letters import DeadLetters, letters_of
 from movies_etl.postgres import lock
 from movies_etl.rebuild.beside import fed_indexes, feed
-from movies_etl.rebuild.gate import Candidate, at_this_moment, catch_up, check_documents, correct
-from movies_etl.reconcile.presence import presence
+from movies_etl.rebuild.candidate import Candidate, at_this_moment, catch_up
+from movies_etl.rebuild.carry import carry_settings
+from movies_etl.rebuild.gate import check_documents
+from movies_etl.rebuild.since import compare_again, hand_over
 from movies_etl.state.cursors import all_cursors
 from movies_etl.sync.exchange import follow_alias
 
@@ -20,6 +23,9 @@ log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECONDS = 600.0
 """Seconds to wait for a task that writes to the old index, or for the start of a run."""
+
+SHORT_LOOK_SECONDS = 15.0
+"""A look at what is gone that takes less is made once more when nobody writes."""
 
 
 def swap(candidate: Candidate) -> dict[str, Any]:
@@ -39,18 +45,23 @@ def swap(candidate: Candidate) -> dict[str, Any]:
         lock.take(server, definition.alias, LOCK_WAIT_SECONDS)
     else:
         catch_up(candidate)
-        now = at_this_moment(candidate)
-        correct(candidate, now, presence(now))
-        _while_nobody_writes(candidate)
+        began = time.monotonic()
+        compare_again(candidate)
+        is_short = time.monotonic() - began < SHORT_LOOK_SECONDS
+        _while_nobody_writes(candidate, looks_again=is_short)
         log.info("Alias %s leads to %s, before to %s", definition.alias, index.name, old.name)
     cursors = all_cursors(candidate.state.cursors, definition.streams)
     follow_alias(candidate.state.cursors, cursors, index, server)
+    hand_over(candidate)
     removed = _remove_old_ones(candidate)
     return {"index": index.name, "before": old.name, "removed": removed}
 
 
-def _while_nobody_writes(candidate: Candidate) -> None:
-    """Load the last changes and move the aliases, while no task writes to the old index."""
+def _while_nobody_writes(candidate: Candidate, *, looks_again: bool) -> None:
+    """Load the last changes and move the aliases, while no task writes to the old index.
+
+    :param looks_again: compare what is gone once more; what takes long would hold up the runs.
+    """
     resources = candidate.resources
     server = resources.source.server
     if not candidate.plan.takes_over:
@@ -58,7 +69,10 @@ def _while_nobody_writes(candidate: Candidate) -> None:
     lock.take(server, resources.definition.alias, LOCK_WAIT_SECONDS)
     _check_alias(candidate)
     feed(at_this_moment(candidate), candidate.settings)
+    if looks_again:
+        compare_again(candidate)
     check_documents(candidate, resources)
+    carry_settings(candidate)
     _keep_letters(candidate)
     _move(candidate)
 
@@ -151,5 +165,5 @@ def _remove_old_ones(candidate: Candidate) -> list[str]:
     for name in removed:
         log.info("Removing %s: %d old indexes are kept", name, candidate.settings.keep_indices)
         family.remove(client, name)
-        cursors.forget(name)
+        candidate.state.forget(name)
     return removed

@@ -172,3 +172,19 @@ class ReconcileStore(Protocol):
 
     def save(self, state: ReconcileState) -> None:
         """Keep it."""
+
+
+class LiveReconcile(ReconcileStore, Protocol):
+    """Keeps the state of the index behind the alias, and those of other indexes beside it.
+
+    Such an index is to take the alias, or was behind it and is kept.
+    """
+
+    def beside(self, index: str) -> ReconcileStore:
+        """Return where the state of another index is kept.
+
+        :param index: the concrete index.
+        """
+
+    def forget(self, index: str) -> None:
+        """Delete the state of another index."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
-from movies_etl.es import admin
+from movies_etl.es import admin, carried
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
 from movies_etl.es.maker import maker_of
@@ -31,13 +31,14 @@ class Target:
 
     :param uuid: a recreated index of the same name has another.
     :param history: a restored index of the same uuid has another; None where it cannot be told.
-    :param mapping: as Elasticsearch has it.
+    :param mapping: as Elasticsearch has it, as ``settings``, which are named as a whole.
     """
 
     index: Index
     uuid: str
     history: str | None
     mapping: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
     @classmethod
     def found(cls, client: Elasticsearch, definition: IndexDefinition) -> Self | None:
@@ -65,7 +66,9 @@ class Target:
 
     @classmethod
     def _of(cls, index: Index) -> Self:
-        return cls(index, index.uuid(), index.history(), index.mapping())
+        settings = index.settings()
+        uuid = str(settings["index.uuid"])
+        return cls(index, uuid, index.history(), index.mapping(), settings)
 
     def check(self, described: Mapping[str, Any], database: Database, root: Cursor | None) -> None:
         """Refuse an index that is not this installation's, or that would refuse documents.
@@ -75,23 +78,35 @@ class Target:
         :raises ConfigurationError: says what to do, the harmless step first.
         """
         self._check_owner(database, root)
-        if lacks := differences(self.index, self.mapping, described):
+        for outdated in self._outdated(described):
             log.warning(
-                "Index %s is not as elasticsearch/%s.json has it: %s. Documents are loaded all the "
-                "same; searches find nothing by what is missing until %s has made the index anew",
+                "Index %s %s, until %s has made it anew",
                 self.index.name,
-                self.index.definition.name,
-                "; ".join(map(str, lacks)),
+                outdated,
                 self.index.definition.reindex_dag,
+            )
+
+    def _outdated(self, described: Mapping[str, Any]) -> Iterator[str]:
+        """Say in what the index is not as the files have it, and what that does.
+
+        :raises ConfigurationError: it would refuse documents.
+        """
+        file = f"elasticsearch/{self.index.definition.name}.json"
+        if lacks := differences(self.index, self.mapping, described):
+            yield (
+                f"is not as {file} has it: {'; '.join(map(str, lacks))}. Documents are loaded all "
+                "the same; searches find nothing by what is missing"
+            )
+        if changed := carried.changed_analysis(self.settings, described["settings"]):
+            yield (
+                f"takes texts apart otherwise than the settings of {file} have it: "
+                f"{', '.join(changed)}. Searches find words as it was made"
             )
         then, now = maker_of(self.mapping), maker_of(described["mappings"])
         if then and now and then.documents != now.documents:
-            log.warning(
-                "Index %s was made by another documents.sql, of Movies ETL %s. What changes is "
-                "loaded as it is made now; %s makes the other documents anew, too",
-                self.index.name,
-                then.program,
-                self.index.definition.reindex_dag,
+            yield (
+                f"was made by another documents.sql, of Movies ETL {then.program}. What changes is "
+                "loaded as it is made now; the other documents stay as they are"
             )
 
     def _check_owner(self, database: Database, root: Cursor | None) -> None:

@@ -1,0 +1,151 @@
+"""A rebuild that waits for a person: what left no trace in ``modified`` meanwhile is looked for."""
+
+from __future__ import annotations
+
+import pytest
+from movies_etl.definitions.genres import GENRES
+from movies_etl.definitions.movies import MOVIES
+from movies_etl.definitions.persons import PERSONS
+from movies_etl.errors import ConfigurationError
+from movies_etl.postgres import traces
+from movies_etl.rebuild import since
+from movies_etl.rebuild import swap as rebuild_swap
+from movies_etl.rebuild.plan import Plan
+from movies_etl.reconcile import fuses
+from movies_etl.reconcile.fuses import lists_of
+from movies_etl.reconcile.purge import approved, refused
+
+from tests.support.indices import over
+from tests.support.rebuild import Asked, Rebuild, behind, documents, run
+from tests.support.site import Site
+
+LINKS = "person_film_work"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail early where somebody holds a lock."""
+    monkeypatch.setattr(rebuild_swap, "LOCK_WAIT_SECONDS", 5)
+
+
+def write_without_a_trace(site: Site) -> None:
+    """Delete a row and a link, change a row with triggers off, add a link and take it away."""
+    gone, changed, *_ = sorted(site.expected())
+    site.execute(f"DELETE FROM content.{site.table} WHERE id = %s", gone)
+    site.execute(f"UPDATE content.{site.table} SET {site.text} = 'Silent' WHERE id = %s", changed)
+    if site.definition is not GENRES:
+        site.execute(
+            f"DELETE FROM content.{LINKS} WHERE ctid IN (SELECT ctid FROM content.{LINKS} LIMIT 2)"
+        )
+        site.execute(
+            f"INSERT INTO content.{LINKS} (id, film_work_id, person_id, role, created)"
+            " SELECT gen_random_uuid(), film.id, person.id, 'writer', now()"
+            " FROM content.film_work film, content.person person WHERE NOT EXISTS"
+            f" (SELECT FROM content.{LINKS} WHERE (film_work_id, person_id) = (film.id, person.id))"
+        )
+        run(site)
+        site.execute(f"DELETE FROM content.{LINKS} WHERE created > now() - interval '1 hour'")
+    run(site)
+
+
+@over(MOVIES, GENRES, PERSONS)
+def test_what_is_deleted_while_a_person_decides_is_not_brought_back(loaded: Site) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+    write_without_a_trace(loaded)
+    rebuild.swap(plan)
+    loaded.assert_equal()
+
+
+def test_so_many_transactions_later_that_nothing_tells_them_apart_everything_is_compared(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+    write_without_a_trace(loaded)
+    monkeypatch.setattr(traces, "MOST_BETWEEN", 0)
+    monkeypatch.setattr(since, "_looked", lambda _, last, __: last)
+    rebuild.swap(plan)
+    loaded.assert_equal()
+
+
+def test_what_was_deleted_since_the_swap_is_not_brought_back_by_a_rollback(loaded: Site) -> None:
+    loaded.reconcile()
+    before = behind(loaded)
+    Rebuild(loaded).run()
+    run(loaded)
+    write_without_a_trace(loaded)
+    loaded.reconcile()
+    loaded.assert_equal()
+    assert Rebuild(loaded, "manual__2", Asked(rollback=True)).run()["index"] == before
+    loaded.assert_equal()
+
+
+def test_the_reconcile_goes_on_from_what_the_check_compared(loaded: Site) -> None:
+    loaded.reconcile()
+    before = loaded.reconciled.load()
+    Rebuild(loaded).run()
+    after = loaded.reconciled.load()
+    assert before is not None
+    assert after is not None
+    assert after.index != before.index
+    assert before.verified_at
+    assert after.verified_at
+    assert after.verified_at > before.verified_at
+    assert after.results == before.results
+    run(loaded)
+    write_without_a_trace(loaded)
+    loaded.reconcile("presence", "touched")  # with no pass over everything
+    loaded.assert_equal()
+
+
+# -- the fuses of a rollback ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def rolled_on(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """A site after a rebuild; more than two deletions are for a person to decide."""
+    monkeypatch.setattr(fuses, "FEW_DELETIONS", 2)
+    rebuild = Rebuild(loaded)
+    plan = rebuild.until_checked()
+    rebuild.swap(plan)
+    run(loaded)
+    return plan
+
+
+def delete_three(site: Site) -> None:
+    site.execute("DELETE FROM content.film_work WHERE title IN ('Film 1', 'Film 2', 'Film 3')")
+
+
+def answer(site: Site, *, approve: bool) -> None:
+    """Answer the question about the list that a run has found."""
+    with site.beside() as resources:
+        ((waiting, _),) = lists_of(resources).open(resources.context.uuid)
+        if approve:
+            approved(resources, site.settings, waiting.digest, None)
+        else:
+            refused(resources, waiting.digest, None)
+
+
+def test_a_rollback_deletes_no_more_than_the_fuse_lets_pass(loaded: Site, rolled_on: Plan) -> None:
+    delete_three(loaded)
+    rollback = Rebuild(loaded, "manual__2", Asked(rollback=True))
+    plan = rollback.begin()
+    with pytest.raises(ConfigurationError, match=r"3 of 7 documents have no row.*movies_purge"):
+        rollback.check(plan)
+    assert behind(loaded) == rolled_on.context.index
+    assert len(documents(loaded, plan.context.index)) == 7
+    run(loaded)
+    answer(loaded, approve=True)
+    rollback.check(plan)
+    rollback.swap(plan)
+    loaded.assert_equal()
+
+
+def test_a_rollback_keeps_what_a_person_refused_to_delete(loaded: Site, rolled_on: Plan) -> None:
+    delete_three(loaded)
+    run(loaded)
+    answer(loaded, approve=False)
+    rollback = Rebuild(loaded, "manual__2", Asked(rollback=True))
+    assert rollback.run()["index"] == rolled_on.replaces
+    assert len(loaded.documents()) == 7
