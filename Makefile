@@ -38,7 +38,7 @@ clean: install  ## stop what `make run` started and remove its data; .venv and .
 test: install lint types  ## lint, types, and the tests on real servers (WORKERS=1: one after the other)
 	$(PYTEST)
 
-bench: install  ## how fast it is (FILMS=100000 ONLY=load|fanout|idle|reconcile|peers|delays|follow ROUNDS=3)
+bench: install  ## how fast it is (FILMS=100000 ONLY=load|fanout|idle|reconcile|peers|delays|follow|reindex ROUNDS=3)
 	@PYTHONPATH=plugins $(BIN)/python -m benchmarks $(if $(FILMS),--films $(FILMS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 test-all: install lint types  ## the same and the tests that take minutes: what CI runs

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmarks import delays, fanout, follow, idle, load, peers, reconcile, report
+from benchmarks import delays, fanout, follow, idle, load, peers, reconcile, reindex, report
 from benchmarks.servers import Servers
 from local.processes import end_signals
 
@@ -31,8 +31,19 @@ ALONE: dict[str, Callable[[Servers, int], Part]] = {
 }
 """What takes ten minutes or more, and is measured only where it is asked for."""
 
+_ENVIRONMENTS = {"follow": follow.ENVIRONMENT, "reindex": reindex.ENVIRONMENT}
+"""What needs other settings of the program, and those."""
+
 PEERS_FILMS = 20_000
 """Films in the comparison at most: the usual program's time grows with their square."""
+
+_OF_BODIES = {"load": load.measure, "fanout": fanout.measure, "peers": peers.measure}
+_OF_FILMS = {
+    "idle": idle.measure,
+    "reconcile": reconcile.measure,
+    "reindex": reindex.measure,
+}
+"""What measures each part: beside the documents as bodies, or by itself."""
 
 _OPTIONS = {"idle": idle.OPTIONS, "peers": peers.OPTIONS}
 
@@ -41,7 +52,7 @@ def main() -> None:
     """Measure, write the results, and print the summary as the last line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--films", type=int, default=100_000)
-    parser.add_argument("--only", choices=(*PARTS, *ALONE))
+    parser.add_argument("--only", choices=(*PARTS, *ALONE, "reindex"))
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -49,7 +60,7 @@ def main() -> None:
     def say(line: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {line}", file=sys.stderr, flush=True)
 
-    servers = Servers(say, follow.ENVIRONMENT if arguments.only == "follow" else None)
+    servers = Servers(say, _ENVIRONMENTS.get(arguments.only))
     wanted = [arguments.only] if arguments.only else list(PARTS)
     summary: dict[str, object] = {"films": arguments.films}
     for number in end_signals():
@@ -75,17 +86,9 @@ def measure(name: str, servers: Servers, films: int, rounds: int) -> Part:
     servers.restore(films, _OPTIONS.get(name, {}))
     if name in ALONE:
         return ALONE[name](servers, films)
-    match name:
-        case "load":
-            return load.measure(servers, load.bodies(servers), rounds)
-        case "fanout":
-            return fanout.measure(servers, load.bodies(servers), rounds)
-        case "reconcile":
-            return reconcile.measure(servers, films, rounds)
-        case "peers":
-            return peers.measure(servers, load.bodies(servers), rounds)
-        case _:
-            return idle.measure(servers, films, rounds)
+    if name in _OF_BODIES:
+        return _OF_BODIES[name](servers, load.bodies(servers), rounds)
+    return _OF_FILMS[name](servers, films, rounds)
 
 
 if __name__ == "__main__":

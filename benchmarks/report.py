@@ -116,7 +116,9 @@ def _sizes(results: dict[str, Any]) -> list[str]:
 
 def _order(entry: tuple[str, Any]) -> tuple[int, int]:
     name, films = entry[0].split()
-    return ("load", "fanout", "idle", "reconcile", "peers").index(name), int(films)
+    return ("load", "reindex", "fanout", "idle", "reconcile", "peers", "follow").index(name), int(
+        films
+    )
 
 
 def _machine() -> str:

@@ -26,11 +26,14 @@ def finished(
     tasks: Sequence[str],
     check: Callable[[], None],
     conf: Mapping[str, object] | None = None,
-) -> dict[str, dict[str, Any]]:
+    *,
+    mapped: Sequence[str] = (),
+) -> dict[str, Any]:
     """Trigger a run, wait for its end, and return each task's result.
 
     :param check: called again and again; raises when a part of Airflow has died.
     :param conf: the run's params.
+    :param mapped: tasks that are mapped: of each a list of results.
 
     Raises BenchmarkError when a task failed or needed a second try, with what it said.
     """
@@ -43,12 +46,21 @@ def finished(
         return next(run for run in runs if run.run_id == run_id).finished
 
     wait_until(ended, seconds=_PATIENCE, what=f"run {run_id} ends")
-    for task in _patiently(partial(api.tasks, run_id)):
+    made = _patiently(partial(api.tasks, run_id))
+    for task in made:
         if task.state != "success" or task.tries > 1:
             reasons = "; ".join(api.errors(run_id, task))
             msg = f"task {task.name} is {task.state} after {task.tries} tries: {reasons}"
             raise BenchmarkError(msg)
-    return {task: _patiently(partial(api.result, run_id, task)) for task in tasks}
+    results: dict[str, Any] = {
+        name: _patiently(partial(api.result, run_id, name)) for name in tasks
+    }
+    for name in mapped:
+        number = sum(task.name == name for task in made)
+        results[name] = [
+            _patiently(partial(api.result, run_id, name, index)) for index in range(number)
+        ]
+    return results
 
 
 def _patiently(question: Callable[[], Answer]) -> Answer:

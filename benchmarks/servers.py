@@ -35,6 +35,7 @@ FOLDER = CHECKOUT / ".local" / "bench"
 EMPTY = "benchmark_empty"
 RECONCILE = "movies_reconcile"
 PURGE = "benchmark_purge"
+REINDEX = "movies_reindex"
 _STREAMS = ("film_work", "genre", "person")
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 """Bytes that the machine has."""
@@ -180,13 +181,20 @@ class Servers:
         return self.run_dag(DAG, ("init", *_STREAMS))
 
     def run_dag(
-        self, dag: str, tasks: Sequence[str], conf: Mapping[str, object] | None = None
+        self,
+        dag: str,
+        tasks: Sequence[str],
+        conf: Mapping[str, object] | None = None,
+        *,
+        mapped: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Run a DAG to its end; return each task's result.
 
+        :param mapped: tasks that are mapped: of each a list of results.
+
         Raises BenchmarkError when it fails, with the tasks' messages.
         """
-        return finished(self._api(dag), tasks, self._airflow.check, conf)
+        return finished(self._api(dag), tasks, self._airflow.check, conf, mapped=mapped)
 
     def let_run(self) -> None:
         """Let the schedule run `movies_sync`, with nothing to be measured inside its tasks."""
@@ -220,7 +228,7 @@ class Servers:
         self._airflow.migrate(fresh=fresh)
         self._airflow.start("dag-processor", "api-server", "scheduler")
         self._state.write(self._state_file)
-        apis = [self._api(dag) for dag in (DAG, RECONCILE, PURGE, EMPTY)]
+        apis = [self._api(dag) for dag in (DAG, RECONCILE, REINDEX, PURGE, EMPTY)]
         wait_until(
             lambda: apis[0].healthy() and all(api.dag() for api in apis),
             seconds=300,

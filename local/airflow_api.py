@@ -122,9 +122,15 @@ class AirflowApi:
             for task in found
         ]
 
-    def result(self, run_id: str, task: str) -> dict[str, Any]:
-        """Return what a task returned, {} when it has returned nothing yet."""
-        path = f"{self._run(run_id)}/taskInstances/{task}/xcomEntries/return_value?deserialize=true"
+    def result(self, run_id: str, task: str, map_index: int = -1) -> dict[str, Any]:
+        """Return what a task returned, {} when it has returned nothing yet.
+
+        :param map_index: which one of a mapped task.
+        """
+        path = (
+            f"{self._run(run_id)}/taskInstances/{task}/xcomEntries/return_value"
+            f"?deserialize=true&map_index={map_index}"
+        )
         try:
             value = self._call("GET", path)["value"]
         except RestError as error:

@@ -161,6 +161,7 @@ RUN_BY = {
     "make soak BREAK=8": "tests/test_soak.py",
     "make bench": "tests/benchmarks/test_command_line.py, with few films",
     "make bench FILMS=1000000 ONLY=load": "tests/benchmarks/test_command_line.py, with few films",
+    "make bench FILMS=1000000 ONLY=reindex": "by hand; tests/benchmarks/test_dag.py reads its DAG",
     ".venv/bin/python -m pytest tests/test_sync.py": "CI, by make test-all",
     ".venv/bin/python -m pytest tests/test_sync.py -k person_arrive": "CI, by make test-all",
     ".venv/bin/python -m pytest -m long": "CI, by make test-all",

@@ -64,7 +64,7 @@ class Scripted(AirflowApi):
         others = (name for name in self.results if name != "film_work")
         return first + [Task(name, "success", 1, 1.0) for name in others]
 
-    def result(self, _: str, task: str) -> dict[str, Any]:
+    def result(self, _: str, task: str, map_index: int = -1) -> dict[str, Any]:  # noqa: ARG002
         if self.silent:
             raise UnreachableError("timed out")
         return self.results.get(task, {})

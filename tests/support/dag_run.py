@@ -132,7 +132,7 @@ class DagRun(ABC, Generic[TaskT]):
 
     def follow(self, context: RunContext) -> dict[str, Any] | None:
         """Do the task that goes on when the streams are done; None when it came to no good end."""
-        stores = Stores(self.state.horizons, self.differences)
+        stores = Stores(self.state.horizons, self.differences, lambda _: None)
 
         def followed(task: TaskT) -> dict[str, Any]:
             return follow(self._resources(task, context), self.settings, stores)
