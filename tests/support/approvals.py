@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,9 +30,15 @@ def answering(
     :param before: what happens while the question stands.
     """
 
+    ended = threading.Event()
+
     def answer() -> None:
-        wait_until(lambda: bool(_asking(dag_id)), seconds=PATIENCE, what=f"{dag_id} asks")
-        run_id, task_id = _asking(dag_id)[0]
+        wait_until(
+            lambda: ended.is_set() or bool(_asking(dag_id)),
+            seconds=PATIENCE,
+            what=f"{dag_id} asks",
+        )
+        ((run_id, task_id),) = _asking(dag_id)
         before()
         with create_session(scoped=False) as session:
             update_hitl_detail(
@@ -45,8 +52,11 @@ def answering(
 
     with ThreadPoolExecutor(1) as person:
         answered = person.submit(answer)
-        yield
-        answered.result(timeout=0)
+        try:
+            yield
+        finally:
+            ended.set()
+        answered.result()
 
 
 def _asking(dag_id: str) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ class FileCursors(LiveOnly):
         return Cursor.from_json(text, where=stream)
 
     def save(self, stream: str, cursor: Cursor) -> None:
-        _replace(self.folder / f"{stream}.json", cursor.to_json())
+        replace_text(self.folder / f"{stream}.json", cursor.to_json())
 
 
 class FileHorizons:
@@ -65,10 +65,11 @@ class FileHorizons:
 
     def save(self, horizon: str, epochs: tuple[Epoch, ...]) -> None:
         assert not epochs
-        _replace(self._file, horizon)
+        replace_text(self._file, horizon)
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_text(file: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
     fresh = file.with_suffix(".fresh")
     fresh.write_text(text)
     fresh.replace(file)

@@ -1,14 +1,25 @@
-"""What is kept of the index with the alias and of those beside it, for all tasks that feed them."""
+"""An index beside the one with the alias: what is kept of both, and what tasks work on it with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from movies_etl.airflow.hooks import MoviesElasticsearchHook
+from movies_etl.airflow.servers import catalogue, elasticsearch, senders
 from movies_etl.airflow.variables import (
     VariableCursorStore,
     VariableHorizonStore,
     VariableReconcileStore,
 )
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.rebuild.plan import Stores
+from movies_etl.rebuild.candidate import Candidate
+from movies_etl.rebuild.plan import Plan, Stores
+from movies_etl.settings import Settings
+from movies_etl.sync.resources import Resources
 
 
 def stores_of(definition: IndexDefinition) -> Stores:
@@ -18,3 +29,61 @@ def stores_of(definition: IndexDefinition) -> Stores:
         VariableHorizonStore(definition),
         VariableReconcileStore(definition),
     )
+
+
+@contextmanager
+def candidate_of(
+    definition: IndexDefinition, settings: Settings, name: str, plan: Plan
+) -> Iterator[Candidate]:
+    """Give out the index that is to take the alias, with its servers.
+
+    :param name: what PostgreSQL shows of the task.
+    """
+    with (
+        elasticsearch(MoviesElasticsearchHook(), definition) as client,
+        beside_resources(definition, settings, name, plan, client) as resources,
+    ):
+        yield Candidate(plan, resources, stores_of(definition), settings)
+
+
+@contextmanager
+def beside_resources(
+    definition: IndexDefinition, settings: Settings, name: str, plan: Plan, client: Elasticsearch
+) -> Iterator[Resources]:
+    """Give out what a task works with on the index of a plan.
+
+    :param name: what PostgreSQL shows of the task.
+    """
+    with (
+        catalogue(definition, settings, name, settings.patience) as source,
+        senders(settings.senders) as executor,
+    ):
+        yield Resources(
+            source=source,
+            client=client,
+            context=plan.context,
+            cursors=VariableCursorStore(definition).beside(plan.context.index),
+            executor=executor,
+            patience=settings.patience,
+        )
+
+
+class TaskPosition:
+    """Keeps how far a range is loaded in the state of the task, which its retries find.
+
+    :param store: Airflow's.
+    :param key: of the range.
+    """
+
+    def __init__(self, store: Any, key: str) -> None:  # noqa: ANN401 - Airflow's
+        self._store = store
+        self._key = key
+
+    def load(self) -> str | None:
+        """Return what was kept, None at the first attempt."""
+        kept = self._store.get(self._key)
+        return None if kept is None else str(kept)
+
+    def save(self, position: str) -> None:
+        """Keep it."""
+        self._store.set(self._key, position)

@@ -14,13 +14,13 @@ from movies_etl.airflow.purge_tasks import approval, find_task, purge_task, reme
 from movies_etl.airflow.questions import fuse_asset
 from movies_etl.airflow.reconcile_tasks import reconcile_task
 from movies_etl.airflow.reindex_tasks import (
-    approve_task,
     check_task,
     load_task,
     prepare_task,
     split_task,
     swap_task,
 )
+from movies_etl.airflow.swap_approval import approve_task
 from movies_etl.airflow.tasks import init_task, sync_task
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.reconcile.run import TASKS

@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowRuntimeError
 from elasticsearch import Elasticsearch
 
 from movies_etl.airflow import trigger
-from movies_etl.airflow.beside import stores_of
+from movies_etl.airflow.beside import TaskPosition, beside_resources, candidate_of, stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import (
     catalogue,
     elasticsearch,
     going_on,
-    senders,
     spare_the_collector,
 )
-from movies_etl.airflow.variables import VariableCursorStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.ranges import Range
 from movies_etl.rebuild import gate
 from movies_etl.rebuild.begin import begin
 from movies_etl.rebuild.beginning import Beginning
-from movies_etl.rebuild.candidate import Candidate
 from movies_etl.rebuild.load import load_range, of_range
 from movies_etl.rebuild.loaded import loaded
 from movies_etl.rebuild.plan import Plan, Runs, as_json
 from movies_etl.rebuild.split import split as parts_of
 from movies_etl.rebuild.swap import swap as swapped
-from movies_etl.settings import Settings, load_settings
+from movies_etl.settings import load_settings
 from movies_etl.sync.counters import Counters
-from movies_etl.sync.resources import Resources
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import Task
@@ -123,11 +116,11 @@ def load_task(definition: IndexDefinition, at_once: int) -> Task[..., dict[str, 
         spare_the_collector()
         settings, counters = load_settings(), Counters()
         of, own = Plan.model_validate(plan), Range(*part)
-        position = _TaskPosition(task_state_store, f"{of.context.uuid} {own.first} {own.before}")
+        position = TaskPosition(task_state_store, f"{of.context.uuid} {own.first} {own.before}")
 
         def attempt(client: Elasticsearch) -> dict[str, Any]:
             name = f"load {own.first or ''} {run_id}"
-            with _resources(definition, settings, name, of, client) as resources:
+            with beside_resources(definition, settings, name, of, client) as resources:
                 counted = replace(of_range(resources, position), counters=counters)
                 return load_range(own, of, str(run_id), counted, settings)
 
@@ -135,21 +128,6 @@ def load_task(definition: IndexDefinition, at_once: int) -> Task[..., dict[str, 
             return going_on(lambda: attempt(client), counters, settings.patience)
 
     return load
-
-
-class _TaskPosition:
-    """Keeps how far a range is loaded in the state of the task, which its retries find."""
-
-    def __init__(self, store: Any, key: str) -> None:  # noqa: ANN401 - Airflow's
-        self._store = store
-        self._key = key
-
-    def load(self) -> str | None:
-        kept = self._store.get(self._key)
-        return None if kept is None else str(kept)
-
-    def save(self, position: str) -> None:
-        self._store.set(self._key, position)
 
 
 def check_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
@@ -165,35 +143,12 @@ def check_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
     ) -> dict[str, Any]:
         spare_the_collector()
         of, settings = Plan.model_validate(plan), load_settings()
-        with _candidate(definition, settings, f"check {run_id}", of) as candidate:
+        with candidate_of(definition, settings, f"check {run_id}", of) as candidate:
             if of.loads:
                 loaded(candidate, str(run_id), [one["version"] for one in results or ()])
             return gate.check(candidate, trigger.to_rebuild(params or {}).checks)
 
     return check
-
-
-class SwapApproval(ApprovalOperator):
-    """Asks a person before the swap, if the run was triggered with ``pause_before_swap``."""
-
-    def execute(self, context: Any) -> Any:  # noqa: ANN401 - Airflow's
-        """Ask, or go on."""
-        if not context["params"]["pause_before_swap"]:
-            return None
-        return super().execute(context)
-
-
-def approve_task(definition: IndexDefinition, settings: Settings) -> SwapApproval:
-    """Return the task that asks a person before the swap, if the param says so."""
-    approvers = [{"id": one, "name": one} for one in settings.approvers]
-    return SwapApproval(
-        task_id="approve",
-        subject=f"Give alias {definition.alias} to the new index?",
-        body="What `check` found: {{ ti.xcom_pull(task_ids='check') }}",
-        defaults=SwapApproval.REJECT,
-        response_timeout=timedelta(hours=settings.approval_hours),
-        assigned_users=approvers or None,
-    )
 
 
 def swap_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
@@ -204,36 +159,7 @@ def swap_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
     def swap(plan: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
         settings = load_settings()
         of = Plan.model_validate(plan)
-        with _candidate(definition, settings, f"swap {run_id}", of) as candidate:
+        with candidate_of(definition, settings, f"swap {run_id}", of) as candidate:
             return swapped(candidate)
 
     return swap
-
-
-@contextmanager
-def _candidate(
-    definition: IndexDefinition, settings: Settings, name: str, plan: Plan
-) -> Iterator[Candidate]:
-    with (
-        elasticsearch(MoviesElasticsearchHook(), definition) as client,
-        _resources(definition, settings, name, plan, client) as resources,
-    ):
-        yield Candidate(plan, resources, stores_of(definition), settings)
-
-
-@contextmanager
-def _resources(
-    definition: IndexDefinition, settings: Settings, name: str, plan: Plan, client: Elasticsearch
-) -> Iterator[Resources]:
-    with (
-        catalogue(definition, settings, name, settings.patience) as source,
-        senders(settings.senders) as executor,
-    ):
-        yield Resources(
-            source=source,
-            client=client,
-            context=plan.context,
-            cursors=VariableCursorStore(definition).beside(plan.context.index),
-            executor=executor,
-            patience=settings.patience,
-        )
