@@ -72,9 +72,10 @@ def prepare_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
 def _state_of(ti: Any, dag_id: str, run_id: str) -> str | None:  # noqa: ANN401 - Airflow's
     """Return the state of a run, None when Airflow does not know it."""
     try:
-        return str(ti.get_dagrun_state(dag_id, run_id))
+        state = ti.get_dagrun_state(dag_id, run_id)
     except AirflowRuntimeError:
         return None
+    return str(getattr(state, "value", state))  # a text by its type, a member of an Enum in truth
 
 
 def split_task(definition: IndexDefinition) -> Task[..., list[list[str | None]]]:
