@@ -7,20 +7,25 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from movies_etl.airflow.page import Diagnosis
 from movies_etl.page.day import Day, Piece
+from movies_etl.page.facts import Facts
 from movies_etl.page.freshness import IndexState, StreamState
 from movies_etl.page.letters import Letters, LetterSeen
 from movies_etl.page.memory import Run
 from movies_etl.page.rebuild import BesideState, RebuildState
+from movies_etl.page.steps import steps
+from movies_etl.page.verdict import verdict
 from movies_etl.page.word import Word
 
 from tests.support.browser import CHROMIUM, Shown, chromium
+from tests.test_page_verdict import facts
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
 ]
 
@@ -213,3 +218,29 @@ def test_whoever_lost_the_login_is_told_so(shown: Shown) -> None:
     shown.refused[f"{API}movies/lookup"] = 401
     shown.page.locator("#why-words").press("Enter")
     shown.page.locator("#why", has_text="log in again").wait_for()
+
+
+def test_what_a_server_had_no_answer_to_is_asked_again(shown: Shown) -> None:
+    silent = "Elasticsearch did not answer within 1.8 s."
+    shown.answers = answers()
+    letters = shown.answers[f"{API}movies/letters"]
+    lost = letters.model_copy(update={"total": None, "problem": silent})
+    shown.answers[f"{API}movies/letters"] = [lost, letters]
+    shown.answers[f"{API}movies/why"] = [
+        diagnosis(facts(document=None, problems=[silent])),
+        diagnosis(facts()),
+    ]
+    shown.page.clock.install(time=NOW)
+    shown.open("#index=movies&id=x")
+    shown.page.locator("#why", has_text=silent).wait_for()
+    shown.page.locator("#letters", has_text=silent).wait_for()
+    shown.page.clock.fast_forward(11_000)
+    shown.page.locator(".verdict.found").wait_for()
+    shown.page.locator("#letters", has_text="No film was refused").wait_for()
+    with shown.page.expect_response("**/movies/freshness"):
+        shown.page.clock.fast_forward(11_000)
+    assert sum(one.endswith("/why") for one in shown.asked) == 2
+
+
+def diagnosis(known: Facts) -> Diagnosis:
+    return Diagnosis(verdict=verdict(known), steps=steps(known), facts=known)

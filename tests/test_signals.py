@@ -336,6 +336,7 @@ def test_a_statsd_server_is_sent_the_metrics_with_the_stream_in_the_name() -> No
 
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+ALARMS = OPERATIONS.partition("## When an alarm goes off")[2].partition("\n## ")[0]
 DASHBOARDS = ROOT / "docs" / "dashboards"
 
 
@@ -368,6 +369,12 @@ def all_that_is_told(recorder: Recorder) -> set[str]:
 def test_the_docs_list_every_metric_and_no_other(recorder: Recorder) -> None:
     listed = re.findall(r"^\| `(movies_etl\.[^`]+)` \|", OPERATIONS, flags=re.MULTILINE)
     assert set(listed) == all_that_is_told(recorder)
+
+
+def test_the_docs_say_what_to_do_about_each_alarm() -> None:
+    rules = re.findall(r"- alert: (\w+)", (DASHBOARDS / "alerts.yaml").read_text())
+    assert len(rules) >= 7
+    assert sorted(re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", ALARMS, re.MULTILINE)) == sorted(rules)
 
 
 @pytest.mark.parametrize("name", ["grafana.json", "alerts.yaml"])

@@ -6,7 +6,7 @@ import { h, show } from "./dom.js";
 import { card, details } from "./freshness.js";
 import { letters } from "./letters.js";
 import { search } from "./visitor.js";
-import { diagnose, look } from "./why.js";
+import { askAgain, diagnose, look } from "./why.js";
 
 const EVERY = 10000;
 const place = (id) => document.getElementById(id);
@@ -37,6 +37,8 @@ async function refresh() {
   place("asked").className = failed ? "problem" : "small";
   place("asked").setAttribute("role", failed ? "alert" : "none"); // nobody wants to hear the time
   draw();
+  askAgain(place("why"));
+  if (document.querySelector("#letters > .problem, #day > .problem")) slow();
 }
 
 function draw() {

@@ -7,7 +7,15 @@ import { ago, h, show, value } from "./dom.js";
 const SIGNS = { yes: "✓", no: "✗", waits: "…", unknown: "?" };
 const WORDS = { yes: "yes", no: "no", waits: "not yet", unknown: "unknown" };
 
+let repeat = () => {};
+
+// The last question once more, where a server had no answer to it.
+export function askAgain(place) {
+  if (place.querySelector(":scope > .problem")) repeat();
+}
+
 export async function look(place, index, words, choose) {
+  repeat = () => look(place, index, words, choose);
   show(place, h("p", { class: "small" }, "Asking PostgreSQL and Elasticsearch …"));
   try {
     const meant = await ask(`${index}/lookup`, { words });
@@ -19,6 +27,7 @@ export async function look(place, index, words, choose) {
 }
 
 export async function diagnose(place, index, id, choose) {
+  repeat = () => diagnose(place, index, id, choose);
   choose(id);
   try {
     const { verdict, steps, facts } = await ask(`${index}/why`, { id });
