@@ -116,9 +116,8 @@ def _sizes(results: dict[str, Any]) -> list[str]:
 
 def _order(entry: tuple[str, Any]) -> tuple[int, int]:
     name, films = entry[0].split()
-    return ("load", "reindex", "fanout", "idle", "reconcile", "peers", "follow").index(name), int(
-        films
-    )
+    parts = ("load", "reindex", "fanout", "idle", "reconcile", "peers", "delays", "follow")
+    return parts.index(name), int(films)
 
 
 def _machine() -> str:

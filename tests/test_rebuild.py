@@ -28,6 +28,7 @@ from movies_etl.reconcile.each_run import run_stream
 from movies_etl.sync.stream_run import StreamRun
 
 from tests.support.indices import each_index
+from tests.support.protections import notices
 from tests.support.rebuild import Asked, Rebuild, behind, documents, run
 from tests.support.site import Site
 
@@ -146,6 +147,18 @@ def test_what_changes_during_a_rebuild_is_in_it(loaded: Site) -> None:
     rebuild.swap(plan)
     loaded.assert_equal()
     run(loaded)
+    loaded.assert_equal()
+
+
+@notices("17")
+def test_what_changes_in_a_range_that_is_loaded_comes_by_the_streams(loaded: Site) -> None:
+    rebuild = Rebuild(loaded, asked=Asked(checks=0))  # no checksum is compared
+    plan = rebuild.begin()
+    results = [rebuild.load(plan, part) for part in rebuild.split(plan)]
+    loaded.execute("UPDATE content.film_work SET title = 'Late', modified = now() - interval '9 s'")
+    rebuild.loaded(plan, results)
+    rebuild.check(plan)
+    rebuild.swap(plan)
     loaded.assert_equal()
 
 

@@ -21,6 +21,7 @@ def test_no_history_diverges() -> None:
     assert tally.diverged == []
     assert (tally.of_persons, tally.untraced) == (75, 72)
     assert tally.kills > 400
+    assert tally.rebuilds > 25
     assert tally.zombies > 50
     assert tally.rivals > 50
 
@@ -33,6 +34,7 @@ def test_no_history_of_three_thousand_diverges() -> None:
     assert (tally.of_persons, tally.untraced) == (750, 748)
     assert tally.reconciled > 2000
     assert tally.kills > 4000
+    assert tally.rebuilds > 250
     assert tally.zombies > 500
     assert tally.rivals > 500
     assert tally.late > 500

@@ -9,9 +9,10 @@ from __future__ import annotations
 from tests.simulation.breaks_of_finding import FINDING
 from tests.simulation.breaks_of_following import FOLLOWING
 from tests.simulation.breaks_of_reading import READING
+from tests.simulation.breaks_of_rebuilds import REBUILDING
 from tests.simulation.breaks_of_writing import WRITING
 
 LIMIT = 300
 """Histories within which a broken rule must be found."""
 
-BREAKS = READING | WRITING | FINDING | FOLLOWING
+BREAKS = READING | WRITING | FINDING | REBUILDING | FOLLOWING

@@ -139,7 +139,8 @@ def starts_of_linked_rows_after_the_first_load() -> AbstractContextManager[objec
 
     def noted(stream: Any, resources: Any, settings: Any, settlement: Any = None) -> Any:
         run: Any = begun(stream, resources, settings, settlement)
-        run.is_first = stream is resources.definition.root and run.cursor.horizon is None
+        is_root = stream is resources.definition.root and not resources.context.beside
+        run.is_first = is_root and run.cursor.horizon is None
         return run
 
     def broken(self: Any) -> None:

@@ -67,7 +67,7 @@ class SimulatedClient:
         self.node = node
         self.faults = faults
         self.dead = False
-        self.indices = self
+        self.indices = self.cluster = self
         self.deleted: Callable[[str, str], None] = lambda _index, _key: None
         self.rewritten: Callable[[str], None] | None = None
 
@@ -83,6 +83,7 @@ class SimulatedClient:
             raise elasticsearch.ConnectionError(f"lost at {action}")
 
     def _index(self, name: str) -> IndexModel:
+        name = self.node.resolved(name)
         if name not in self.node.indexes:
             raise api_error(404, "index_not_found_exception")
         return self.node.indexes[name]
@@ -114,8 +115,13 @@ class SimulatedClient:
         shards = {"0": [{"routing": {"primary": True}, "commit": commit}]}
         return {"indices": {index: {"shards": shards}}}
 
-    def get_mapping(self, *, index: str) -> dict[str, Any]:
+    def get_mapping(self, *, index: str, **_options: Any) -> dict[str, Any]:
         self._request("get mapping")
+        if index.endswith("*"):
+            found = {
+                name: of for name, of in self.node.indexes.items() if name.startswith(index[:-1])
+            }
+            return {name: {"mappings": of.mappings} for name, of in found.items()}
         return {index: {"mappings": self._index(index).mappings}}
 
     def put_mapping(self, *, index: str, meta: dict[str, Any]) -> None:
@@ -123,9 +129,43 @@ class SimulatedClient:
         of = self._index(index)
         of.mappings = of.mappings | {"_meta": meta}
 
-    def exists(self, *, index: str) -> bool:
+    def exists(self, *, index: str, expand_wildcards: object = None) -> bool:
+        del expand_wildcards
         self._request("exists")
-        return index in self.node.indexes
+        return self.node.resolved(index) in self.node.indexes
+
+    def exists_alias(self, *, name: str) -> bool:
+        self._request("exists alias")
+        return name in self.node.other_aliases
+
+    def get_alias(self, *, index: str = "", name: str = "") -> dict[str, Any]:
+        self._request("get aliases")
+        if name:
+            return {self.node.other_aliases[name]: {}}
+        is_written_to = index in self.node.written_to
+        aliases = {self.node.alias: {"is_write_index": True} if is_written_to else {}}
+        return {index: {"aliases": aliases if index in self.node.aliased else {}}}
+
+    def update_aliases(self, *, actions: list[dict[str, dict[str, Any]]]) -> None:
+        self._request("move aliases")
+        self.node.move(actions)
+        self._answer("move aliases")
+
+    def put_settings(self, *, index: str, settings: dict[str, Any]) -> None:
+        self._request("put settings")
+        of = self._index(index)
+        wanted = of.settings | settings
+        of.settings = {name: value for name, value in wanted.items() if value is not None}
+
+    def delete(self, *, index: str, ignore_unavailable: bool) -> None:
+        del ignore_unavailable
+        self._request("delete index")
+        if index in self.node.indexes:
+            self.node.delete(index)
+
+    def health(self, **_options: Any) -> dict[str, Any]:
+        self._request("health")
+        return {"timed_out": False}
 
     def create(
         self,
@@ -181,6 +221,7 @@ class SimulatedClient:
     ) -> dict[str, Any]:
         del filter_path
         self._request("mget")
+        index = self.node.resolved(index)
         if index not in self.node.indexes:
             error = {"type": "index_not_found_exception", "reason": "no such index"}
             return {"docs": [{"_id": key, "error": error} for key in ids]}

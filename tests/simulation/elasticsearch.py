@@ -96,6 +96,8 @@ class Node:
     """The server.
 
     :param alias: of the one index that is written to.
+
+    ``other_aliases`` are names of letters, each with its index.
     """
 
     def __init__(self, world: World, alias: str) -> None:
@@ -104,6 +106,7 @@ class Node:
         self.indexes: dict[str, IndexModel] = {}
         self.aliased: set[str] = set()
         self.written_to: set[str] = set()
+        self.other_aliases: dict[str, str] = {}
         self.template: dict[str, Any] | None = None
         self.late: list[Late] = []
         self.fuse_lists = SimulatedFuseLists(world)
@@ -125,6 +128,32 @@ class Node:
         """Delete an index, and its alias with it."""
         del self.indexes[name]
         self.aliased.discard(name)
+        for alias in [one for one, index in self.other_aliases.items() if index == name]:
+            del self.other_aliases[alias]
+
+    def resolved(self, name: str) -> str:
+        """Return the index that a name of letters leads to."""
+        return self.other_aliases.get(name, name)
+
+    def move(self, actions: list[dict[str, dict[str, Any]]]) -> None:
+        """Carry out what is to be done about aliases, all of it at once."""
+        for action in actions:
+            ((kind, of),) = action.items()
+            index, alias = of["index"], of.get("alias")
+            if kind == "remove_index":
+                self.delete(index)
+            elif alias != self.alias:
+                if kind == "add":
+                    self.other_aliases[str(alias)] = index
+                else:
+                    self.other_aliases.pop(str(alias), None)
+            elif kind == "add":
+                self.aliased.add(index)
+                if of.get("is_write_index"):
+                    self.written_to.add(index)
+            else:
+                self.aliased.discard(index)
+                self.written_to.discard(index)
 
     def live(self) -> IndexModel | None:
         """Return the index behind the alias, None when it has none or several."""
@@ -139,7 +168,7 @@ class Node:
 
     def carry_out(self, request: Late) -> list[dict[str, Any]]:
         """Apply a bulk request; return the answer's items."""
-        index = self.indexes.get(request.target)
+        index = self.indexes.get(self.resolved(request.target))
         if index is None:
             if self.template and request.target in self.template["index_patterns"]:
                 return [_refused(404, "index_not_found_exception")] * len(request.operations)

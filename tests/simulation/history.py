@@ -1,10 +1,10 @@
 """One history: what happens to the site, the program and both servers, by chance and by scenario.
 
 In most histories nothing is deleted and no row is dated back beyond the margin: what ``modified``
-cannot show is not the sync's to find. In one of four it happens, and the reconcile runs, too. At
-the end every transaction ends, the program runs undisturbed until it has nothing to do, requests
-that were under way arrive, and then every document must equal one that is built here from the
-model's tables.
+cannot show is not the sync's to find. In one of four it happens, and the reconcile runs, too. In
+one of six the index is made anew, and taken back, whatever else goes on. At the end every
+transaction ends, the program runs undisturbed until it has nothing to do, requests that were under
+way arrive, and then every document must equal one that is built here from the model's tables.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.simulation.following import FOLLOWING
 from tests.simulation.gone import UNTRACED
 from tests.simulation.operators import operate, repair_alias
 from tests.simulation.postgres import Postgres
+from tests.simulation.rebuilds import OF_REBUILDS, go_back_undisturbed, rebuild_or_go_back
 from tests.simulation.runs import clean_run, purge, reconcile, run
 from tests.simulation.scenarios import OF_OPERATORS, SCENARIOS
 from tests.simulation.shapes import shape_of
@@ -98,6 +99,8 @@ class History:
         self.postgres = Postgres(world, zone=self.zone, margin=int(MARGIN * SECOND))
         self.shape = shape_of(seed)
         self.untraced = seed // 4 % 4 == 3
+        self.rebuilt = seed % 6 == 5
+        self.rebuild_states: dict[str, str] = {}
         self.is_damaged = False
         self.node = Node(world, self.shape.definition.alias)
         self.settings = _settings(choose((1, 2, 3, 50)), choose((1, 2, 3)), self.zone or "UTC")
@@ -144,6 +147,9 @@ class History:
         if self.untraced and self.world.chance(0.3):
             self.world.pick((reconcile, reconcile, damage))(self)
             return
+        if self.rebuilt and self.world.chance(0.15):
+            rebuild_or_go_back(self)
+            return
         draw = self.world.random.random()
         if draw < 0.55:
             self.writers.act()
@@ -167,7 +173,9 @@ class History:
             let_all_go(self)
             if self.zone and self.world.chance(0.8):
                 self._leave_the_hour_behind()
-        if self.untraced and self.world.chance(0.9):
+        if self.rebuilt and self.world.chance(0.4):
+            scenarios = OF_REBUILDS
+        elif self.untraced and self.world.chance(0.9):
             scenarios = UNTRACED
         elif self.follows and self.world.chance(0.35):
             scenarios = FOLLOWING
@@ -195,6 +203,9 @@ class History:
             if self.world.chance(0.5):
                 self.node.arrive(request)
         come_to_rest(self._clean_run)
+        if self.rebuilt and self.world.chance(0.3):
+            go_back_undisturbed(self)
+            come_to_rest(self._clean_run)
         if self.untraced:
             self._be_reconciled()
         if self.node.late or self.world.chance(0.2):

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from movies_etl.errors import MoviesEtlError
+from movies_etl.rebuild.beside import feed_others
+from movies_etl.rebuild.plan import Stores
 from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.prepare import State
+from movies_etl.sync.resources import Resources
 from movies_etl.sync.starting_points import Reload
 
 from tests.simulation.tasks import Task
@@ -52,6 +55,12 @@ class SimulatedRun(DagRun[Task]):
         vanishes = self._history.world.chance(0.2)
         task.die(self._history.world)
         return vanishes
+
+    def feed_others(self, resources: Resources) -> None:
+        history = self._history
+        if history.cursors.indexes():
+            stores = Stores(history.cursors, history.horizons, history.reconciled)
+            feed_others(resources, self.settings, stores)
 
     def failed(self, name: str, error: MoviesEtlError) -> None:
         if self._history.world.calm:

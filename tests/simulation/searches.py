@@ -19,7 +19,7 @@ def got(key: str, held: Held | None, includes: Sequence[str] | None) -> Answer:
     if held is None:
         return {"_id": key, "found": False}
     source = held.source
-    if includes is not None:
+    if includes is not None and "*" not in includes:
         source = {name: source[name] for name in includes if name in source}
     return {"_id": key, "found": True, "_version": held.version, "_source": source}
 

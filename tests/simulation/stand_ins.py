@@ -23,18 +23,39 @@ from movies_etl.es import admin, client, throttle
 from movies_etl.follow import run as follow_run
 from movies_etl.follow import spell, turns
 from movies_etl.postgres import horizon, lock, source, timestamps
+from movies_etl.rebuild import begin, candidate, correct, gate, load, preflight, split, swap
 from movies_etl.reconcile import closing, contents, fuses, presence, purge, repair
 from movies_etl.reconcile import task as reconcile_task
 from movies_etl.retries import retrying
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
-from movies_etl.sync import prepare
+from movies_etl.sync import exchange, prepare
 
 from tests.simulation.check import MOST_DELETED, MOST_REWRITTEN
 from tests.simulation.fuse_lists import SimulatedFuseLists
+from tests.simulation.switches import always
 from tests.simulation.world import World
 
 ResultT = TypeVar("ResultT")
+
+
+TIMED = (candidate, gate, swap)
+"""Modules of the rebuild that look at the clock."""
+
+OF_REBUILDS: tuple[tuple[Any, str, object], ...] = (
+    (begin, "LOCK_WAIT_SECONDS", 1.0),
+    (begin, "EXCHANGE_WAIT_SECONDS", 1.0),
+    (candidate, "MAX_PASSES", 3),
+    (exchange, "LOCK_WAIT_SECONDS", 1.0),
+    (gate, "compare_searches", always([])),
+    (load, "PAGE_SIZE", 1),
+    (load, "SCANNED_TOGETHER", 2),
+    (preflight, "lacking_room", always([])),
+    (split, "SMALL_RANGE", 2),
+    (split, "FEW_RANGES", 2),
+    (swap, "LOCK_WAIT_SECONDS", 1.0),
+)
+"""What a rebuild is patched with: few documents are many ranges and pages, and waiting is short."""
 
 
 class Clock:
@@ -122,7 +143,7 @@ def simulated() -> Iterator[None]:
     gc.set_threshold(20_000)  # a history's objects live for a moment
     with ExitStack() as stack:
         waiting = (tenacity, tenacity.nap, lock, horizon, reconcile_task, repair)
-        for module in (*waiting, follow_run, spell, turns):
+        for module in (*waiting, follow_run, spell, turns, *TIMED):
             stack.enter_context(mock.patch.object(module, "time", CLOCK))
         stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
         one_thread = SimpleNamespace(Condition=_Unlocked)
@@ -131,12 +152,14 @@ def simulated() -> Iterator[None]:
         stack.enter_context(mock.patch.object(source, "FETCH_SIZE", 2))
         stack.enter_context(mock.patch.object(fuses, "FEW_DELETIONS", MOST_DELETED))
         stack.enter_context(mock.patch.object(fuses, "FEW_REWRITES", MOST_REWRITTEN))
-        for module in (closing, fuses, purge):
+        for module in (closing, fuses, purge, correct):
             stack.enter_context(mock.patch.object(module, "lists_of", _lists_of))
         stack.enter_context(mock.patch.object(presence, "FEW_DOCUMENTS", 2))
         stack.enter_context(mock.patch.object(presence, "DOCUMENTS_PER_RANGE", 1))
         stack.enter_context(mock.patch.object(contents, "READ_TOGETHER", 2))
         stack.enter_context(mock.patch.object(contents, "SCANNED_TOGETHER", 4))
+        for owner, name, value in OF_REBUILDS:
+            stack.enter_context(mock.patch.object(owner, name, value))
         for module in (admin, client):
             stack.enter_context(mock.patch.object(module, "retrying", _Retrying))
         stack.enter_context(mock.patch.object(admin, "described", _described_once()))

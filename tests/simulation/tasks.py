@@ -14,7 +14,6 @@ from tests.simulation.check import check_cursor, check_deletion, check_rewrite
 from tests.simulation.client import SimulatedClient
 from tests.simulation.queries import SimulatedQueries, source_over
 from tests.simulation.world import World
-from tests.support.live_only import LiveOnly
 from tests.support.one_thread import OneThread
 
 if TYPE_CHECKING:
@@ -38,13 +37,43 @@ class SimulatedExecutor(OneThread):
             self._random.choice(self.waiting).run()
 
 
-class Cursors(LiveOnly):
+class BesideCursors:
+    """Keeps the cursors of an index beside the live one, as text."""
+
+    def __init__(self, world: World) -> None:
+        self.texts: dict[str, str] = {}
+        self._world = world
+
+    def load(self, stream: str) -> Cursor | None:
+        self._world.step(f"load cursor {stream} beside")
+        text = self.texts.get(stream)
+        return None if text is None else Cursor.from_json(text, where=stream)
+
+    def save(self, stream: str, cursor: Cursor) -> None:
+        self._world.step(f"save cursor {stream} beside")
+        self.texts[stream] = cursor.to_json()
+        self._world.step(f"saved cursor {stream} beside")
+
+
+class Cursors:
     """Keeps cursors as text, as Variables do, and looks at each that a task saves."""
 
     def __init__(self, history: History) -> None:
         self.history = history
         self.texts: dict[str, str] = {}
         self._saved: dict[str, tuple[str, Cursor]] = {}
+        self._others: dict[str, BesideCursors] = {}
+
+    def beside(self, index: str) -> BesideCursors:
+        return self._others.setdefault(index, BesideCursors(self.history.world))
+
+    def indexes(self) -> list[str]:
+        return sorted(name for name, cursors in self._others.items() if cursors.texts)
+
+    def forget(self, index: str) -> None:
+        for stream in [*self.beside(index).texts]:
+            self.history.world.step(f"delete cursor {stream} beside")
+            self._others[index].texts.pop(stream)
 
     def held(self, stream: str) -> Cursor | None:
         """Return what is kept, as it was saved where nobody changed it since."""

@@ -90,6 +90,9 @@ class DagRun(ABC, Generic[TaskT]):
     def failed(self, name: str, error: MoviesEtlError) -> None:
         """Take note of a task that failed."""
 
+    def feed_others(self, resources: Resources) -> None:
+        """Feed the indexes beside the live one, where there may be any."""
+
     def before_retry(self) -> None:
         """Wait."""
 
@@ -126,7 +129,10 @@ class DagRun(ABC, Generic[TaskT]):
 
         def synced(task: TaskT) -> dict[str, Any]:
             resources = replace(self._resources(task, context), counters=counters)
-            return run_stream(stream, resources, self.settings, self.differences, whole)
+            result = run_stream(stream, resources, self.settings, self.differences, whole)
+            if stream is self.definition.streams[-1]:
+                self.feed_others(resources)
+            return result
 
         return self._attempts(stream.name, context, synced)
 

@@ -1,0 +1,36 @@
+"""Breaks of rule 17: what changes while an index is made anew is in it when it takes the alias."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from movies_etl.postgres.horizon import Known
+from movies_etl.rebuild import loaded, swap
+from movies_etl.settings import Settings
+from movies_etl.sync.prepare import measure
+from movies_etl.sync.run import check_context
+from movies_etl.sync.starting_points import StartingPoints
+
+from tests.simulation.switches import Switches, always, patched
+
+REBUILDING = Switches()
+
+
+@REBUILDING.rule("17")
+def cursors_of_the_end_of_the_load() -> AbstractContextManager[object]:
+    """The catch-up begins where the catalogue is when everything is loaded."""
+
+    def broken(resources: Any) -> None:
+        check_context(resources)
+        measured = measure(resources.source, Settings(horizon_margin=5), Known())
+        context = resources.context.model_copy(update={"horizon": measured.horizon})
+        StartingPoints(context, resources.source, resources.cursors).at_the_ends()
+
+    return patched((loaded, "check_context", broken))
+
+
+@REBUILDING.rule("17-pause")
+def a_swap_that_compares_nothing() -> AbstractContextManager[object]:
+    """What was compared before a person decided is taken for true when the alias moves."""
+    return patched((swap, "compare_again", always(None)))
