@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from local.elasticsearch import Elasticsearch
 from tests.support.indices import each_index
-from tests.support.page_servers import SiteServers
+from tests.support.page_servers import SiteServers, have_patience
 from tests.support.proxy import Proxy, silence
 from tests.support.rebuild import Rebuild
 from tests.support.servers import free_port
@@ -35,7 +35,14 @@ ENOUGH = 5.0
 
 
 @pytest.fixture
-def servers(site: Site) -> SiteServers:
+def servers(site: Site, monkeypatch: pytest.MonkeyPatch) -> SiteServers:
+    have_patience(monkeypatch)
+    return SiteServers(site)
+
+
+@pytest.fixture
+def hurried(site: Site) -> SiteServers:
+    """The same with the time that the page has."""
     return SiteServers(site)
 
 
@@ -321,11 +328,11 @@ def silent_elasticsearch(elasticsearch_node: Elasticsearch) -> Iterator[Proxy]:
 
 
 def test_an_elasticsearch_that_is_silent_is_named_in_time_and_the_rest_is_shown(
-    loaded: Site, servers: SiteServers, silent_elasticsearch: Proxy
+    loaded: Site, hurried: SiteServers, silent_elasticsearch: Proxy
 ) -> None:
-    servers.url = f"http://127.0.0.1:{silent_elasticsearch.port}"
+    hurried.url = f"http://127.0.0.1:{silent_elasticsearch.port}"
     began = time.monotonic()
-    told = fresh(servers)
+    told = fresh(hurried)
     assert time.monotonic() - began < ENOUGH
     assert told.rows == 7
     assert told.documents is None
@@ -333,24 +340,24 @@ def test_an_elasticsearch_that_is_silent_is_named_in_time_and_the_rest_is_shown(
     assert "Elasticsearch" in told.word.because
     began = time.monotonic()
     (film,) = loaded.execute("SELECT id::text FROM content.film_work LIMIT 1").fetchone() or ("",)
-    said = judged(servers, film)
+    said = judged(hurried, film)
     assert time.monotonic() - began < ENOUGH
     assert said.state == "unknown"
     assert "the catalogue has this film" in said.sentence
-    assert "Elasticsearch" in (letters(loaded.definition, servers).problem or "")
-    assert looked_up(loaded.definition, servers, film).id == film
+    assert "Elasticsearch" in (letters(loaded.definition, hurried).problem or "")
+    assert looked_up(loaded.definition, hurried, film).id == film
 
 
 def test_a_postgres_behind_a_network_that_swallows_packets_is_named_in_time(
-    loaded: Site, servers: SiteServers
+    loaded: Site, hurried: SiteServers
 ) -> None:
     with Proxy(int(str(conninfo_to_dict(loaded.dsn)["port"])), http=False) as proxy:
-        servers.dsn = make_conninfo(loaded.dsn, port=proxy.port)
-        assert fresh(servers).rows == 7
+        hurried.dsn = make_conninfo(loaded.dsn, port=proxy.port)
+        assert fresh(hurried).rows == 7
         proxy.plan(silence, pattern=b"film_work", times=float("inf"))
         for _ in range(2):  # first in the middle of a session, then from its beginning on
             began = time.monotonic()
-            told = fresh(servers)
+            told = fresh(hurried)
             assert time.monotonic() - began < ENOUGH
             assert (told.rows, told.documents) == (None, 7)
             assert "PostgreSQL" in told.word.because
@@ -371,11 +378,11 @@ def test_a_postgres_that_is_away_is_named_and_the_index_still_answers(
     assert looked_up(loaded.definition, servers, film).id == film
 
 
-def test_a_postgres_that_hangs_is_named_in_time(loaded: Site, servers: SiteServers) -> None:
+def test_a_postgres_that_hangs_is_named_in_time(loaded: Site, hurried: SiteServers) -> None:
     with psycopg.connect(loaded.dsn) as other:
         other.execute("LOCK TABLE content.film_work")
         began = time.monotonic()
-        told = fresh(servers)
+        told = fresh(hurried)
         assert time.monotonic() - began < ENOUGH
         assert told.rows is None
         assert "PostgreSQL" in told.word.because

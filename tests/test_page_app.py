@@ -13,6 +13,7 @@ from movies_etl import page
 from movies_etl.airflow.page import STATIC, app
 from movies_etl.definitions.registry import declared
 
+from tests.support.page_servers import have_patience
 from tests.support.site import Site
 from tests.support.sync_dag import SyncDag
 
@@ -49,8 +50,13 @@ def airflow_server(airflow_database: None) -> Iterator[TestClient]:  # noqa: ARG
 
 
 @pytest.fixture
-def server(airflow_server: TestClient, sync_dag: SyncDag) -> TestClient:  # noqa: ARG001
+def server(
+    airflow_server: TestClient,
+    sync_dag: SyncDag,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> TestClient:
     """The same, with connections to the test's servers."""
+    have_patience(monkeypatch)
     return airflow_server
 
 

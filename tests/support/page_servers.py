@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import pytest
 from elasticsearch import Elasticsearch
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.page.asking import SERVER_SECONDS
+from movies_etl.page import asking
 from movies_etl.page.memory import Finished, Memory, Rebuild, Run
 from movies_etl.postgres.session import Session
 from movies_etl.postgres.source import Source
@@ -38,15 +39,17 @@ class SiteServers:
         with Session.connect(
             self.dsn or self.site.dsn, autocommit=True, application_name="movies_etl page"
         ) as connection:
-            connection.answer_seconds = SERVER_SECONDS
+            connection.answer_seconds = asking.SERVER_SECONDS
             yield Source.opened(connection, definition, self.site.settings)
 
     @contextmanager
     def elasticsearch(self) -> Iterator[Elasticsearch]:
         if not self.url:
-            yield self.site.client.options(request_timeout=SERVER_SECONDS)
+            yield self.site.client.options(request_timeout=asking.SERVER_SECONDS)
             return
-        with Elasticsearch(self.url, request_timeout=SERVER_SECONDS, max_retries=0) as client:
+        with Elasticsearch(
+            self.url, request_timeout=asking.SERVER_SECONDS, max_retries=0
+        ) as client:
             yield client
 
     def memory(self, definition: IndexDefinition) -> Memory:
@@ -62,3 +65,9 @@ class SiteServers:
 
     def finished(self, definition: IndexDefinition, since: datetime) -> list[Finished]:  # noqa: ARG002
         return [one for one in self.ended if one.run.ended and one.run.ended >= since]
+
+
+def have_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time for an answer."""
+    monkeypatch.setattr(asking, "SERVER_SECONDS", 60.0)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 120.0)

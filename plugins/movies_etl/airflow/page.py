@@ -26,7 +26,7 @@ from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.registry import declared
-from movies_etl.page.asking import SERVER_SECONDS
+from movies_etl.page import asking
 from movies_etl.page.day import Day, last_day
 from movies_etl.page.facts import Facts
 from movies_etl.page.freshness import IndexState, freshness
@@ -69,7 +69,7 @@ class AirflowServers:
         """Connect to PostgreSQL; see :class:`MoviesPostgresHook` for the errors."""
         connection = MoviesPostgresHook(application="movies_etl page").connect()
         try:
-            connection.answer_seconds = SERVER_SECONDS
+            connection.answer_seconds = asking.SERVER_SECONDS
             yield Source.opened(connection, definition, load_settings())
         finally:
             connection.close()
@@ -78,7 +78,7 @@ class AirflowServers:
     def elasticsearch(self) -> Iterator[Elasticsearch]:
         """Give out a client; see :class:`MoviesElasticsearchHook` for the errors."""
         with cast("Elasticsearch", MoviesElasticsearchHook().get_conn) as client:
-            yield client.options(request_timeout=SERVER_SECONDS)
+            yield client.options(request_timeout=asking.SERVER_SECONDS)
 
     def memory(self, definition: IndexDefinition) -> Memory:
         """Return what Airflow remembers of an index."""

@@ -39,12 +39,14 @@ class Answered(NamedTuple, Generic[AnswerT]):
 
 
 def together(
-    questions: Mapping[str, Callable[[], Any]], seconds: float = ANSWER_SECONDS
+    questions: Mapping[str, Callable[[], Any]], seconds: float | None = None
 ) -> dict[str, Answered[Any]]:
     """Ask at once; return within the time what each said.
 
     :param questions: by the name of the server that is asked, as people know it.
+    :param seconds: for all of them; None is `ANSWER_SECONDS`.
     """
+    seconds = ANSWER_SECONDS if seconds is None else seconds
     deadline = time.monotonic() + seconds
     asked = {name: _threads[name].submit(question) for name, question in questions.items()}
     return {name: _taken(name, one, deadline, seconds) for name, one in asked.items()}

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.page.asking import ANSWER_SECONDS, Answered, together
+from movies_etl.page import asking
+from movies_etl.page.asking import Answered, together
 from movies_etl.page.memory import AIRFLOW, Memory, Servers
-
-REMEMBERING_SECONDS = ANSWER_SECONDS / 2
-"""Seconds for the first round; what it leaves of all is for the second."""
 
 
 class Said(NamedTuple):
@@ -35,16 +33,18 @@ def in_two_rounds(
 ) -> Said:
     """Ask Airflow, then the other servers side by side, all within `ANSWER_SECONDS`.
 
+    Airflow has half of that at most.
+
     :param questions: by the name of the server; each is given what Airflow remembers.
     """
     began = time.monotonic()
     told: Answered[Memory] = together(
-        {AIRFLOW: lambda: servers.memory(definition)}, REMEMBERING_SECONDS
+        {AIRFLOW: lambda: servers.memory(definition)}, asking.ANSWER_SECONDS / 2
     )[AIRFLOW]
     memory = told.answer or Memory({}, paused=None)
     said = together(
         {name: _about(memory, question) for name, question in questions.items()},
-        ANSWER_SECONDS - (time.monotonic() - began),
+        asking.ANSWER_SECONDS - (time.monotonic() - began),
     )
     return Said(
         memory=memory,
