@@ -146,7 +146,7 @@ class Rebuild:
                 cursors=self.site.cursors.beside(plan.context.index),
                 executor=executor,
                 patience=self.site.settings.patience,
-                lock_wait=0,
+                lock_wait=10,  # a session that was just closed may still have the lock
             )
 
     @contextmanager
