@@ -12,8 +12,9 @@ from movies_etl.sync.prepare import State
 from movies_etl.sync.starting_points import Reload
 
 from tests.histories.tasks import FatefulCursors, Surroundings, Task
+from tests.simulation.check import MOST_DELETED
 from tests.support.dag_run import DagRun
-from tests.support.divergence import Results
+from tests.support.divergence import Divergence, Results
 from tests.support.site import MemoryDifference, MemoryHorizons, MemoryNotices, MemoryReconcile
 
 
@@ -61,18 +62,29 @@ class Program:
         self.runs += 1
         one = RealRun(self, trigger)
         context = one.init(trigger.reload)
-        done = None if context is None else one.sync(context, trigger.asked)
+        done = _within_the_fuse(None if context is None else one.sync(context, trigger.asked))
         if done and context and trigger.follows:
             one.follow(context)
         return done
 
     def reconcile(self) -> Results | None:
         """Do a run of the reconcile; None when a task came to no good end."""
-        return RealRun(self, Trigger()).reconcile()
+        return _within_the_fuse(RealRun(self, Trigger()).reconcile())
 
     def purge(self, *, approve: bool) -> Results | None:
         """Answer for the next list; nothing where there is none, None at no good end."""
         return RealRun(self, Trigger()).purge(approve=approve)
+
+
+def _within_the_fuse(results: Results | None) -> Results | None:
+    """Return what tasks did that need no answer of a person.
+
+    :raises Divergence: one deleted so many documents that it should have asked.
+    """
+    for result in results or ():
+        if (deleted := result.get("deleted", 0)) > MOST_DELETED:
+            raise Divergence(f"{deleted} documents are deleted, nobody was asked")
+    return results
 
 
 class RealRun(DagRun[Task]):
