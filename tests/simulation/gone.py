@@ -228,7 +228,7 @@ UNTRACED = weighted(
     (delete_the_first_and_the_last, 1),
     (delete_many, 6),
     (delete_after_a_crash, 12),
-    (bring_back, 5),
+    (bring_back, 8),
     (lose_links, 15),
     (come_and_go, 2),
     (change_without_a_trace, 2),

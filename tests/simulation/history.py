@@ -179,7 +179,7 @@ class History:
             scenarios = UNTRACED
         elif self.follows and self.world.chance(0.35):
             scenarios = FOLLOWING
-        elif self.steps_back and self.world.chance(0.28):
+        elif self.steps_back and self.world.chance(0.35):
             scenarios = STEPS_BACK
         else:
             scenarios = SCENARIOS + OF_OPERATORS * self.operated

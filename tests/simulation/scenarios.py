@@ -65,7 +65,7 @@ def be_refused_in_between(history: History) -> None:
     if row is None:
         return
     good, bad = history.shape.good(row), history.shape.bad(row)
-    before, between = history.world.pick(((good, bad), (bad, good), (bad, good)))
+    before, between = history.world.pick(((good, bad), (bad, good)))
     history.note("scenario: refused in between")
     write(history, root, before)
     run(history)
@@ -157,22 +157,22 @@ def restore_the_index(history: History) -> None:
 SCENARIOS = weighted(
     (be_refused_in_between, 16),
     (change_its_mind, 1),
-    (leave_the_page, 13),
+    (leave_the_page, 11),
     (go_on_with_the_page_of_a_newer_run, 12),
     (rename_during_the_first_load, 8),
     (rename_what_was_just_loaded, 1),
     (rename_while_a_run_begins, 2),
     (rename_back_in_a_run, 13),
-    (be_overtaken, 2),
+    (be_overtaken, 5),
     (lose_its_date, 3),
-    (be_prepared_for_a_while, 5),
+    (be_prepared_for_a_while, 7),
 )
 """Of any history; the more conditions one has to meet, the more often it is tried."""
 
 OF_OPERATORS = weighted(
     (lose_the_index, 17),
-    (restore_the_index, 17),
-    (rename_and_back, 28),
+    (restore_the_index, 20),
+    (rename_and_back, 30),
     (rename_before_a_reload, 20),
 )
 """Of histories in which operators do something, beside the others."""
