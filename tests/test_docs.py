@@ -98,9 +98,14 @@ def test_every_variable_that_is_named_exists(path: Path) -> None:
     for definition in declared().values():
         known |= {definition.cursor_variable(stream.name) for stream in definition.streams}
         known |= {definition.horizon_variable, f"{definition.horizon_variable}.epochs"}
-        known |= {definition.difference_variable, definition.notices_variable}
+        known |= {
+            definition.difference_variable,
+            definition.notices_variable,
+            definition.layout_variable,
+        }
     named = re.findall(
-        r"`(movies_etl\.[a-z_.]*(?:cursor|horizon|difference|notices)[a-z_.]*)`", path.read_text()
+        r"`(movies_etl\.[a-z_.]*(?:cursor|horizon|difference|notices|layout)[a-z_.]*)`",
+        path.read_text(),
     )
     assert [one for one in named if one.rstrip(".") not in known] == []
 

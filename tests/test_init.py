@@ -49,6 +49,7 @@ class Init:
         monkeypatch.setattr(airflow_tasks, "VariableCursorStore", lambda _: site.cursors)
         monkeypatch.setattr(airflow_tasks, "VariableHorizonStore", lambda _: site.horizons)
         monkeypatch.setattr(airflow_tasks, "VariableNoticeStore", lambda _: site.notices)
+        monkeypatch.setattr(airflow_tasks, "VariableLayoutStore", lambda _: site.layouts)
         monkeypatch.setattr(airflow_tasks, "FIRST_CONTACT_SECONDS", 0.3)
 
     def connect(self, name: str, kind: str, host: str, port: int | None, **fields: object) -> None:

@@ -131,6 +131,7 @@ def variables_of(definition: IndexDefinition) -> set[str]:
         definition.horizon_variable,
         definition.difference_variable,
         definition.notices_variable,
+        definition.layout_variable,
     }
 
 
@@ -159,4 +160,5 @@ def test_variables_of_movies_have_the_names_that_they_always_had() -> None:
         "movies_etl.horizon",
         "movies_etl.difference",
         "movies_etl.notices",
+        "movies_etl.layout",
     }

@@ -429,7 +429,10 @@ def _key(dice: random.Random) -> str:
 
 
 def _is_over(side: Source, number: int) -> bool:
-    _, end, running = side.server.snapshot().split(":")
+    visible = side.visible()
+    assert visible
+    assert visible.snapshot == side.server.snapshot()
+    _, end, running = visible.snapshot.split(":")
     return number < int(end) and str(number) not in running.split(",")
 
 

@@ -475,7 +475,7 @@ def test_a_tail_ends_though_somebody_goes_on_writing(ties: Site, stream: Stream)
     cursor = ties.cursors.load(stream.name)
     assert cursor is not None
     read = 0
-    for batch in batches.batches(stream, cursor, ties.source(), context, page_size=3):
+    for batch in batches.batches(stream, cursor, ties.source(), batches.Reading(context, 3)):
         read += len(batch.ids)
         assert read < 3 * TIES
         ties.execute(f"UPDATE content.{stream.name} SET modified = clock_timestamp()")

@@ -255,7 +255,10 @@ def test_an_upgraded_installation_loads_nothing_again_and_keeps_its_cursors(
         assert len(learned["tables"]) == 5
         for field in after[stream].keys() - set(moves):
             assert after[stream][field] == before[stream][field], field
-    assert sync_dag.variables().keys() == names | {"movies_etl.notices"}  # there were none
+    assert sync_dag.variables().keys() == names | {
+        "movies_etl.notices",
+        "movies_etl.layout",
+    }  # there were none
 
 
 def test_an_upgraded_installation_goes_on_with_what_changes(

@@ -1,4 +1,4 @@
-"""Breaks of rules 1 to 8: which rows are read, what is compared, from where a stream goes on."""
+"""Breaks of rules 1 to 8, and 19: what is read and compared, from where a stream goes on."""
 
 from __future__ import annotations
 
@@ -234,3 +234,15 @@ def page_read_by_its_size_again_on_resume() -> AbstractContextManager[object]:
         return cursor
 
     return patched((_Reader, "_stable_fan_out", broken))
+
+
+@READING.rule("19")
+def snapshot_taken_after_the_reading() -> AbstractContextManager[object]:
+    """The snapshot is taken when a stream was read: what was committed meanwhile is in it."""
+    ended = _Reader.ended
+
+    def broken(self: Any, cursor: Any) -> Any:
+        self._visible = self._visible and self._source.visible()
+        return ended(self, cursor)
+
+    return patched((_Reader, "ended", broken))

@@ -20,6 +20,7 @@ from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
 from movies_etl.state.layout import Layout
+from movies_etl.state.visible import Cluster, Visible
 
 from tests.simulation.documents import movie, person
 from tests.simulation.postgres import INFINITY, MINUS_INFINITY, Film, Postgres, Row
@@ -159,7 +160,8 @@ class SimulatedQueries(TraceQueries):
 
     def _cluster(self) -> list[tuple[Any, ...]]:
         if self.privileged:
-            return [(self.postgres.system_identifier, 1)]
+            identifier = self.postgres.system_identifier
+            return [(identifier, 1, identifier, self.postgres.snapshot)]
         raise ConfigurationError("refused") from psycopg.errors.InsufficientPrivilege()
 
     def _indexes(self, schema: str) -> list[tuple[Any, ...]]:
@@ -319,6 +321,10 @@ def source_over(
     layout = _layouts(queries.postgres.zone)[definition.name]
     if text_ids:
         layout = layout.model_copy(update={"lowest_ids": dict.fromkeys(layout.lowest_ids, "")})
+    if queries.privileged:
+        (cluster,) = queries._cluster()
+        visible = Visible.of(Cluster(*cluster), layout.reader)
+        layout = layout.model_copy(update={"visible": visible})
     return Source(queries, Server(queries), definition, layout)
 
 

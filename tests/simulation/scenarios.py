@@ -112,6 +112,25 @@ def be_prepared_for_a_while(history: History) -> None:
     run(history)
 
 
+def be_committed_behind_the_reading(history: History) -> None:
+    """A row is committed when its stream has been read, and then nothing else is."""
+    root, row = history.shape.root, any_root(history)
+    if row is None or is_locked(history, root, row.id):
+        return
+    history.note("scenario: committed behind the reading")
+    transaction = history.postgres.begin()
+    write_in(history, transaction, root, row._replace(name=f"{row.name}^"))
+
+    def commit() -> None:
+        if transaction in history.postgres.open:
+            history.postgres.commit(transaction)
+
+    history.world.meanwhile_at("cluster.sql", history.world.pick((2, 3, 3, 3)), commit)
+    run(history)
+    history.world.doom = None
+    commit()
+
+
 def be_overtaken(history: History) -> None:
     """Another run begins while a task is at the first of several pages."""
     history.note("scenario: another run begins")
@@ -166,6 +185,7 @@ SCENARIOS = weighted(
     (be_overtaken, 5),
     (lose_its_date, 3),
     (be_prepared_for_a_while, 7),
+    (be_committed_behind_the_reading, 14),
 )
 """Of any history; the more conditions one has to meet, the more often it is tried."""
 

@@ -77,6 +77,7 @@ class Tasks:
                 "VariableCursorStore": self._site.cursors,
                 "VariableHorizonStore": self._site.horizons,
                 "VariableNoticeStore": self._site.notices,
+                "VariableLayoutStore": self._site.layouts,
                 "VariableDifferenceStore": self.difference,
             }.items():
                 patches.setattr(airflow_tasks, name, lambda _, store=store: store)

@@ -54,7 +54,7 @@ def catalogue(
 
     :param task_name: what PostgreSQL shows of the session, and a waiting task of the lock's holder.
     :param patience: seconds to wait for PostgreSQL.
-    :param known: what the run's ``init`` learned of the catalogue.
+    :param known: what the run's ``init``, or an earlier one, learned of the catalogue.
     """
     hook = MoviesPostgresHook(application=f"movies_etl {task_name}")
     connection = retrying(patience)(hook.connect)

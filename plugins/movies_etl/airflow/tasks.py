@@ -27,6 +27,7 @@ from movies_etl.airflow.variables import (
     VariableCursorStore,
     VariableDifferenceStore,
     VariableHorizonStore,
+    VariableLayoutStore,
     VariableNoticeStore,
 )
 from movies_etl.definitions.definition import IndexDefinition, Stream
@@ -34,6 +35,7 @@ from movies_etl.rebuild.beside import feed_others
 from movies_etl.reconcile.each_run import run_stream
 from movies_etl.retries import retrying
 from movies_etl.settings import load_settings
+from movies_etl.state.layout import remember
 from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams, checked
@@ -78,13 +80,17 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
             VariableHorizonStore(definition),
             Notices(VariableNoticeStore(definition), in_clear_text),
         )
+        layouts = VariableLayoutStore(definition)
         with elasticsearch(hook, definition) as client:
 
             def prepared() -> RunContext:
-                with catalogue(definition, settings, f"init {run_id}") as source:
+                known, name = layouts.load(), f"init {run_id}"
+                with catalogue(definition, settings, name, known=known) as source:
                     checked(asked, source)
                     hurried = client.options(request_timeout=5)
-                    return prepare_run(source, hurried, state, settings, reload)
+                    context = prepare_run(source, hurried, state, settings, reload)
+                remember(layouts, known, context.layout)
+                return context
 
             context = retrying(FIRST_CONTACT_SECONDS)(prepared)
         log.info(

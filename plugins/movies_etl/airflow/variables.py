@@ -11,6 +11,7 @@ from movies_etl.errors import ConfigurationError, problems
 from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor, Stamp
+from movies_etl.state.layout import Layout
 from movies_etl.state.notices import Noticed
 from movies_etl.state.reconcile import ReconcileState
 
@@ -167,6 +168,35 @@ class VariableNoticeStore:
             noticed.model_dump_json(indent=2),
             description="What init warns of in the catalogue; each is logged once. Delete it to "
             "have all of it logged again.",
+        )
+
+
+class VariableLayoutStore:
+    """Keeps what ``init`` learned of the catalogue in a Variable such as ``movies_etl.layout``.
+
+    :param definition: the index whose tables these are.
+    """
+
+    def __init__(self, definition: IndexDefinition) -> None:
+        self._key = definition.layout_variable
+
+    def load(self) -> Layout | None:
+        """Return what was learned last; a value that cannot be read is ignored and overwritten."""
+        if not _exists(self._key):
+            return None
+        try:
+            layout = Layout.model_validate_json(_value(self._key))
+        except ValidationError:
+            return None
+        return layout.model_copy(update={"is_earlier": True})
+
+    def save(self, layout: Layout) -> None:
+        """Write what was learned."""
+        Variable.set(
+            self._key,
+            layout.model_dump_json(exclude={"is_earlier"}),
+            description="What init learned of the catalogue's columns, and when. Delete it to have "
+            "them asked again.",
         )
 
 

@@ -163,6 +163,11 @@ class IndexDefinition:
         return f"{self._variables}.notices"
 
     @property
+    def layout_variable(self) -> str:
+        """The Variable that keeps what the last run learned of the catalogue's columns."""
+        return f"{self._variables}.layout"
+
+    @property
     def links(self) -> dict[str, str]:
         """The link tables, each with its column of the document's id."""
         found: dict[str, str] = {}

@@ -20,7 +20,7 @@ from movies_etl.postgres.horizon import HorizonStore, Known
 from movies_etl.postgres.timestamps import parse
 from movies_etl.settings import Settings
 from movies_etl.state.run_context import RunContext
-from movies_etl.sync.batches import MAX_UNDATED, batches
+from movies_etl.sync.batches import MAX_UNDATED, Reading, batches
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.stream_run import StreamRun, opened
 from movies_etl.sync.versions import first_version
@@ -184,7 +184,8 @@ class Spell:
             self._roots_at = time.monotonic()
         # Before anything is read: what comes later differs.
         self._above[stream.name] = self._standing(stream, context.horizon)
-        for batch in batches(stream, run.cursor, self._source, context, self._settings.page_size):
+        reading = Reading(context, self._settings.page_size)
+        for batch in batches(stream, run.cursor, self._source, reading):
             run.load(batch)
             if self._look_for_others():
                 break

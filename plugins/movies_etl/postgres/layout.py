@@ -77,6 +77,7 @@ def layout_of(found: Found, definition: IndexDefinition, settings: Settings) -> 
         feed.table for feed in feeds if found[feed.table][stamps[feed.stamp]].type == WITHOUT_ZONE
     )
     return Layout(
+        name=settings.schema_name,
         stamps=stamps,
         without_zone=tuple(dict.fromkeys(without_zone)),
         zone=settings.timestamp_zone,

@@ -12,6 +12,7 @@ from movies_etl.postgres.horizon import Activity, Epoch, Holder, Prepared
 from movies_etl.postgres.lock import LockHolder
 from movies_etl.postgres.queries import Queries
 from movies_etl.state.database import Database
+from movies_etl.state.visible import Cluster
 
 
 class Identity(NamedTuple):
@@ -46,16 +47,24 @@ class Server:
                 "transactions are still open, nor keeps a second writer away. Point it to the "
                 "primary, or wait for its promotion."
             )
+        cluster = self.cluster()
+        database = Database(
+            name=name,
+            system_identifier=cluster and cluster.system_identifier,
+            timeline=cluster and cluster.timeline,
+            oid=oid,
+        )
+        return Identity(int(version), database)
+
+    def cluster(self) -> Cluster | None:
+        """Return which cluster this is and what is visible; None where the role may not know."""
         try:
-            ((system_identifier, timeline),) = self.queries.rows("cluster.sql")
+            (row,) = self.queries.rows("cluster.sql")
         except ConfigurationError as error:
             if not isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
                 raise
-            system_identifier = timeline = None
-        database = Database(
-            name=name, system_identifier=system_identifier, timeline=timeline, oid=oid
-        )
-        return Identity(int(version), database)
+            return None
+        return Cluster(*row)
 
     def now(self) -> str:
         """Read the clock; ISO 8601, UTC."""

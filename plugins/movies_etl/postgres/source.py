@@ -21,6 +21,7 @@ from movies_etl.postgres.server import Identity, Server
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
 from movies_etl.state.layout import Layout
+from movies_etl.state.visible import Visible
 
 BEGINNING = "0001-01-01T00:00:00.000000+00:00"
 """Below every row of a feed: what is stamped so early is read as undated."""
@@ -98,22 +99,18 @@ class Source:
         queries = Queries(connection, settings.include_dir / "sql", settings.schema_name)
         queries.run("session.sql")
         server = Server(queries, settings.horizon_ignore)
-        if known and _is_unchanged(known, queries, settings):
-            return cls(queries, server, definition, known)
-        rows = queries.rows("columns.sql", schema=settings.schema_name)
-        found = by_table(starmap(FoundColumn, rows))
-        if problems := problems_of(found, definition, settings, connection.info.user):
-            raise ConfigurationError(
-                f"Database {queries.database} (connection movies_postgres) does not fit: "
-                f"{'; '.join(problems)}. Correct this, or point the connection to the film "
-                "catalogue."
-            )
-        return cls(queries, server, definition, layout_of(found, definition, settings))
+        if known is None or not _is_unchanged(known, server, settings):
+            known = _learned(server, definition, settings)
+        return cls(queries, server, definition, known)
 
     def identity(self) -> Identity:
         """Return which server, database and tables these are; see :meth:`Server.identity`."""
         version, database = self.server.identity()
         return Identity(version, database.model_copy(update={"tables": self.layout.oids}))
+
+    def visible(self) -> Visible | None:
+        """Return what is visible now; None where the role may not know the server well enough."""
+        return Visible.of(self.server.cluster(), self.layout.reader)
 
     def count(self) -> int:
         """Count the root rows: as many documents should be in the index."""
@@ -285,10 +282,31 @@ class Source:
         }
 
 
-def _is_unchanged(known: Layout, queries: Queries, settings: Settings) -> bool:
+def _learned(server: Server, definition: IndexDefinition, settings: Settings) -> Layout:
+    """Look what the catalogue's columns are, and refuse those that do not fit."""
+    queries = server.queries
+    cluster = server.cluster()  # before the columns: what comes later differs
+    rows = queries.rows("columns.sql", schema=settings.schema_name)
+    found = by_table(starmap(FoundColumn, rows))
+    if problems := problems_of(found, definition, settings, queries.connection.info.user):
+        raise ConfigurationError(
+            f"Database {queries.database} (connection movies_postgres) does not fit: "
+            f"{'; '.join(problems)}. Correct this, or point the connection to the film "
+            "catalogue."
+        )
+    layout = layout_of(found, definition, settings)
+    return layout.model_copy(update={"visible": Visible.of(cluster, layout.reader)})
+
+
+def _is_unchanged(known: Layout, server: Server, settings: Settings) -> bool:
     """Whether the settings and the columns of the catalogue's tables are as they were."""
-    if (known.stamps, known.zone) != (stamps_of(settings), settings.timestamp_zone):
+    if known.settings != (settings.schema_name, stamps_of(settings), settings.timestamp_zone):
         return False
+    if known.visible and known.visible == Visible.of(server.cluster(), known.reader):
+        return True
+    if known.is_earlier:
+        return False
+    queries = server.queries
     try:
         rows = queries.rows("tables.sql", schema=settings.schema_name, tables=[*known.oids])
     except ConfigurationError:  # the schema may not be used any more; the columns tell what to do

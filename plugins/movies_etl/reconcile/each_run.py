@@ -124,7 +124,9 @@ def _compared(resources: Resources, last: Comparison | None) -> Comparison:
     """Count both sides."""
     source, index = resources.source, resources.index
     documents = index.documents()
-    rows = source.count()
+    visible = source.visible() if source.layout.visible else None
+    is_counted = last and visible and visible == last.visible
+    rows = last.rows if last and is_counted else source.count()
     difference = rows - documents - len(never_indexed(source, index, resources.letters))
     if difference > 0:
         difference -= min(len(arrived(resources, at_most=difference)), difference)
@@ -135,6 +137,7 @@ def _compared(resources: Resources, last: Comparison | None) -> Comparison:
         surplus=last.surplus if last else 0,
         statistics=last.statistics if last else None,
         index=resources.context.uuid,
+        visible=visible,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from movies_etl.state.cursors import Stamp
+from movies_etl.state.visible import Visible
 
 _MODEL = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +37,7 @@ class Comparison(BaseModel):
     :param statistics: of the root table, before its ids were compared with the index.
     :param index: uuid of the index that was compared; empty of one that was kept before this was
         noted.
+    :param visible: what was visible before the rows were counted; None where that is not known.
     """
 
     model_config = _MODEL
@@ -46,6 +48,7 @@ class Comparison(BaseModel):
     surplus: int = 0
     statistics: TableStatistics | None = None
     index: str = ""
+    visible: Visible | None = None
 
 
 class DifferenceStore(Protocol):

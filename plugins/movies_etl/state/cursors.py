@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from movies_etl.definitions.definition import Stream
 from movies_etl.errors import ConfigurationError, problems
 from movies_etl.state.database import Database
+from movies_etl.state.visible import Visible
 
 
 def _of_the_calendar(stamp: str) -> str:
@@ -97,6 +98,19 @@ class SentRow(BaseModel):
     xmin: str
 
 
+class Seen(Visible):
+    """What was visible before a stream was read to its end.
+
+    :param rows: where its cursor stood at the end.
+    :param links: the same for the link table.
+    :param left_at: the horizon at or above which rows were left; None: there were none.
+    """
+
+    rows: RowPosition | None
+    links: LinkPosition | None
+    left_at: Stamp | None
+
+
 class Cursor(BaseModel):
     """Where one stream stands.
 
@@ -118,6 +132,7 @@ class Cursor(BaseModel):
     :param trusted_from: the version below which the index is not trusted: a late request of a
         task that died may still change such a document, so it is sent again even if its checksum
         matches (0: every document is trusted). The JSON name is ``fence``.
+    :param seen: what was visible before the stream was last read to its end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -134,6 +149,22 @@ class Cursor(BaseModel):
     open: bool = False
     loaded_to: str | None = None
     trusted_from: int = Field(default=0, alias="fence")
+    seen: Seen | None = None
+
+    def has_read(self, visible: Visible, horizon: str) -> bool:
+        """Whether the stream has nothing to read while this is visible.
+
+        Rows that were left above a horizon are read again when there is a later one: the cursor
+        has to pass them.
+        """
+        seen = self.seen
+        return (
+            seen is not None
+            and (seen.server, seen.snapshot, seen.reader)
+            == (visible.server, visible.snapshot, visible.reader)
+            and (seen.rows, seen.links, None) == (self.rows, self.links, self.fan_out)
+            and seen.left_at in (None, horizon)
+        )
 
     def moved(self, **changes: object) -> Self:
         """Return a copy with these fields changed; unlike ``model_copy`` it is validated."""
@@ -142,7 +173,7 @@ class Cursor(BaseModel):
 
     def to_json(self) -> str:
         """Write the cursor as the text of its Variable."""
-        absent = {name for name in ("history", "loaded_to") if getattr(self, name) is None}
+        absent = {name for name in ("history", "loaded_to", "seen") if getattr(self, name) is None}
         return self.model_dump_json(by_alias=True, indent=2, exclude=absent)
 
     @classmethod

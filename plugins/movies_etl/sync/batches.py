@@ -9,8 +9,16 @@ from dataclasses import dataclass
 
 from movies_etl.definitions.definition import Feed, Stream
 from movies_etl.postgres.source import Row, Source
-from movies_etl.state.cursors import Cursor, FanOutProgress, LinkPosition, RowPosition, SentRow
+from movies_etl.state.cursors import (
+    Cursor,
+    FanOutProgress,
+    LinkPosition,
+    RowPosition,
+    Seen,
+    SentRow,
+)
 from movies_etl.state.run_context import RunContext
+from movies_etl.state.visible import Visible
 
 MAX_REMEMBERED = 1000
 """Rows above the horizon that a cursor remembers as fanned out."""
@@ -56,25 +64,41 @@ class Batch:
     delete_absent: bool = False
 
 
-def batches(
-    stream: Stream, cursor: Cursor, source: Source, context: RunContext, page_size: int
-) -> Iterator[Batch]:
+@dataclass(frozen=True)
+class Reading:
+    """How far a stream is read, and by how much at once.
+
+    :param context: the run's; it may be older than the cursor when a task was cleared.
+    :param page_size: rows, and documents, per page.
+    :param visible: what was visible before anything is read; None where that is not known.
+    """
+
+    context: RunContext
+    page_size: int
+    visible: Visible | None = None
+
+
+def batches(stream: Stream, cursor: Cursor, source: Source, reading: Reading) -> Iterator[Batch]:
     """Page through everything that a stream has to load now.
 
     Stable rows come first and move the cursor; then rows that no position in time reaches; then
     the tail, which is sent at once but read again by the next run. The last batch carries the
     cursor of a stream that came to its end.
 
-    :param context: the run's; it may be older than the cursor when a task was cleared.
+    Nothing is read where nothing became visible since the stream was last read to its end.
     """
-    reader = _Reader(stream, cursor, source, context, page_size)
+    horizon, visible = reading.context.horizon, reading.visible
+    if visible and cursor.has_read(visible, horizon):
+        yield Batch([], cursor.moved(horizon=horizon))
+        return
+    reader = _Reader(stream, cursor, source, reading)
     for feed in stream.feeds:
         cursor = yield from reader.stable(feed, cursor)
     for feed in stream.feeds:
         yield from reader.undated(feed)
     for feed in stream.feeds:
         yield from reader.tail(feed)
-    yield Batch([], cursor.moved(horizon=context.horizon, tail=tuple(reader.above)))
+    yield Batch([], reader.ended(cursor))
 
 
 def whatever_the_index_has(ids: Sequence[str], page_size: int) -> Iterator[Batch]:
@@ -91,17 +115,27 @@ class _Reader:
     ``above`` are the rows above the horizon that were fanned out.
     """
 
-    def __init__(
-        self, stream: Stream, cursor: Cursor, source: Source, context: RunContext, page_size: int
-    ) -> None:
+    def __init__(self, stream: Stream, cursor: Cursor, source: Source, reading: Reading) -> None:
         self._stream = stream
         self._source = source
-        self._horizon = context.horizon
-        self._since = context.version
-        self._page_size = page_size
+        self._horizon = reading.context.horizon
+        self._since = reading.context.version
+        self._page_size = reading.page_size
+        self._visible = reading.visible
         self._skip_unchanged = cursor.horizon is not None
         self._remembered = {(row.id, row.xmin) for row in cursor.tail}
         self.above: list[SentRow] = []
+        self._left_at: str | None = None
+
+    def ended(self, cursor: Cursor) -> Cursor:
+        """Return a stream's cursor when everything that there was is read."""
+        seen = self._visible and Seen(
+            **self._visible.model_dump(),
+            rows=cursor.rows,
+            links=cursor.links,
+            left_at=self._left_at,
+        )
+        return cursor.moved(horizon=self._horizon, tail=tuple(self.above), seen=seen)
 
     def stable(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
         """Page through a feed up to the horizon; the cursor follows."""
@@ -198,6 +232,7 @@ class _Reader:
         after = self._source.below(feed, self._horizon)
         left = None
         while rows := self._source.changed(feed, after, None, self._page_size):
+            self._left_at = self._horizon
             if left is None and len(rows) == self._page_size:
                 left = self._source.count_changed(feed, after)
             yield from self._above(feed, rows, skip_unchanged=True)

@@ -100,7 +100,7 @@ def prepare_run(
         uuid=target.uuid,
         history=target.history,
         database=database,
-        layout=source.layout,
+        layout=source.layout.model_copy(update={"is_earlier": False}),
         m2m_start=measured.now,
         horizon=measured.horizon,
         held_by=_lateness(measured),

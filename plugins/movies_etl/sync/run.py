@@ -23,8 +23,9 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.es.admin import live
 from movies_etl.postgres import lock
 from movies_etl.settings import Settings
+from movies_etl.state.visible import Visible
 from movies_etl.sync.asked_for import RunParams, checked, documents_asked_for
-from movies_etl.sync.batches import batches, whatever_the_index_has
+from movies_etl.sync.batches import Reading, batches, whatever_the_index_has
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.stream_run import StreamRun
@@ -42,13 +43,13 @@ def sync(
     context, counters = resources.context, resources.counters
     page_size = asked.page_size or settings.page_size
     lock.take(resources.source.server, context.uuid, wait=resources.lock_wait)
-    check_context(resources)
+    visible = check_context(resources)
     run = StreamRun.begun(stream, resources, settings)
 
     wanted = documents_asked_for(asked, resources, run.ids_with_letter)
     for batch in chain(
         whatever_the_index_has(wanted, page_size),
-        batches(stream, run.cursor, resources.source, context, page_size),
+        batches(stream, run.cursor, resources.source, Reading(context, page_size, visible)),
     ):
         run.load(batch)
     run.finish()
@@ -56,23 +57,22 @@ def sync(
     return counters
 
 
-def check_context(resources: Resources) -> None:
+def check_context(resources: Resources) -> Visible | None:
     """Refuse to write when the alias or the connection has left what the run began with.
 
     An index beside the live one has no alias; it must be there as it was.
 
+    :returns: what is visible in the database; None where that is not known.
     :raises ConfigurationError: one leads elsewhere; the next run finds out where.
     """
     context, definition = resources.context, resources.definition
-    _, database = resources.source.identity()
-    if difference := database.difference_from(context.database):
-        raise ConfigurationError(
-            f"Connection movies_postgres leads elsewhere than when this run began: {difference}. "
-            "This attempt wrote nothing; trigger a new run."
-        )
+    known = context.layout and context.layout.visible
+    visible = resources.source.visible() if known else None
+    if visible is None or visible != known:  # else it is the same server and the same database
+        _check_database(resources)
     if context.beside:
         resources.index.check_uuid(context.uuid)
-        return
+        return visible
     index = live(resources.client, definition, resources.patience)
     if index is None or index.name != context.index or index.uuid() != context.uuid:
         found = f"leads to {index.name}" if index else "is gone"
@@ -80,4 +80,14 @@ def check_context(resources: Resources) -> None:
             f"Alias {definition.alias} {found}, but this run began with index {context.index}. "
             "This attempt wrote nothing; trigger a new run (clearing this task alone would fail "
             "again)."
+        )
+    return visible
+
+
+def _check_database(resources: Resources) -> None:
+    context, (_, database) = resources.context, resources.source.identity()
+    if difference := database.difference_from(context.database):
+        raise ConfigurationError(
+            f"Connection movies_postgres leads elsewhere than when this run began: {difference}. "
+            "This attempt wrote nothing; trigger a new run."
         )
