@@ -65,9 +65,10 @@ def expect(site: Site, text: str, of: str) -> None:
 
 
 @contextmanager
-def following(site: Site, **settings: object) -> Iterator[Following]:
+def following(site: Site, role: str = "postgres", **settings: object) -> Iterator[Following]:
     """Follow a site that was loaded; behind the block the session is killed if it still goes on.
 
+    :param role: of the session.
     :param settings: of the program, beside those of the site.
     """
     own = Settings(
@@ -76,7 +77,9 @@ def following(site: Site, **settings: object) -> Iterator[Following]:
     context = site.open()
     site.reconnect()  # the session of init ends with init
     connection = Session.connect(
-        site.dsn, autocommit=True, application_name="movies_etl follow test"
+        site.dsn.replace("postgres@", f"{role}@"),
+        autocommit=True,
+        application_name="movies_etl follow test",
     )
     source = Source.opened(connection, site.definition, own)
     source.queries = source.server.queries = WatchedQueries(source.queries, site.queries)
@@ -92,7 +95,7 @@ def following(site: Site, **settings: object) -> Iterator[Following]:
 
     def task() -> dict[str, Any]:
         with ThreadPoolExecutor(own.senders) as senders:
-            resources = Resources(source, site.client, context, site.cursors, senders, 10.0)
+            resources = Resources(source, site.client, context, site.cursors, senders, own.patience)
             return follow(resources, own, Stores(site.horizons, site.difference, feed_beside))
 
     with ThreadPoolExecutor(1) as executor:

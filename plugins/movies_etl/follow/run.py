@@ -38,6 +38,13 @@ HINTS_LAST_SECONDS = 20.0
 """Seconds after a commit within which PostgreSQL has counted what was deleted: a session that goes
 idle tells it after ten."""
 
+REST_TIMES = 9.0
+"""How many times as long as a search for deleted rows took the next one is left alone: where rows
+are deleted all the time, that takes a tenth of the time."""
+
+MAX_REST_SECONDS = 60.0
+"""How long that is at most."""
+
 FIRST_LOAD_SECONDS = 1.0
 """Seconds between two looks whether a load of everything has come to its end."""
 
@@ -90,7 +97,7 @@ class _Follower:
         self._table = resources.definition.root.rows.table
         last = stores.differences.load()
         self._statistics = last and last.statistics
-        self._changed_at = self._hinted_at = 0.0
+        self._hint_at = self._hints_until = 0.0
         self._told_at = self._fed_at = time.monotonic()
         self._others_are_behind = False
         self._deadline = 0.0
@@ -164,7 +171,7 @@ class _Follower:
         while (began := time.monotonic()) < self._deadline and not spell.is_awaited:
             if spell.look():
                 self.cycles += 1
-                self._changed_at = began
+                self._hints_until = max(self._hints_until, began + HINTS_LAST_SECONDS)
                 self._others_are_behind = True
             self._resources.counters.looks += 1
             self._feed_others(spell.context)
@@ -186,9 +193,9 @@ class _Follower:
 
     def _is_hinted(self) -> bool:
         now = time.monotonic()
-        if now - self._hinted_at < HINT_SECONDS or now - self._changed_at > HINTS_LAST_SECONDS:
+        if not self._hint_at <= now <= self._hints_until:
             return False
-        self._hinted_at = now
+        self._hint_at = now + HINT_SECONDS
         return self._counted() != self._statistics
 
     def _counted(self) -> TableStatistics | None:
@@ -197,14 +204,19 @@ class _Follower:
     def _delete(self, context: RunContext) -> None:
         """Have the documents deleted whose rows are gone.
 
-        The lock is taken for each batch of them: many take longer than others wait.
+        The lock is taken for each batch of them: many take longer than others wait. Then they are
+        left alone for a while that grows with the time that it took.
         """
         self._hinted = None
+        began = time.monotonic()
         self._statistics = self._counted()
         resources = replace(self._resources, context=context)
         done = checked(resources, self._settings, self._stores.differences)
         self._resources.counters.deleted += done.pop("deleted", 0)
         self.compared |= done
+        now = time.monotonic()
+        self._hint_at = now + min(REST_TIMES * (now - began), MAX_REST_SECONDS)
+        self._hints_until = self._hint_at + HINTS_LAST_SECONDS
 
     def _tell(self) -> None:
         now = time.monotonic()

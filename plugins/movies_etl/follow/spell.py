@@ -21,6 +21,7 @@ from movies_etl.postgres.timestamps import parse
 from movies_etl.settings import Settings
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.batches import MAX_UNDATED, Reading, batches
+from movies_etl.sync.compared import Compared
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.stream_run import StreamRun, opened
 from movies_etl.sync.versions import first_version
@@ -86,6 +87,7 @@ class Spell:
         self.is_awaited = False
         self._seen: str | None = None
         self._above: dict[str, _Standing] = {}
+        self._compared = {stream.name: Compared() for stream in streams}
         self._read_at: str | None = None
         self._passed: str | None = None
         self._settles_at = self._looked_at = self._roots_at = 0.0
@@ -184,7 +186,8 @@ class Spell:
             self._roots_at = time.monotonic()
         # Before anything is read: what comes later differs.
         self._above[stream.name] = self._standing(stream, context.horizon)
-        reading = Reading(context, self._settings.page_size)
+        compared = self._compared[stream.name]
+        reading = Reading(context, self._settings.page_size, compared=compared)
         for batch in batches(stream, run.cursor, self._source, reading):
             run.load(batch)
             if self._look_for_others():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from movies_etl.definitions.definition import Feed, Stream
 from movies_etl.postgres.source import Row, Source
@@ -19,6 +19,7 @@ from movies_etl.state.cursors import (
 )
 from movies_etl.state.run_context import RunContext
 from movies_etl.state.visible import Visible
+from movies_etl.sync.compared import Compared, Place
 
 MAX_REMEMBERED = 1000
 """Rows above the horizon that a cursor remembers as fanned out."""
@@ -71,11 +72,13 @@ class Reading:
     :param context: the run's; it may be older than the cursor when a task was cleared.
     :param page_size: rows, and documents, per page.
     :param visible: what was visible before anything is read; None where that is not known.
+    :param compared: what is left out, as the task compared it before; of a task that goes on.
     """
 
     context: RunContext
     page_size: int
     visible: Visible | None = None
+    compared: Compared = field(default_factory=Compared)
 
 
 def batches(stream: Stream, cursor: Cursor, source: Source, reading: Reading) -> Iterator[Batch]:
@@ -122,6 +125,7 @@ class _Reader:
         self._since = reading.context.version
         self._page_size = reading.page_size
         self._visible = reading.visible
+        self._compared = reading.compared
         self._skip_unchanged = cursor.horizon is not None
         self._remembered = {(row.id, row.xmin) for row in cursor.tail}
         self.above: list[SentRow] = []
@@ -199,18 +203,20 @@ class _Reader:
 
         A first load or a reload takes all of them, any other run the first ``MAX_UNDATED``.
         """
-        after = None
+        after, place = None, Place(feed.table, "undated")
+        self._compared.begin(place)
         while rows := self._source.undated(feed, after, MAX_UNDATED + 1):
             first = rows[:MAX_UNDATED]
             for start in range(0, len(first), self._page_size):
                 page = first[start : start + self._page_size]
-                yield from self._above(feed, page, skip_unchanged=self._skip_unchanged)
+                yield from self._above(feed, place, page, skip_unchanged=self._skip_unchanged)
             if len(rows) == len(first):
-                return
+                break
             if self._skip_unchanged:
                 self._warn_of_undated(feed)
-                return
+                break
             after = first[-1].id
+        self._compared.end(place)
 
     def _warn_of_undated(self, feed: Feed) -> None:
         log.warning(
@@ -229,28 +235,34 @@ class _Reader:
         As many are read as there are at the beginning: what is written meanwhile belongs to the
         next run, or a stream would not end while somebody writes.
         """
-        after = self._source.below(feed, self._horizon)
+        after, place = self._source.below(feed, self._horizon), Place(feed.table, "tail")
         left = None
+        self._compared.begin(place)
         while rows := self._source.changed(feed, after, None, self._page_size):
             self._left_at = self._horizon
             if left is None and len(rows) == self._page_size:
                 left = self._source.count_changed(feed, after)
-            yield from self._above(feed, rows, skip_unchanged=True)
+            yield from self._above(feed, place, rows, skip_unchanged=True)
             if left is None or (left := left - len(rows)) <= 0:
-                return
+                break
             after = self._source.position(feed, rows[-1])
+        self._compared.end(place)
 
-    def _above(self, feed: Feed, rows: list[Row], *, skip_unchanged: bool) -> Iterator[Batch]:
+    def _above(
+        self, feed: Feed, place: Place, rows: list[Row], *, skip_unchanged: bool
+    ) -> Iterator[Batch]:
         """Load the documents of rows that move no cursor."""
+        fresh = self._compared.fresh(place, rows)
         if feed.root is not None:
-            if ids := _roots(rows):
+            if ids := _roots(fresh):
                 yield Batch(ids, skip_unchanged=skip_unchanged)
-            return
-        fresh = [row for row in rows if (row.id, row.xmin) not in self._remembered]
-        remembered = rows[: MAX_REMEMBERED - len(self.above)]
-        self.above += (SentRow(id=row.id, xmin=row.xmin) for row in remembered)
-        for linked in self._fan_out(fresh, None):
-            yield Batch(linked, skip_unchanged=skip_unchanged)
+        else:
+            fresh = [row for row in fresh if (row.id, row.xmin) not in self._remembered]
+            remembered = rows[: MAX_REMEMBERED - len(self.above)]
+            self.above += (SentRow(id=row.id, xmin=row.xmin) for row in remembered)
+            for linked in self._fan_out(fresh, None):
+                yield Batch(linked, skip_unchanged=skip_unchanged)
+        self._compared.note(place, rows)  # behind the last yield: who stops before, comes again
 
     def _fan_out(self, rows: list[Row], after: str | None) -> Iterator[list[str]]:
         if not rows:
