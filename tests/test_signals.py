@@ -311,7 +311,6 @@ def test_an_opentelemetry_collector_has_the_metrics_when_the_process_has_ended()
 
 
 def test_a_statsd_server_is_sent_the_metrics_with_the_stream_in_the_name() -> None:
-    pytest.importorskip("statsd", reason="Airflow's StatsD is an extra: apache-airflow[statsd]")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         server.settimeout(60)
