@@ -65,7 +65,7 @@ def be_refused_in_between(history: History) -> None:
     if row is None:
         return
     good, bad = history.shape.good(row), history.shape.bad(row)
-    before, between = history.world.pick(((good, bad), (bad, good)))
+    before, between = history.world.pick(((good, bad), (bad, good), (bad, good)))
     history.note("scenario: refused in between")
     write(history, root, before)
     run(history)
@@ -174,14 +174,14 @@ def restore_the_index(history: History) -> None:
 
 
 SCENARIOS = weighted(
-    (be_refused_in_between, 16),
+    (be_refused_in_between, 20),
     (change_its_mind, 1),
     (leave_the_page, 11),
     (go_on_with_the_page_of_a_newer_run, 12),
     (rename_during_the_first_load, 8),
     (rename_what_was_just_loaded, 1),
     (rename_while_a_run_begins, 2),
-    (rename_back_in_a_run, 13),
+    (rename_back_in_a_run, 15),
     (be_overtaken, 5),
     (lose_its_date, 3),
     (be_prepared_for_a_while, 7),
