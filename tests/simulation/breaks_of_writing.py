@@ -130,11 +130,17 @@ def no_look_at_the_index_identity() -> AbstractContextManager[object]:
         del self, stream
         return None if cursor else "there is no cursor"
 
+    settings = Index.settings
+
+    def anonymous(self: Any) -> dict[str, Any]:
+        return settings(self) | {"index.uuid": "any"}
+
     return patched(
         (StartingPoints, "_void", void),
         (sync_run, "check_context", always(None)),
         (Target, "lost", always(None)),
         (Index, "uuid", always("any")),
+        (Index, "settings", anonymous),
     )
 
 
