@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -203,6 +204,33 @@ def test_nothing_of_a_letter_is_cut_off_on_a_narrow_screen(shown: Shown) -> None
     )
     assert shown.page.locator("#letters button", has_text="Try all").count() == 0
     assert shown.page.title() == "Movies: search freshness"
+
+
+def test_all_letters_are_tried_again_by_one_run(shown: Shown) -> None:
+    letters = [LETTER, LETTER.model_copy(update={"id": "f2", "label": "Stalker"})]
+    shown.answers = answers(letters=2)
+    shown.answers[f"{API}movies/letters"] = Letters(
+        index="movies", dag="movies_sync", noun="film", total=2, letters=letters
+    )
+    shown.answers[RUNS] = {"dag_run_id": "manual__2", "state": "running"}
+    shown.open()
+    shown.page.locator("#letters button", has_text="Try all again").press("Enter")
+    with shown.page.expect_request(lambda request: request.method == "POST") as posted:
+        shown.page.locator("#dialog-yes").press("Enter")
+    assert (posted.value.post_data_json or {})["conf"] == {"replay": ["all"]}
+
+
+def test_a_screen_reader_has_a_name_for_everything_that_can_be_used(shown: Shown) -> None:
+    shown.answers = answers(letters=2, rebuild=rebuild(state="waiting", sentence="Asked."))
+    listed = Letters(index="movies", dag="movies_sync", noun="film", total=2, letters=[LETTER] * 2)
+    shown.answers[f"{API}movies/letters"] = listed
+    shown.open()
+    shown.page.locator("#letters button", has_text="Try all again").wait_for()
+    shown.page.locator(".card", has_text="Rebuild waits for a person").wait_for()
+    tree = shown.page.locator("body").aria_snapshot()
+    found = re.findall(r"- (button|textbox|radio|link|progressbar)\b(.*)", tree)
+    assert {"button", "textbox", "radio"} <= {role for role, _ in found}
+    assert [said for _, said in found if not re.match(r' "[^"]+"', said)] == []
 
 
 def test_whoever_lost_the_login_is_told_so(shown: Shown) -> None:
