@@ -9,7 +9,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from movies_etl.airflow import reconcile_tasks
 from movies_etl.airflow.reconcile_tasks import reconcile_task
-from movies_etl.airflow.variables import VariableReconcileStore
+from movies_etl.airflow.remembered import VariableReconcileStore
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
 from movies_etl.reconcile.run import TASKS
@@ -153,7 +153,8 @@ def test_what_is_remembered_lies_in_a_variable(
     small.run()
     small.reconnect()
     reconciles.run()
-    monkeypatch.setattr("movies_etl.airflow.variables.Variable", Variable)
+    for module in ("variables", "remembered"):
+        monkeypatch.setattr(f"movies_etl.airflow.{module}.Variable", Variable)
     store = VariableReconcileStore(small.definition)
     assert store.load() is None
     state = small.reconciled.load()

@@ -9,12 +9,9 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
+from movies_etl.airflow.remembered import VariableReconcileStore
 from movies_etl.airflow.servers import catalogue, elasticsearch, senders
-from movies_etl.airflow.variables import (
-    VariableCursorStore,
-    VariableHorizonStore,
-    VariableReconcileStore,
-)
+from movies_etl.airflow.variables import VariableCursorStore, VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.rebuild.candidate import Candidate
 from movies_etl.rebuild.plan import Plan, Stores

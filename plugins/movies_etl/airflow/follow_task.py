@@ -11,9 +11,10 @@ from movies_etl.airflow import signals
 from movies_etl.airflow.beside import stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
+from movies_etl.airflow.remembered import VariableDifferenceStore
 from movies_etl.airflow.servers import elasticsearch, going_on, spare_the_collector
 from movies_etl.airflow.tasks import resources_of
-from movies_etl.airflow.variables import VariableDifferenceStore, VariableHorizonStore
+from movies_etl.airflow.variables import VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.follow.run import Stores, follow
 from movies_etl.rebuild.beside import feed_others

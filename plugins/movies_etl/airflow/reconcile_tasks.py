@@ -12,8 +12,9 @@ from movies_etl.airflow import metrics, trigger
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.questions import fuse_alias, have_asked
+from movies_etl.airflow.remembered import VariableReconcileStore
 from movies_etl.airflow.servers import catalogue, elasticsearch, senders, spare_the_collector
-from movies_etl.airflow.variables import VariableCursorStore, VariableReconcileStore
+from movies_etl.airflow.variables import VariableCursorStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
 from movies_etl.reconcile.context import loaded_context

@@ -16,6 +16,11 @@ from movies_etl.airflow.beside import stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.questions import fuse_alias, have_asked
+from movies_etl.airflow.remembered import (
+    VariableDifferenceStore,
+    VariableLayoutStore,
+    VariableNoticeStore,
+)
 from movies_etl.airflow.servers import (
     catalogue,
     elasticsearch,
@@ -23,13 +28,7 @@ from movies_etl.airflow.servers import (
     senders,
     spare_the_collector,
 )
-from movies_etl.airflow.variables import (
-    VariableCursorStore,
-    VariableDifferenceStore,
-    VariableHorizonStore,
-    VariableLayoutStore,
-    VariableNoticeStore,
-)
+from movies_etl.airflow.variables import VariableCursorStore, VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.rebuild.beside import feed_others
 from movies_etl.reconcile.each_run import run_stream
