@@ -200,6 +200,7 @@ def test_the_index_of_the_page_is_loaded_and_kept_equal(
         "movies_etl.decades.horizon",
         "movies_etl.decades.difference",
         "movies_etl.decades.notices",
+        "movies_etl.decades.layout",
     }
 
 
