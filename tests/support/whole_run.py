@@ -19,7 +19,7 @@ import pytest
 from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.definitions.movies import MOVIES
 
-from tests.support.site import MemoryLayout, MemoryNotices, Site
+from tests.support.site import MemoryLayout, MemoryNotices, MemoryReconcile, Site
 from tests.support.tasks import Tasks
 from tests.support.worker import FileCursors, FileHorizons
 
@@ -32,6 +32,7 @@ def main(folder: Path, postgres_port: int, elasticsearch_port: int) -> dict[str,
         horizons=FileHorizons(folder),
         notices=MemoryNotices(),
         layouts=MemoryLayout(),
+        reconciled=MemoryReconcile(),
     )
     with pytest.MonkeyPatch.context() as patch:
         tasks = Tasks(cast("Site", kept), patch, (postgres_port, elasticsearch_port))
