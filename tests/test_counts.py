@@ -105,7 +105,7 @@ def test_what_is_recommended_against_a_surplus_helps(
     monkeypatch.setattr(fuses, "FEW_DELETIONS", 1)
     small.execute("DELETE FROM content.film_work WHERE title IN ('Film 1', 'Film 2')")
     assert [tasks.run()["person"]["difference"] for _ in range(2)] == [-2, -2]
-    assert "movies_purge asks after the next run of movies_reconcile" in said(caplog)[-1]
+    assert "movies_purge asks at the end of this run" in said(caplog)[-1]
     assert tasks.run(reload="all")["person"]["difference"] == -2
     with small.beside() as resources:
         one = next_list(resources, small.settings, "a run")

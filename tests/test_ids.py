@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
+from movies_etl.errors import ConfigurationError
 from movies_etl.sync import ids as module
 from movies_etl.sync.ids import Ids
 
@@ -34,6 +37,20 @@ def test_ids_are_taken_away_and_put_back() -> None:
     assert not ids
     ids.update(["z"])
     assert [*ids] == ["z"]
+
+
+def test_a_temporary_file_without_room_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MEMORY", 1)
+    monkeypatch.setattr(module, "TOGETHER", 1000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="environment variable TMPDIR"):
+            Ids(f"{number:036}" for number in range(20_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_ids_that_come_or_go_while_they_are_read_harm_nothing() -> None:

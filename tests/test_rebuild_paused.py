@@ -81,6 +81,17 @@ def test_what_was_deleted_since_the_swap_is_not_brought_back_by_a_rollback(loade
     loaded.assert_equal()
 
 
+def test_a_rollback_to_an_index_that_no_reconcile_looked_at_compares_everything(
+    loaded: Site,
+) -> None:
+    before = behind(loaded)
+    Rebuild(loaded).run()
+    run(loaded)
+    write_without_a_trace(loaded)
+    assert Rebuild(loaded, "manual__2", Asked(rollback=True)).run()["index"] == before
+    loaded.assert_equal()
+
+
 def test_the_reconcile_goes_on_from_what_the_check_compared(loaded: Site) -> None:
     loaded.reconcile()
     before = loaded.reconciled.load()

@@ -184,6 +184,7 @@ def installation(
 ) -> Iterator[Installation]:
     """An Airflow that logs all it can, and waits for no server."""
     monkeypatch.setenv("MOVIES_ETL_SCHEDULE", NEVER)
+    monkeypatch.setenv("MOVIES_ETL_RECONCILE_SCHEDULE", NEVER)  # it would load what is to fail
     monkeypatch.setenv("MOVIES_ETL_PATIENCE", "1")
     home = DATA / "secrets"
     shutil.rmtree(home, ignore_errors=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from movies_etl.definitions.genres import GENRES
 from movies_etl.definitions.movies import FILM_WORK, GENRE, MOVIES
 from movies_etl.errors import ConfigurationError, SourceUnavailableError
 from movies_etl.postgres.queries import Queries
@@ -104,6 +105,15 @@ def test_where_the_cluster_may_not_be_known_the_database_is_known_by_name(
     database = source.server.identity().database
     assert (database.name, database.system_identifier, database.timeline) == ("movies", None, None)
     assert source.count() == 0  # the refusal has not harmed the session
+
+
+def test_columns_that_were_learned_of_other_tables_are_asked_again(
+    reader: psycopg.Connection,
+) -> None:
+    learned = Source.opened(reader, GENRES, Settings()).layout
+    known = learned.model_copy(update={"is_earlier": True})
+    found = Source.opened(reader, MOVIES, Settings(), known).layout.oids.keys()
+    assert found > known.oids.keys()
 
 
 def test_a_table_that_may_not_be_read_is_named_before_anything_is_read(

@@ -78,7 +78,9 @@ def _valid(model: type[ModelT], text: str | None) -> ModelT | None:
 def _fed(session: Session, definition: IndexDefinition) -> list[str]:
     """Return the indexes beside the live one that have a cursor of the first stream."""
     prefix = f"{definition.cursor_variable(definition.root.name)}."
-    keys = session.scalars(select(Variable.key).where(Variable.key.startswith(prefix)))
+    keys = session.scalars(
+        select(Variable.key).where(Variable.key.startswith(prefix, autoescape=True))
+    )
     return [str(key).removeprefix(prefix) for key in keys]
 
 

@@ -88,8 +88,11 @@ class VariableCursorStore:
         return sorted(key.removeprefix(prefix) for key in Variable.keys(prefix=prefix))
 
     def forget(self, index: str) -> None:
-        """Delete the cursors of an index without the alias, the first stream's first."""
-        for stream in self._definition.streams:
+        """Delete the cursors of an index without the alias.
+
+        The first stream's goes last: while it is there, ``indexes`` still names the index.
+        """
+        for stream in reversed(self._definition.streams):
             if exists(key := f"{self._key(stream.name)}.{index}"):
                 Variable.delete(key)
 

@@ -174,19 +174,20 @@ class _Follower:
                 self._hints_until = max(self._hints_until, began + HINTS_LAST_SECONDS)
                 self._others_are_behind = True
             self._resources.counters.looks += 1
-            self._feed_others(spell.context)
+            self._feed_others(spell)
             if self._is_hinted():
                 return True
             self._tell()
             time.sleep(max(0.0, began + self._settings.poll_seconds - time.monotonic()))
         return False
 
-    def _feed_others(self, context: RunContext) -> None:
-        """Feed the indexes beside the live one, if something changed since."""
-        if self._others_are_behind and time.monotonic() - self._fed_at >= OTHERS_SECONDS:
-            self._others_are_behind = False
+    def _feed_others(self, spell: Spell) -> None:
+        """Feed the indexes beside the live one, if something changed since and nobody waits."""
+        context, is_due = spell.context, time.monotonic() - self._fed_at >= OTHERS_SECONDS
+        if self._others_are_behind and is_due and not spell.is_awaited:
             try:
                 self._stores.feed_others(context)
+                self._others_are_behind = False
             except MoviesEtlError as error:
                 log.warning("The indexes beside %s were not fed: %s", context.index, error)
             self._fed_at = time.monotonic()

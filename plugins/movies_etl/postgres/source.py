@@ -99,7 +99,7 @@ class Source:
         queries = Queries(connection, settings.include_dir / "sql", settings.schema_name)
         queries.run("session.sql")
         server = Server(queries, settings.horizon_ignore)
-        if known is None or not _is_unchanged(known, server, settings):
+        if known is None or not _is_unchanged(known, server, definition, settings):
             known = _learned(server, definition, settings)
         return cls(queries, server, definition, known)
 
@@ -298,8 +298,12 @@ def _learned(server: Server, definition: IndexDefinition, settings: Settings) ->
     return layout.model_copy(update={"visible": Visible.of(cluster, layout.reader)})
 
 
-def _is_unchanged(known: Layout, server: Server, settings: Settings) -> bool:
-    """Whether the settings and the columns of the catalogue's tables are as they were."""
+def _is_unchanged(
+    known: Layout, server: Server, definition: IndexDefinition, settings: Settings
+) -> bool:
+    """Whether the definition's tables, their columns and the settings are as they were."""
+    if known.oids.keys() != {feed.table for one in definition.streams for feed in one.feeds}:
+        return False
     if known.settings != (settings.schema_name, stamps_of(settings), settings.timestamp_zone):
         return False
     if known.visible and known.visible == Visible.of(server.cluster(), known.reader):

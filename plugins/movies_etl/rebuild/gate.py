@@ -137,7 +137,7 @@ def check_documents(candidate: Candidate, resources: Resources) -> dict[str, int
         raise ConfigurationError(
             f"Index {resources.index.name} does not take the alias: it has {now} documents and "
             f"{candidate.old.name} has {before}. If so many rows were deleted, let "
-            f"{resources.definition.name}_purge delete their documents first; then clear this task."
+            f"{resources.definition.purge_dag} delete their documents first; then clear this task."
         )
     return {"documents": now, "documents_before": before}
 

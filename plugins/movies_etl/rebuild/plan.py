@@ -45,8 +45,8 @@ class Stores:
 
     def forget(self, index: str) -> None:
         """Delete what is kept of an index without the alias."""
-        self.cursors.forget(index)
         self.reconciled.forget(index)
+        self.cursors.forget(index)  # last: they say that there is something to forget
 
 
 @dataclass(frozen=True)

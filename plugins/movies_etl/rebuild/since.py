@@ -38,7 +38,7 @@ def first_look(resources: Resources) -> ReconcileState:
 
 
 def _looked(resources: Resources, last: ReconcileState, snapshot: Snapshot) -> ReconcileState:
-    """Return the look after another one; the parts of which links are gone are due in it."""
+    """Return the look after another one. Parts of the link tables that lost links are due in it."""
     inventory, links = DocumentInventory(resources.index), Links(resources)
     places = tuple(inventory.newest(shard) for shard in range(resources.index.shards()))
     return links.look(last, snapshot).model_copy(
@@ -53,14 +53,12 @@ def _looked(resources: Resources, last: ReconcileState, snapshot: Snapshot) -> R
 
 
 def compare_since(candidate: Candidate, resources: Resources, found: Candidates) -> ReconcileState:
-    """Add what differs since the look that is kept; nothing where none is.
+    """Add what differs since the look that is kept; without a usable one everything is compared.
 
     :returns: the look of this moment, to be kept when what was found is corrected.
     """
     last, snapshot = _kept(candidate, resources), Traces(resources.source).snapshot()
-    if last is None:
-        return first_look(resources)
-    if not _reaches(snapshot, last):
+    if last is None or not _reaches(snapshot, last):
         look, everything = first_look(resources), compare_completely(resources)
         found.missing.update(everything.missing)
         found.different.update(everything.different)
@@ -101,10 +99,10 @@ def _compare_written(
 
 
 def _reaches(snapshot: Snapshot, last: ReconcileState) -> bool:
-    """Whether the transactions since a look can be told from those before."""
-    ceilings = [one.ceiling for one in last.standing.values()]
-    if last.sweep:
-        ceilings.append(last.sweep.since)
+    """Whether a look is whole, and the transactions since can be told from those before."""
+    if last.sweep is None or last.written is None:
+        return False
+    ceilings = [last.sweep.since, *(one.ceiling for one in last.standing.values())]
     return all(map(snapshot.reaches, ceilings))
 
 

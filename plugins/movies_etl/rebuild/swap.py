@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 LOCK_WAIT_SECONDS = 600.0
 """Seconds to wait for a task that writes to the old index, or for the start of a run."""
 
-SHORT_LOOK_SECONDS = 15.0
-"""A look at what is gone that takes less is made once more when nobody writes."""
+SHORT_LOOK_SECONDS = 5.0
+"""If a look at what is gone took less than this, it is repeated under the locks."""
 
 
 def swap(candidate: Candidate) -> dict[str, Any]:

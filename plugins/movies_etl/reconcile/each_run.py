@@ -197,6 +197,5 @@ def _next_step(difference: int, resources: Resources) -> str:
         )
     return (
         f"So many {definition.nouns} were deleted from the database that a person decides: "
-        f"{definition.purge_dag} asks after the next run of {definition.reconcile_dag}, unless it "
-        "was refused before"
+        f"{definition.purge_dag} asks at the end of this run, unless it was refused before"
     )

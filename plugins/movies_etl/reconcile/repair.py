@@ -98,8 +98,7 @@ def carry_out(
             left = len(batch.ids) + _number(batches)
             log.info("%d candidates are left for the next time: %s", left, error)
             break
-        if time.monotonic() >= ends:
-            left = _number(batches)
+        if time.monotonic() >= ends and (left := _number(batches)):
             log.info("%d candidates are left for the next time: this took its time", left)
             break
         time.sleep(pace.pause)

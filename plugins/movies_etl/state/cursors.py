@@ -152,7 +152,7 @@ class Cursor(BaseModel):
     seen: Seen | None = None
 
     def has_read(self, visible: Visible, horizon: str) -> bool:
-        """Whether the stream has nothing to read while this is visible.
+        """Whether everything that is visible in this snapshot was read.
 
         Rows that were left above a horizon are read again when there is a later one: the cursor
         has to pass them.
@@ -221,7 +221,7 @@ class LiveCursors(CursorStore, Protocol):
         """Return the other indexes that have cursors, in the order of their names."""
 
     def forget(self, index: str) -> None:
-        """Delete the cursors of another index, the first stream's first."""
+        """Delete the cursors of another index, the first stream's last."""
 
 
 def all_cursors(store: CursorStore, streams: Iterable[Stream]) -> dict[str, Cursor | None]:

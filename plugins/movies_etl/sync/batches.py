@@ -262,7 +262,7 @@ class _Reader:
             self.above += (SentRow(id=row.id, xmin=row.xmin) for row in remembered)
             for linked in self._fan_out(fresh, None):
                 yield Batch(linked, skip_unchanged=skip_unchanged)
-        self._compared.note(place, rows)  # behind the last yield: who stops before, comes again
+        self._compared.note(place, rows)  # last: a reading that is cut short repeats the page
 
     def _fan_out(self, rows: list[Row], after: str | None) -> Iterator[list[str]]:
         if not rows:

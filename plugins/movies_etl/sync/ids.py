@@ -10,8 +10,11 @@ import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
+
+from movies_etl.errors import ConfigurationError
 
 MEMORY = 8_000
 """Kilobytes that are held in memory: of some 150,000 ids."""
@@ -24,6 +27,7 @@ class Ids(AbstractSet[str]):
     """A set of ids, in the order of their bytes.
 
     :param ids: to begin with.
+    :raises ConfigurationError: (every method) the temporary file has no room.
     """
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
@@ -44,7 +48,7 @@ class Ids(AbstractSet[str]):
     def clear(self) -> None:
         """Take all ids away."""
         if self._database:
-            with self._database as database:
+            with _told_errors(), self._database as database:
                 database.execute("DELETE FROM ids")
 
     def __len__(self) -> int:
@@ -66,12 +70,25 @@ class Ids(AbstractSet[str]):
         return f"Ids({[*islice(self, 10)]}, {len(self)} in all)"
 
     def _asked(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._database.execute(query, values).fetchall() if self._database else []
+        with _told_errors():
+            return self._database.execute(query, values).fetchall() if self._database else []
 
     def _change(self, statement: str, ids: Iterable[str]) -> None:
         database = self._database = self._database or _empty(self)
-        with database:
+        with _told_errors(), database:
             database.executemany(statement, ((one,) for one in ids))
+
+
+@contextmanager
+def _told_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ConfigurationError(
+            f"So many documents differ that their ids need a temporary file, and there is none: "
+            f"{error}. Give the tasks a folder with room by the environment variable TMPDIR. "
+            "Nothing is lost; the next run compares again."
+        ) from error
 
 
 def _empty(owner: Ids) -> sqlite3.Connection:

@@ -31,7 +31,8 @@ class Target:
 
     :param uuid: a recreated index of the same name has another.
     :param history: a restored index of the same uuid has another; None where it cannot be told.
-    :param mapping: as Elasticsearch has it, as ``settings``, which are named as a whole.
+    :param mapping: as Elasticsearch has it.
+    :param settings: as Elasticsearch has them, by their whole names.
     """
 
     index: Index
