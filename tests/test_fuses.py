@@ -184,6 +184,17 @@ def test_rewrites_by_one_reason_are_counted_together_over_runs(
     assert [(one["repaired"], one["asked"]) for one in results] == [(2, 0), (0, 2)]
 
 
+def test_what_a_repair_rewrote_before_its_time_was_over_counts_too(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("movies_etl.reconcile.compare.COMPARED_TOGETHER", 2)
+    monkeypatch.setattr("movies_etl.reconcile.task.PATIENT_SECONDS", 0)
+    monkeypatch.setattr(repair, "BATCH_SIZE", 1)
+    known.execute("UPDATE content.film_work SET title = 'Without a trace'")
+    results = [known.reconcile("touched")["touched"] for _ in range(3)]
+    assert [(one["repaired"], one["asked"]) for one in results] == [(1, 0), (1, 0), (0, 2)]
+
+
 def test_nobody_is_asked_about_many_changes_that_the_next_run_of_the_sync_loads(
     known: Site,
 ) -> None:

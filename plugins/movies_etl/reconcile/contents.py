@@ -49,6 +49,7 @@ def go_on_with_everything(task: ReconcileTask) -> None:
     found.surplus.clear()
     done = task.repair(found, is_left=making.is_outdated)
     if not (done.is_done or making.is_outdated):
+        task.remember(current=current.model_copy(update={"rewritten": done.rewritten}))
         return
     if after:
         task.remember(current=after.model_copy(update={"rewritten": done.rewritten}))

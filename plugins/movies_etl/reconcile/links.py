@@ -70,6 +70,8 @@ def _compare_due(task: ReconcileTask, links: Links, documents: int) -> None:
     if (done := task.load(found)).is_done:
         relinked = done.rewritten if next_due(state) else 0
         task.remember(standing=state.standing, relinked=relinked)
+    else:
+        task.remember(relinked=done.rewritten)
 
 
 def _compare_leading_nowhere(task: ReconcileTask, links: Links, documents: int) -> None:
@@ -77,7 +79,7 @@ def _compare_leading_nowhere(task: ReconcileTask, links: Links, documents: int) 
 
     Foreign keys leave none.
     """
-    look = task.state.nowhere or Nowhere(keys=links.keys())
+    last = look = task.state.nowhere or Nowhere(keys=links.keys())
     found = Candidates(documents=documents, rewritten=look.rewritten)
     comparer, is_whole = Comparer(task.resources), True
     for ids, after in links.leading_nowhere(task.state.keys, look):
@@ -87,8 +89,8 @@ def _compare_leading_nowhere(task: ReconcileTask, links: Links, documents: int) 
             is_whole = False
             break
     if not (done := task.load(found)).is_done:
-        return
-    if is_whole:
+        task.remember(nowhere=last.model_copy(update={"rewritten": done.rewritten}))
+    elif is_whole:
         task.remember(keys=look.keys, nowhere=None)
     else:
         task.remember(nowhere=look.model_copy(update={"rewritten": done.rewritten}))

@@ -86,6 +86,8 @@ class ReconcileTask:
     def repair(self, found: Candidates, *, is_left: bool = False) -> Repaired:
         """Have candidates read again; what is left to a rebuild counts as left.
 
+        What was rewritten before another task came between counts for the next time, too.
+
         :param is_left: what differs is left however few they are.
         """
         is_left = is_left or self.making.leaves(found)
@@ -96,8 +98,10 @@ class ReconcileTask:
             done = repair(self.resources, self._settings, wanted, self._pace)
         self._result.add(found, done)
         to_rebuild = found.rewrites if is_left else 0
-        rewritten = found.rewritten + found.rewrites - done.set_aside
-        return replace(done, left=done.left + to_rebuild, rewritten=rewritten)
+        now = found.rewrites - done.set_aside
+        if not done.is_done:
+            now = max(0, done.counters.indexed - len(found.missing))
+        return replace(done, left=done.left + to_rebuild, rewritten=found.rewritten + now)
 
     def remember(self, **changes: object) -> None:
         """Keep the state with changes, unless nothing may be written."""

@@ -30,7 +30,7 @@ def sweep_rows(task: ReconcileTask, documents: int) -> None:
     snapshot = Traces(resources.source).snapshot()
     if task.state.sweep and not snapshot.reaches(task.state.sweep.since):
         task.forget("sweep", None)
-    sweep = begun(task.state.sweep, snapshot)
+    first = sweep = begun(task.state.sweep, snapshot)
     comparer = Comparer(resources)
     found = Candidates(documents=documents, rewritten=sweep.rewritten)
     for ids, after in swept(resources, sweep):
@@ -41,6 +41,8 @@ def sweep_rows(task: ReconcileTask, documents: int) -> None:
     if (done := task.load(found)).is_done:
         rewritten = done.rewritten if sweep.table else 0
         task.remember(sweep=sweep.model_copy(update={"rewritten": rewritten}))
+    else:
+        task.remember(sweep=first.model_copy(update={"rewritten": done.rewritten}))
 
 
 def compare_written(task: ReconcileTask, documents: int) -> None:
@@ -48,8 +50,8 @@ def compare_written(task: ReconcileTask, documents: int) -> None:
 
     :param documents: of the index.
     """
-    known = task.state.written
-    if known is None:
+    last = known = task.state.written
+    if last is None or known is None:
         return
     comparer = Comparer(task.resources)
     found = Candidates(documents=documents, rewritten=known.rewritten)
@@ -65,6 +67,8 @@ def compare_written(task: ReconcileTask, documents: int) -> None:
     if (done := task.load(found)).is_done:
         rewritten = done.rewritten if known.reached else 0
         task.remember(written=known.model_copy(update={"rewritten": rewritten}))
+    else:
+        task.remember(written=last.model_copy(update={"rewritten": done.rewritten}))
 
 
 def begun(last: Sweep | None, snapshot: Snapshot) -> Sweep:
