@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from movies_etl.airflow import servers
 from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.airflow.dags import NEVER
 from movies_etl.airflow.tasks import init_task, sync_task
@@ -81,5 +82,6 @@ class Tasks:
                 "VariableDifferenceStore": self.difference,
             }.items():
                 patches.setattr(airflow_tasks, name, lambda _, store=store: store)
+            patches.setattr(servers, "VariableCursorStore", lambda _: self._site.cursors)
             patches.setattr(airflow_tasks, "stores_of", lambda _: stores_of(self._site))
             yield

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.remembered import VariableReconcileStore
-from movies_etl.airflow.servers import catalogue, elasticsearch, senders
+from movies_etl.airflow.servers import elasticsearch, resources_of
 from movies_etl.airflow.variables import VariableCursorStore, VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.rebuild.candidate import Candidate
 from movies_etl.rebuild.plan import Plan, Stores
 from movies_etl.settings import Settings
-from movies_etl.sync.resources import Resources
+from movies_etl.sync.counters import Counters
 
 
 def stores_of(definition: IndexDefinition) -> Stores:
@@ -38,31 +36,9 @@ def candidate_of(
     """
     with (
         elasticsearch(MoviesElasticsearchHook(), definition) as client,
-        beside_resources(definition, settings, name, plan, client) as resources,
+        resources_of(definition, name, client, plan.context, Counters()) as resources,
     ):
         yield Candidate(plan, resources, stores_of(definition), settings)
-
-
-@contextmanager
-def beside_resources(
-    definition: IndexDefinition, settings: Settings, name: str, plan: Plan, client: Elasticsearch
-) -> Iterator[Resources]:
-    """Give out what a task works with on the index of a plan.
-
-    :param name: what PostgreSQL shows of the task.
-    """
-    with (
-        catalogue(definition, settings, name, settings.patience) as source,
-        senders(settings.senders) as executor,
-    ):
-        yield Resources(
-            source=source,
-            client=client,
-            context=plan.context,
-            cursors=VariableCursorStore(definition).beside(plan.context.index),
-            executor=executor,
-            patience=settings.patience,
-        )
 
 
 class TaskPosition:

@@ -12,8 +12,12 @@ from movies_etl.airflow.beside import stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.remembered import VariableDifferenceStore
-from movies_etl.airflow.servers import elasticsearch, going_on, spare_the_collector
-from movies_etl.airflow.tasks import resources_of
+from movies_etl.airflow.servers import (
+    elasticsearch,
+    going_on,
+    resources_of,
+    spare_the_collector,
+)
 from movies_etl.airflow.variables import VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.follow.run import Stores, follow
@@ -52,7 +56,7 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
     ) -> dict[str, Any]:
         spare_the_collector()
         settings = load_settings()
-        counters = Counters()
+        counters, run = Counters(), RunContext.model_validate(context)
         name = f"follow {run_id}"
         differences = VariableDifferenceStore(definition)
         before = differences.load()
@@ -63,14 +67,13 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
                 kept = stores_of(definition)
                 if not kept.cursors.indexes():
                     return
-                dumped = now.model_dump(mode="json")
-                with resources_of(definition, f"{name} beside", client, dumped, Counters()) as own:
+                with resources_of(definition, f"{name} beside", client, now, Counters()) as own:
                     feed_others(own, settings, kept)
 
             stores = Stores(VariableHorizonStore(definition), differences, feed_beside)
 
             def attempt() -> dict[str, Any]:
-                with resources_of(definition, name, client, context, counters) as resources:
+                with resources_of(definition, name, client, run, counters) as resources:
                     result = follow(resources, settings, stores)
                     horizon = stores.horizons.load().horizon
                     signals.tell(signals.FOLLOW, resources, result, outlet_events, horizon)

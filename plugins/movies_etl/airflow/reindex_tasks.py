@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, task
@@ -12,13 +11,14 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from elasticsearch import Elasticsearch
 
 from movies_etl.airflow import trigger
-from movies_etl.airflow.beside import TaskPosition, beside_resources, candidate_of, stores_of
+from movies_etl.airflow.beside import TaskPosition, candidate_of, stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import (
     catalogue,
     elasticsearch,
     going_on,
+    resources_of,
     spare_the_collector,
 )
 from movies_etl.definitions.definition import IndexDefinition
@@ -121,9 +121,9 @@ def load_task(definition: IndexDefinition, at_once: int) -> Task[..., dict[str, 
 
         def attempt(client: Elasticsearch) -> dict[str, Any]:
             name = f"load {own.first or ''} {run_id}"
-            with beside_resources(definition, settings, name, of, client) as resources:
-                counted = replace(of_range(resources, position), counters=counters)
-                return load_range(own, of, str(run_id), counted, settings)
+            with resources_of(definition, name, client, of.context, counters) as resources:
+                in_range = of_range(resources, position)
+                return load_range(own, of, str(run_id), in_range, settings)
 
         with elasticsearch(MoviesElasticsearchHook(), definition) as client:
             return going_on(lambda: attempt(client), counters, settings.patience)

@@ -14,13 +14,16 @@ from elasticsearch import Elasticsearch
 
 from movies_etl.airflow import lineage
 from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
+from movies_etl.airflow.variables import VariableCursorStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import SourceUnavailableError
 from movies_etl.postgres.source import Source
 from movies_etl.retries import retrying
-from movies_etl.settings import Settings
+from movies_etl.settings import Settings, load_settings
 from movies_etl.state.layout import Layout
+from movies_etl.state.run_context import RunContext
 from movies_etl.sync.counters import Counters
+from movies_etl.sync.resources import Resources
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,35 @@ def senders(number: int) -> Iterator[Executor]:
         yield executor
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def resources_of(
+    definition: IndexDefinition,
+    name: str,
+    client: Elasticsearch,
+    context: RunContext,
+    counters: Counters,
+) -> Iterator[Resources]:
+    """Give out what a task of a run works with.
+
+    :param name: what PostgreSQL shows of the task.
+    :param context: what the first task decided, of an index with the alias or of one beside it.
+    """
+    settings, cursors = load_settings(), VariableCursorStore(definition)
+    with (
+        catalogue(definition, settings, name, settings.patience, context.layout) as source,
+        senders(settings.senders) as executor,
+    ):
+        yield Resources(
+            source=source,
+            client=client,
+            context=context,
+            cursors=cursors.beside(context.index) if context.beside else cursors,
+            executor=executor,
+            patience=settings.patience,
+            counters=counters,
+        )
 
 
 def spare_the_collector() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.sdk import task
@@ -25,7 +23,7 @@ from movies_etl.airflow.servers import (
     catalogue,
     elasticsearch,
     going_on,
-    senders,
+    resources_of,
     spare_the_collector,
 )
 from movies_etl.airflow.variables import VariableCursorStore, VariableHorizonStore
@@ -40,7 +38,6 @@ from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams, checked
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.prepare import State, prepare_run
-from movies_etl.sync.resources import Resources
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import Task
@@ -123,11 +120,11 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
         asked = trigger.asked_for(params or {})
         if stream is not definition.root:  # whose task loads what is asked for
             asked = RunParams(asked.page_size)
-        counters = Counters()
+        counters, run = Counters(), RunContext.model_validate(context)
 
         def attempt(client: Elasticsearch) -> dict[str, Any]:
             name = f"{stream.name} {run_id}"
-            with resources_of(definition, name, client, context, counters) as resources:
+            with resources_of(definition, name, client, run, counters) as resources:
                 store = VariableDifferenceStore(definition)
                 before = store.load() if is_last else None
                 result = run_stream(stream, resources, settings, store, asked)
@@ -142,32 +139,3 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
             return going_on(lambda: attempt(client), counters, settings.patience)
 
     return sync_stream
-
-
-@contextmanager
-def resources_of(
-    definition: IndexDefinition,
-    name: str,
-    client: Elasticsearch,
-    context: dict[str, Any],
-    counters: Counters,
-) -> Iterator[Resources]:
-    """Give out what a task of a run works with.
-
-    :param name: what PostgreSQL shows of the task.
-    :param context: what ``init`` decided.
-    """
-    settings, run = load_settings(), RunContext.model_validate(context)
-    with (
-        catalogue(definition, settings, name, settings.patience, run.layout) as source,
-        senders(settings.senders) as executor,
-    ):
-        yield Resources(
-            source=source,
-            client=client,
-            context=run,
-            cursors=VariableCursorStore(definition),
-            executor=executor,
-            patience=settings.patience,
-            counters=counters,
-        )

@@ -23,7 +23,7 @@ class Candidate:
     """The index that is to take the alias, with all that its check needs.
 
     :param resources: of this index.
-    :param state: the live cursors, and horizons.
+    :param state: what is kept between runs.
     """
 
     plan: Plan

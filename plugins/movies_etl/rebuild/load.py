@@ -15,6 +15,7 @@ from movies_etl.rebuild.plan import Plan
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync.batches import Batch
+from movies_etl.sync.ids import in_pages
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import check_context
 from movies_etl.sync.stream_run import StreamRun
@@ -107,8 +108,7 @@ def _pages(rows: RowInventory, part: Range, after: str | None) -> Iterator[list[
     while True:
         found = rows.ids(Range(after or part.first, part.before), size + 1)
         ids = [one for one in found if one != after][:size]
-        for start in range(0, len(ids), PAGE_SIZE):
-            yield ids[start : start + PAGE_SIZE]
+        yield from in_pages(ids, PAGE_SIZE)
         if len(found) <= size:
             return
         after = ids[-1]

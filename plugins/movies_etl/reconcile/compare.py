@@ -65,12 +65,10 @@ class Comparer:
             for id_, one in built.items()
             if one.checksum is not None and id_ not in self._refused
         }
-        found.missing.update(wanted.keys() - there.keys())
         found.different.update(
             id_ for id_, one in wanted.items() if id_ in there and there[id_] != one
         )
-        found.different.update(self._no_longer_refused(built))
-        found.surplus.update(there.keys() - built.keys())
+        self._judge_presence(there, built, wanted, found)
 
     def compare_texts(self, ids: Sequence[str], found: Candidates) -> None:
         """Compare whole documents, as the index has them in real time."""
@@ -93,12 +91,25 @@ class Comparer:
             for id_, one in built.items()
             if one.text is not None and id_ not in self._refused
         }
-        found.missing.update(wanted.keys() - there.keys())
         found.damaged.update(
             id_ for id_, one in wanted.items() if id_ in there and there[id_] != json.loads(one)
         )
-        found.different.update(self._no_longer_refused(built))
+        self._judge_presence(there, built, wanted, found)
+
+    def _judge_presence(
+        self,
+        there: Mapping[str, Any],
+        built: Mapping[str, Built],
+        wanted: Mapping[str, Any],
+        found: Candidates,
+    ) -> None:
+        """Add what only one side has, and refused documents of which that may be over.
+
+        :param wanted: those built documents that are not refused.
+        """
+        found.missing.update(wanted.keys() - there.keys())
         found.surplus.update(there.keys() - built.keys())
+        found.different.update(self._no_longer_refused(built))
 
     def _no_longer_refused(self, ids: Iterable[str]) -> list[str]:
         """Return the refused documents whose rows make other texts than those that were refused."""

@@ -79,7 +79,7 @@ def _compare_leading_nowhere(task: ReconcileTask, links: Links, documents: int) 
 
     Foreign keys leave none.
     """
-    last = look = task.state.nowhere or Nowhere(keys=links.keys())
+    first = look = task.state.nowhere or Nowhere(keys=links.keys())
     found = Candidates(documents=documents, rewritten=look.rewritten)
     comparer, is_whole = Comparer(task.resources), True
     for ids, after in links.leading_nowhere(task.state.keys, look):
@@ -88,12 +88,11 @@ def _compare_leading_nowhere(task: ReconcileTask, links: Links, documents: int) 
         if not task.has_time():
             is_whole = False
             break
-    if not (done := task.load(found)).is_done:
-        task.remember(nowhere=last.model_copy(update={"rewritten": done.rewritten}))
-    elif is_whole:
+    done = task.load(found)
+    if done.is_done and is_whole:
         task.remember(keys=look.keys, nowhere=None)
     else:
-        task.remember(nowhere=look.model_copy(update={"rewritten": done.rewritten}))
+        task.remember(nowhere=done.stands(first, look, goes_on=True))
 
 
 class Links:

@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TypeVar
 
 from movies_etl.errors import WriterBusyError
 from movies_etl.postgres import lock
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.fuses import allowed
 from movies_etl.settings import Settings
+from movies_etl.state.reconcile import Nowhere, Sweep, WrittenDocuments
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.ids import in_pages
@@ -26,6 +28,8 @@ from movies_etl.sync.run import check_context
 from movies_etl.sync.stream_run import StreamRun
 
 log = logging.getLogger(__name__)
+
+_StandT = TypeVar("_StandT", Sweep, WrittenDocuments, Nowhere)
 
 BATCH_SIZE = 2000
 """Documents that are read again while the lock is held once."""
@@ -52,6 +56,17 @@ class Repaired:
     def is_done(self) -> bool:
         """Whether nothing of it has to be done another time."""
         return not self.left and not self.listed
+
+    def stands(self, before: _StandT, after: _StandT, *, goes_on: bool) -> _StandT:
+        """Return where a question stands: after what was compared only if all of it is done.
+
+        What was rewritten is counted until the question has come to its end.
+
+        :param goes_on: the question has not come to its end.
+        """
+        if not self.is_done:
+            return before.model_copy(update={"rewritten": self.rewritten})
+        return after.model_copy(update={"rewritten": self.rewritten if goes_on else 0})
 
 
 @dataclass(frozen=True)

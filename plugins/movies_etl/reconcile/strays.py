@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from movies_etl.es.inventory import LISTED_PER_REQUEST, DocumentInventory, Listed
+from movies_etl.sync.ids import in_pages
 
 MAX_STRAYS = 1000
 """Documents under a wrong key that one look finds."""
@@ -23,8 +24,8 @@ def strays(
     """
     ids = [id_ for id_, one in listed.items() if one.copies > 1 or id_ in gone]
     found: list[str] = []
-    for start in range(0, len(ids), LISTED_PER_REQUEST):
+    for page in in_pages(ids, LISTED_PER_REQUEST):
         if len(found) >= MAX_STRAYS:
             break
-        found += documents.elsewhere(ids[start : start + LISTED_PER_REQUEST], MAX_STRAYS)
+        found += documents.elsewhere(page, MAX_STRAYS)
     return found

@@ -38,11 +38,8 @@ def sweep_rows(task: ReconcileTask, documents: int) -> None:
         sweep = after
         if not task.has_time():
             break
-    if (done := task.load(found)).is_done:
-        rewritten = done.rewritten if sweep.table else 0
-        task.remember(sweep=sweep.model_copy(update={"rewritten": rewritten}))
-    else:
-        task.remember(sweep=first.model_copy(update={"rewritten": done.rewritten}))
+    done = task.load(found)
+    task.remember(sweep=done.stands(first, sweep, goes_on=sweep.table is not None))
 
 
 def compare_written(task: ReconcileTask, documents: int) -> None:
@@ -50,10 +47,10 @@ def compare_written(task: ReconcileTask, documents: int) -> None:
 
     :param documents: of the index.
     """
-    last = known = task.state.written
-    if last is None or known is None:
+    first = task.state.written
+    if first is None:
         return
-    comparer = Comparer(task.resources)
+    comparer, known = Comparer(task.resources), first
     found = Candidates(documents=documents, rewritten=known.rewritten)
     for page, after in written(DocumentInventory(task.resources.index), known):
         there = {one.key: one.source for one in page}
@@ -64,11 +61,8 @@ def compare_written(task: ReconcileTask, documents: int) -> None:
             break
     else:
         known = compared(known)
-    if (done := task.load(found)).is_done:
-        rewritten = done.rewritten if known.reached else 0
-        task.remember(written=known.model_copy(update={"rewritten": rewritten}))
-    else:
-        task.remember(written=last.model_copy(update={"rewritten": done.rewritten}))
+    done = task.load(found)
+    task.remember(written=done.stands(first, known, goes_on=bool(known.reached)))
 
 
 def begun(last: Sweep | None, snapshot: Snapshot) -> Sweep:

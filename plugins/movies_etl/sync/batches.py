@@ -20,6 +20,7 @@ from movies_etl.state.cursors import (
 from movies_etl.state.run_context import RunContext
 from movies_etl.state.visible import Visible
 from movies_etl.sync.compared import Compared, Place
+from movies_etl.sync.ids import in_pages
 
 MAX_REMEMBERED = 1000
 """Rows above the horizon that a cursor remembers as fanned out."""
@@ -106,8 +107,8 @@ def batches(stream: Stream, cursor: Cursor, source: Source, reading: Reading) ->
 
 def whatever_the_index_has(ids: Sequence[str], page_size: int) -> Iterator[Batch]:
     """Page through documents that are sent even if the index has the same text."""
-    for start in range(0, len(ids), page_size):
-        yield Batch([*ids[start : start + page_size]], skip_unchanged=False)
+    for page in in_pages(ids, page_size):
+        yield Batch(page, skip_unchanged=False)
 
 
 class _Reader:
@@ -207,8 +208,7 @@ class _Reader:
         self._compared.begin(place)
         while rows := self._source.undated(feed, after, MAX_UNDATED + 1):
             first = rows[:MAX_UNDATED]
-            for start in range(0, len(first), self._page_size):
-                page = first[start : start + self._page_size]
+            for page in in_pages(first, self._page_size):
                 yield from self._above(feed, place, page, skip_unchanged=self._skip_unchanged)
             if len(rows) == len(first):
                 break

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from movies_etl.errors import ConfigurationError
+
+_T = TypeVar("_T")
 
 MEMORY = 8_000
 """Kilobytes that are held in memory: of some 150,000 ids."""
@@ -32,27 +34,29 @@ class Ids(AbstractSet[str]):
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
         self._database: sqlite3.Connection | None = None
+        self._number = 0
         self.update(ids)
 
     def update(self, ids: Iterable[str]) -> None:
         """Add ids."""
         for page in in_pages(ids, TOGETHER):
-            self._change("INSERT OR IGNORE INTO ids VALUES (?)", page)
+            self._number += self._changed("INSERT OR IGNORE INTO ids VALUES (?)", page)
 
     def difference_update(self, ids: Iterable[str]) -> None:
         """Take ids away; those that are not there do not matter."""
         if self._database:
             for page in in_pages(ids, TOGETHER):
-                self._change("DELETE FROM ids WHERE id = ?", page)
+                self._number -= self._changed("DELETE FROM ids WHERE id = ?", page)
 
     def clear(self) -> None:
         """Take all ids away."""
         if self._database:
             with _told_errors(), self._database as database:
                 database.execute("DELETE FROM ids")
+            self._number = 0
 
     def __len__(self) -> int:
-        return int(self._asked("SELECT count(*) FROM ids")[0][0]) if self._database else 0
+        return self._number
 
     def __contains__(self, id_: object) -> bool:
         return bool(self._database and self._asked("SELECT 1 FROM ids WHERE id = ?", id_))
@@ -73,10 +77,13 @@ class Ids(AbstractSet[str]):
         with _told_errors():
             return self._database.execute(query, values).fetchall() if self._database else []
 
-    def _change(self, statement: str, ids: Iterable[str]) -> None:
+    def _changed(self, statement: str, ids: Iterable[str]) -> int:
+        """Change the table; return how many ids came or went."""
         database = self._database = self._database or _empty(self)
+        before = database.total_changes
         with _told_errors(), database:
             database.executemany(statement, ((one,) for one in ids))
+        return database.total_changes - before
 
 
 @contextmanager
@@ -101,8 +108,8 @@ def _empty(owner: Ids) -> sqlite3.Connection:
     return database
 
 
-def in_pages(ids: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Yield ids in lists of this size, the last one shorter."""
-    left = iter(ids)
+def in_pages(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Yield items in lists of this size, the last one shorter."""
+    left = iter(items)
     while page := [*islice(left, size)]:
         yield page
