@@ -8,10 +8,11 @@ STORE = $(shell $(PYTHON) -m local.certificates)
 UV_SYSTEM_CERTS ?= 1
 # Tests wait for servers most of the time; each worker has servers of its own (2 GB).
 WORKERS ?= 2
+BREAKING = $(filter command,$(firstword $(origin BREAK)))
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV = $(if $(STORE),UV_SYSTEM_CERTS=$(UV_SYSTEM_CERTS) )$(BIN)/uv
 
-.PHONY: help install run down clean test test-all test-compose matrix audit soak bench lint types format lock
+.PHONY: help install run down clean test test-all test-compose matrix workers audit soak bench lint types format lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,13 +43,16 @@ bench: install  ## how fast it is (FILMS=100000 ONLY=load|fanout|idle|reconcile|
 	@PYTHONPATH=plugins $(BIN)/python -m benchmarks $(if $(FILMS),--films $(FILMS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 test-all: install lint types  ## the same and the tests that take minutes: what CI runs
-	$(PYTEST) -m ''
+	$(PYTEST) -m 'not soak'
 
 test-compose: install  ## the containers for real, and what befalls them: needs Docker with Compose 2.24 or later
 	$(BIN)/python -m pytest tests/containers
 
-matrix: install  ## the tests with other versions of PostgreSQL, and of Python where this machine has them
-	@$(BIN)/python -m tests.matrix
+matrix: install  ## the tests with other versions of PostgreSQL, Elasticsearch and Python (CELLS='elasticsearch-8.4.3 ...'; CELLS=--list names them)
+	@$(BIN)/python -m tests.matrix $(CELLS)
+
+workers: install  ## two Celery workers share a rebuild, and one is killed: needs redis-server (FILMS=500000)
+	@PYTHONPATH=plugins $(BIN)/python -m tests.workers $(if $(FILMS),--films $(FILMS))
 
 audit: install .local/audit/installed  ## ask the package index for known weaknesses of the locked packages
 	@for lock in requirements.txt requirements-distributed.txt requirements-dev.txt local/uv.txt local/audit.txt; do \
@@ -60,8 +64,9 @@ audit: install .local/audit/installed  ## ask the package index for known weakne
 	@$(UV) pip sync --quiet --require-hashes --python .local/audit/bin/python local/audit.txt
 	@touch $@
 
-soak: install  ## random histories with fresh seeds: MINUTES=60; BREAK=rule switches a protection off (BREAK= lists them)
-	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(filter command,$(firstword $(origin BREAK))),--break='$(BREAK)')
+soak: install  ## random histories with fresh seeds: MINUTES=60; BREAK=rule switches a protection off (BREAK= lists them), after the tests that take many minutes
+	@$(if $(BREAKING),,$(BIN)/python -m pytest -q -m soak)
+	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(BREAKING),--break='$(BREAK)')
 
 lint: install  ## style of Python and SQL, spelling
 	$(BIN)/ruff check .

@@ -1,1 +1,1 @@
-"""How fast the sync is, measured beside what Elasticsearch alone can take: `make bench`."""
+"""How fast the sync is, compared with what Elasticsearch alone can take: `make bench`."""

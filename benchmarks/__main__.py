@@ -45,7 +45,7 @@ _OF_FILMS = {
 }
 """What measures each part: beside the documents as bodies, or by itself."""
 
-_OPTIONS = {"idle": idle.OPTIONS, "peers": peers.OPTIONS}
+_OPTIONS = {"idle": idle.OPTIONS, "peers": peers.OPTIONS, "follow": follow.OPTIONS}
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ class Ceiling:
 
     @property
     def rate(self) -> float:
-        """Documents a second."""
+        """Documents per second."""
         return self.films / self.spent.at
 
 

@@ -1,4 +1,4 @@
-"""The chart of the README: films a second, and CPU time a film by process. Plain SVG."""
+"""The chart of the README: films per second, and CPU time per film by process. Plain SVG."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write(results: dict[str, Any], path: Path) -> None:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" {style}>',
         f"<title>{escape(chosen['title'])}</title>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
-        *_panel(f"{chosen['title']}: films a second", rates, top=30),
+        *_panel(f"{chosen['title']}: films per second", rates, top=30),
         *_panel("CPU time per film, µs", cpus, top=below + 20),
         *_legend(top=height - 20),
         "</svg>",

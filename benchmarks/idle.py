@@ -54,7 +54,7 @@ def measure(servers: Servers, films: int, rounds: int) -> Part:
         "idle_wall_s": ("the four task functions together, s", walls, 2),
         "idle_cpu_task_s": ("CPU of the four task functions, s", tasks, 2),
     }
-    servers.report(f"idle: {Figure.of(queries).text(2)} ms of queries a run")
+    servers.report(f"idle: {Figure.of(queries).text(2)} ms of queries per run")
     return Part(
         title=f"A run that finds nothing, over {films:,} films",
         rows=[(words, Figure.of(values).text(digits)) for words, values, digits in shown.values()],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.ceiling import Bodies, Ceiling
 
 _MOST_FOR_OVERHEAD = 200_000
-"""What the protections cost a film does not depend on how many there are; the time to tell does."""
+"""What the protections cost per film does not depend on the number; the time to measure it does."""
 
 _STEADY = 1.1
 """By how much the ceilings before and after a load may differ: then the load counts."""
@@ -45,7 +45,7 @@ class Round:
 
     @property
     def ceiling(self) -> float:
-        """Documents a second around the load."""
+        """Documents per second around the load."""
         return mean((self.before.rate, self.after.rate))
 
 

@@ -96,6 +96,42 @@ def load(servers: Servers) -> Load:
     )
 
 
+@contextmanager
+def going_on(servers: Servers) -> Iterator[subprocess.Popen[bytes]]:
+    """Let it load everything into a fresh index and keep that equal; yield its process.
+
+    PostgreSQL must have `wal_level=logical`. Raises BenchmarkError when it cannot be set up.
+    """
+    _create_index(servers.elasticsearch.port)
+    with _redis() as redis:
+        environment = _environment(servers, redis)
+        try:
+            _run("bootstrap", environment)
+            with (_HOME / "daemon.log").open("wb") as log:
+                process = subprocess.Popen(
+                    [_PROGRAMS / "pgsync", "--config", str(_SCHEMA), "--daemon"],
+                    cwd=_HOME,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            try:
+                yield process
+            finally:
+                process.terminate()
+                process.wait()
+        finally:
+            _tear_down(servers.dsn)
+
+
+def found_by(word: str) -> dict[str, Any]:
+    """Return the query of the films whose title or whose persons have a word."""
+    person = {"match": {"persons.person.name": word}}
+    of_persons = {"nested": {"path": "persons", "query": person}}
+    return {"bool": {"should": [{"match": {"title": word}}, of_persons]}}
+
+
 def shown(document: dict[str, Any]) -> dict[str, Any]:
     """Return of one of our documents what PGSync's has as well, in PGSync's form."""
     return {

@@ -32,7 +32,7 @@ Written by `make bench` ([how it measures](README.md)). Everything of one sectio
 Elasticsearch, Airflow and the benchmark itself, ran on the one machine named below it. Figures are
 the median of the rounds, with the least and the greatest in brackets.
 
-![films a second and CPU a film](chart.svg)
+![films per second and CPU per film](chart.svg)
 """
 
 

@@ -1,9 +1,9 @@
 """Whether the part of Airflow that this container runs is well; exit code 1 when it is not.
 
-The part is told by the container's first process; a container that runs none of them is well. The
+The container's first process says which part it is; a container that runs none of them is well. The
 API server and the scheduler are asked themselves. Of the DAG processor and the triggerer, which
-listen nowhere, the API server knows when they last told of themselves: `airflow jobs check` says
-the same, but takes seconds of processor time.
+listen nowhere, the API server knows when they last reported: `airflow jobs check` says the same,
+but takes seconds of processor time.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ the index is to be rebuilt.
 **State.** The Variable `movies_etl.reconcile`. `verified_age_seconds` in the results says for how
 long no film has gone without a comparison. Deleting the Variable has everything compared again.
 
-**By hand.** Trigger with `full` to compare everything now, `dry_run` to be told only, `ids` for
-some films.
+**By hand.** Trigger with `full` to compare everything now, `dry_run` to report only, `ids` for some
+films.
 
 **Needs.** Connections `movies_postgres` and `movies_elasticsearch`. Settings are environment
 variables `MOVIES_ETL_*`; `MOVIES_ETL_RECONCILE_SCHEDULE` says when it runs.

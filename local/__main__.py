@@ -21,6 +21,7 @@ from local.reader import DATABASE
 from local.rest import RestError, UnreachableError
 from local.runs import RunError
 from local.search import ALIAS
+from local.shown import shown
 from local.state import PortError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = chosen.function(chosen)
     except _ERRORS as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(map(shown, f"error: {error}".splitlines())), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

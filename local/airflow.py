@@ -37,7 +37,7 @@ class Airflow:
     """The parts of one Airflow, on 127.0.0.1.
 
     :param settings: where it lives and what it is connected to.
-    :param state: where its processes are remembered; who calls `start` and `stop` writes it.
+    :param state: where its processes are remembered; the caller of `start` and `stop` writes it.
     """
 
     def __init__(self, settings: AirflowSettings, state: State) -> None:
@@ -80,7 +80,7 @@ class Airflow:
         done.write_text(current)
 
     def start(self, *parts: str) -> None:
-        """Start these parts where they do not run; `check` and the REST API tell how they do.
+        """Start these parts where they do not run; `check` and the REST API say how they are.
 
         The scheduler comes last: a task that does not find the API at once fails.
         """
@@ -130,7 +130,7 @@ class Airflow:
 
 
 def _stop_session(leader: Known, patience: float) -> None:
-    """End a session: politely its leader's group, after the patience everything in it."""
+    """End a session: first its leader's group, after the patience everything in it by force."""
     if patience > 0:
         terminate(leader.pid)
         try:

@@ -60,7 +60,7 @@ class AirflowApi:
         return bool(self.health())
 
     def healthy(self) -> bool:
-        """Whether the parts that runs need have told of themselves lately."""
+        """Whether the parts that runs need have reported lately."""
         health = self.health()
         parts = ("metadatabase", "scheduler", "dag_processor")
         return all(health.get(part) == "healthy" for part in parts)

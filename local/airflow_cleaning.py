@@ -1,6 +1,6 @@
 """What the local Airflow forgets: runs and logs of more than three days ago, once a day.
 
-A run a minute would fill the disk with some 100 MB and 6,000 files a day otherwise.
+A run per minute would fill the disk with some 100 MB and 6,000 files per day otherwise.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class AirflowSettings:
         return str(json.loads(self.password_file.read_text())[USER])
 
     def variables(self) -> dict[str, str]:
-        """Return what `airflow` commands need in the environment beside the user's own."""
+        """Return what `airflow` commands need in the environment besides the user's own."""
         programs = Path(sys.executable).parent
         connections = {
             f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection)
@@ -77,6 +77,11 @@ class AirflowSettings:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.checkout / "plugins"),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.password_file),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            # A DAG whose file a busy machine did not read in time counts as gone, and its runs
+            # stand still: Airflow's 30, 50 and 50 s are short for that.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "120",
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "180",
+            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database,

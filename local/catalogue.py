@@ -63,7 +63,7 @@ def has_films(connection: psycopg.Connection[Any]) -> bool:
 
 
 def make_indexes(connection: psycopg.Connection[Any], progress: Progress = lambda *_: None) -> None:
-    """Make the indexes that the sync wants, and anew those of which a part was made.
+    """Make the indexes that the sync wants, and make half-made ones again.
 
     The connection must be in autocommit mode.
     """
@@ -80,7 +80,7 @@ def make_indexes(connection: psycopg.Connection[Any], progress: Progress = lambd
 def make(
     connection: psycopg.Connection[Any], wanted: Sequence[str], what: str, progress: Progress
 ) -> None:
-    """Execute statements that take their time; tell after each how many are done."""
+    """Execute statements that take their time; report after each how many are done."""
     for number, statement in enumerate(wanted):
         progress(what, number, len(wanted))
         connection.execute(statement.encode())

@@ -14,6 +14,7 @@ from local.lag import Observer
 from local.processes import interrupt_by_signals
 from local.query import query
 from local.report import Report
+from local.shown import shown
 from local.simulate import Simulation
 from local.stack import Stack
 from local.summary import addresses, both_sides, found
@@ -55,7 +56,8 @@ def search_index(arguments: argparse.Namespace) -> int:
 def edit_catalogue(arguments: argparse.Namespace) -> int:
     """Make a few edits and say how to see them."""
     for done in edit(needed().dsn, arguments.seed):
-        print(f"{done.text}\n    .venv/bin/python -m local search {shlex.quote(done.words)}")
+        print(shown(done.text))
+        print(shown(f"    .venv/bin/python -m local search {shlex.quote(done.words)}"))
     print("the next run of movies_sync, within a minute, brings them into the index")
     return 0
 

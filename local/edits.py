@@ -50,7 +50,7 @@ def edit(dsn: str, seed: int | None = None) -> list[Edit]:
 
 
 def rename_person(connection: Connection, chance: random.Random) -> Edit:
-    """Give a person of some fame another surname beside the own one."""
+    """Give a person of some fame a second surname."""
     person, name = _one(
         connection,
         chance,

@@ -109,7 +109,7 @@ class Elasticsearch:
 
         A node of this folder on another port is stopped first.
 
-        :param seconds: patience for the node itself, without the first start's downloads.
+        :param seconds: seconds that the node itself may take, without the first start's downloads.
 
         Raises ElasticsearchError, JarsError or BuildError.
         """

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local.rest import RestError, UnreachableError
+from local.shown import shown
 from local.words import counted
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def warnings(api: AirflowApi, run: Run) -> list[str]:
     found = []
     for task in api.tasks(run.run_id):
         said = api.warnings(run.run_id, task)
-        found += [f"         {task.name}: {text}" for text in said[:_WARNINGS]]
+        found += [f"         {task.name}: {shown(text)}" for text in said[:_WARNINGS]]
         if said[_WARNINGS:]:
             found.append(f"         {task.name}: {len(said) - _WARNINGS:,} more in its log")
     return found
@@ -92,4 +93,4 @@ def why(api: AirflowApi, run: Run) -> str:
         parts = [f"task {task.name}: {'; '.join(api.errors(run.run_id, task))}" for task in failed]
     except (UnreachableError, RestError) as error:
         parts = [f"its log cannot be read: {error}"]
-    return f"run {run.run_id} failed: " + ("; ".join(parts) or "no task of it says why")
+    return shown(f"run {run.run_id} failed: " + ("; ".join(parts) or "no task of it says why"))

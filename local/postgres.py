@@ -44,7 +44,7 @@ class Postgres:
     """One PostgreSQL server on 127.0.0.1, with trust for everyone on this machine.
 
     :param data: folder for everything the server keeps; made by `start`. Under root it may turn out
-        to be unreachable for the server's user; `folder` then tells where the data are instead.
+        to be unreachable for the server's user; `folder` then says where the data are instead.
     :param port: TCP port; there is no Unix socket.
     :param options: settings on top of DEFAULTS, as written in postgresql.conf (`{"fsync": "off"}`);
         they are applied at each start.

@@ -58,7 +58,7 @@ def free_port(preferred: int, taken: frozenset[int] | set[int] = frozenset()) ->
 
 
 def birth(pid: int) -> float | None:
-    """Return when the process was started (as psutil tells it), None when there is none alive."""
+    """Return when the process was started (by psutil), None when there is none alive."""
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())

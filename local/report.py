@@ -1,4 +1,4 @@
-"""What a command tells while it works: lines with the seconds, and a bar for what takes long."""
+"""What a command prints while it works: lines with the seconds, and a bar for what takes long."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start everything, wait for the first run, tell of it, and follow the later ones."""
+    """Start everything, wait for the first run, report it, and follow the later ones."""
     report = Report()
     stack = Stack(report, progress=report.progress)
     interrupt_by_signals()
@@ -69,7 +69,7 @@ def _run(stack: Stack, report: Report, arguments: argparse.Namespace) -> int:
 def _started(stack: Stack, report: Report, films: int | None) -> dict[str, Run]:
     """Start what does not run; return each DAG's first run that has ended since.
 
-    Without the first run of `movies_sync` nothing works; another DAG's that failed is told.
+    Without the first run of `movies_sync` nothing works; a failed run of another DAG is reported.
     """
     since = datetime.now(UTC)
     with report.bars():
@@ -117,9 +117,9 @@ class _Loading:
 class _Follower:
     """Prints a line for each run that ends, and for each part that is lost.
 
-    Of the DAGs that keep other indexes only those runs are told that did something.
+    Of the DAGs for other indexes, only runs that did something are reported.
 
-    :param told: the runs that were told already, by the DAG's id; earlier ones are not told.
+    :param told: the last run of each DAG that was reported; earlier ones are not reported.
     """
 
     def __init__(self, stack: Stack, told: Mapping[str, Run]) -> None:
@@ -146,7 +146,7 @@ class _Follower:
     def _tell(self, api: AirflowApi, ended: Run) -> None:
         told = lines(api, ended)
         before, self._told[api.dag_id] = self._told.get(api.dag_id, []), told
-        news = [line for line in told if line not in before]  # a warning that stays is told once
+        news = [line for line in told if line not in before]  # a warning that stays is printed once
         if api.dag_id == DAG or news[1:] or not told[0].endswith(IDLE):
             print("\n".join(news), flush=True)
 

@@ -28,7 +28,7 @@ class RunError(RuntimeError):
 def await_scheduler(
     api: AirflowApi, check: Callable[[], None], report: Callable[[str], None]
 ) -> None:
-    """Wait until Airflow's parts have told that they work.
+    """Wait until Airflow's parts have reported that they work.
 
     :param check: called again and again; raises when a part has died.
     """
@@ -102,7 +102,7 @@ class _Patient:
 
 
 class FinishedRuns:
-    """The runs of a DAG that end after a moment, each told once.
+    """The runs of a DAG that end after a moment, each reported once.
 
     :param api: about the DAG.
     """
@@ -113,7 +113,7 @@ class FinishedRuns:
         self._told: set[str] = set()
 
     def new(self) -> list[Run]:
-        """Return those not told yet, the oldest first; none while Airflow does not answer."""
+        """Return those not reported yet, the oldest first; none while Airflow does not answer."""
         try:
             runs = self.api.runs()
         except (UnreachableError, RestError):
@@ -164,7 +164,7 @@ def _check_files(api: AirflowApi, ask: _Patient) -> None:
 
 
 def _is_news(task: Task, told: dict[str, str | None]) -> bool:
-    """Whether the task has come to a state that was not told yet; remember it."""
+    """Whether the task has come to a state that was not reported yet; remember it."""
     news = task.state != told.get(task.name) and task.state not in {None, "scheduled", "queued"}
     if news:
         told[task.name] = task.state

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from local.rest import RestError, call
+from local.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ _FIELDS = ["title^3", "description", "actors_names", "directors_names", "writers
 
 @dataclass(frozen=True)
 class Hit:
-    """A film found; `year` is None when the catalogue does not tell."""
+    """A film found; `year` is None when the catalogue does not have it."""
 
     id: str
     score: float
@@ -29,13 +30,11 @@ class Hit:
     year: int | None = None
 
     def __str__(self) -> str:
-        from movies_etl.errors import printable  # noqa: PLC0415 - not before it is found
-
         rating = "  - " if self.rating is None else f"{self.rating:4.1f}"
         year = "" if self.year is None else f" ({self.year})"
         directors = f", by {' and '.join(self.directors)}" if self.directors else ""
         genres = f" [{', '.join(self.genres)}]" if self.genres else ""
-        return printable(f"{rating}  {self.title}{year}{directors}{genres}")
+        return shown(f"{rating}  {self.title}{year}{directors}{genres}")
 
 
 def search(url: str, words: str, *, size: int = 10, dsn: str = "") -> tuple[int, list[Hit]]:

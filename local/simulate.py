@@ -41,11 +41,11 @@ _BEHIND = 1.0
 
 @dataclass
 class Simulation:
-    """Edits a catalogue, and tells every five seconds what was done.
+    """Edits a catalogue, and says every five seconds what was done.
 
     :param dsn: the catalogue.
     :param rate: edits per second on average; fewer are made when the database is slower.
-    :param say: told a line.
+    :param say: called with each line.
     :param seed: decides what is edited, but not when: the database's answers take their time.
     :param clock: seconds.
     :param wait: waits for so many seconds.

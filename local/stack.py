@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 class Stack:
     """PostgreSQL, Elasticsearch and Airflow of one checkout, with their data in `.local/`.
 
-    :param report: told what has been reached, one short line each.
+    :param report: called with a short line for each step that is done.
     :param checkout: folder of the project.
-    :param progress: told how far the generation of a catalogue is.
+    :param progress: called with how far the generation of a catalogue is.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Stack:
         self.state.write(self._state_file)
 
     def keep(self, how: str) -> None:
-        """Remember who keeps the stack up: "run", this process until its end, or "up"."""
+        """Remember what keeps the stack up: "run", this process until its end, or "up"."""
         self.state.kept = how
         if how == "run":
             self.state.note("run", os.getpid())
@@ -168,7 +168,7 @@ class Stack:
     def remove(self) -> None:
         """Stop everything and remove its data and logs, wherever they are.
 
-        The cache stays, and what others keep in `.local/`: their servers may be running.
+        The cache stays, and so does what others keep in `.local/`: their servers may be running.
         """
         with self._alone():
             self._stop(patience=0)

@@ -26,8 +26,8 @@ HAS_CATALOGUE = (
 class Starting:
     """Starts what does not run of a stack whose ports are chosen.
 
-    :param report: told what has been reached.
-    :param progress: told how far the generation of a catalogue is.
+    :param report: called with a short line for each step that is done.
+    :param progress: called with how far the generation of a catalogue is.
     :param films: films to generate in place of the sample; None loads the sample.
     """
 

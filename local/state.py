@@ -46,7 +46,7 @@ class Known:
 
 @dataclass
 class State:
-    """The content of the file: ports by part, processes by name, and who keeps the stack up.
+    """The content of the file: ports by part, processes by name, and what keeps the stack up.
 
     `kept` is "run" when the process named `run` stops the stack at its end, "up" when the stack
     stays until `down`.

@@ -1,4 +1,4 @@
-"""What `run` tells after the first run of each DAG."""
+"""What `run` prints after the first run of each DAG."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from local.indexes import indexes
 from local.outcome import Outcome, warnings
 from local.rest import RestError, UnreachableError
 from local.search import ALIAS, count, search
+from local.shown import shown
 from local.words import counted
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Sides:
 
     @property
     def equal(self) -> bool:
-        """Whether each row has its document, as far as counts tell."""
+        """Whether each row has its document, as far as counts show."""
         return self.rows == self.documents
 
     def __str__(self) -> str:
@@ -121,7 +122,7 @@ def result(api: AirflowApi, run: Run, stream: str) -> list[str]:
 def found(stack: Stack, words: str, *, size: int) -> list[str]:
     """Return the lines of a search: how many, and the best films."""
     total, hits = search(stack.elasticsearch.url, words, size=size, dsn=stack.dsn)
-    lines = [f'search "{words}": {counted(total, "film")}']
+    lines = [shown(f'search "{words}": {counted(total, "film")}')]
     return lines + [f"{rank:>4}. {hit}" for rank, hit in enumerate(hits, 1)]
 
 

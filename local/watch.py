@@ -39,7 +39,7 @@ def watch(observers: Sequence[Observer], seconds: float) -> NoReturn:
 
 
 def look(observers: Sequence[Observer]) -> list[IndexLag] | str:
-    """Return how things stand, or why that cannot be told."""
+    """Return how things stand, or why that is not known."""
     try:
         return [observer.look() for observer in observers]
     except (RestError, UnreachableError, psycopg.Error) as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -63,6 +65,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take minutes, so that two workers end at about the same time."""
     takes_minutes = {item.path for item in items if item.get_closest_marker("long")}
     items.sort(key=lambda item: item.path not in takes_minutes)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """Let what a module left open be told in its last test, not in some later module's."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -163,10 +172,22 @@ def loaded(small: Site) -> Site:
     return small
 
 
+@pytest.fixture
+def include(loaded: Site, tmp_path: Path) -> Path:
+    """A folder of files of the loaded site's own."""
+    folder = tmp_path / "include"
+    shutil.copytree(ROOT / "include", folder)
+    loaded.configure(include_dir=folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def durable() -> Iterator[Postgres]:
-    """A PostgreSQL of its own that writes to the disk what it says it does."""
-    server = Postgres(DATA / "durable", port=free_port())
+    """A PostgreSQL of its own that writes to the disk what it says it does.
+
+    It keeps its log: a standby that was stopped meanwhile can go on.
+    """
+    server = Postgres(DATA / "durable", port=free_port(), options={"wal_keep_size": "1GB"})
     server.start()
     try:
         server.createdb("movies")

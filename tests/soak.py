@@ -17,6 +17,7 @@ import time
 import traceback
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
 
 from tests.histories.machine import Servers
 from tests.histories.play import play, servers
@@ -93,8 +94,11 @@ def counted(line: str) -> Counter[str]:
     return Counter({name: int(number) for number, name in COUNTED.findall(line)})
 
 
-def play_on_real_servers(until: float) -> Counter[str]:
-    """Play batches of histories, each with a fresh seed."""
+def play_on_real_servers(until: float, *, rebuilds: bool = True) -> Counter[str]:
+    """Play batches of histories, each with a fresh seed.
+
+    :param rebuilds: whether indexes are rebuilt in some of them, which takes seconds each time.
+    """
     tally = Tally()
     divergences = 0
     with ExitStack() as stack:
@@ -103,6 +107,7 @@ def play_on_real_servers(until: float) -> Counter[str]:
         postgres = stack.enter_context(running_postgres(DATA / "postgres"))
         node = stack.enter_context(running_elasticsearch(DATA / "elasticsearch"))
         where = servers(postgres, FreshDatabase(postgres, "movies", TEMPLATE), node.url)
+        where = replace(where, rebuilds=rebuilds)
         while time.monotonic() < until:
             divergences += not is_batch_good(where, tally, seed=time.time_ns())
             print(f"real servers: {tally}, {divergences} divergences", flush=True)

@@ -218,5 +218,5 @@ def test_the_page_s_commands_show_it_and_take_it_away(house: House) -> None:
     assert 'FROM "content"."genre_film_work" AS link' in shown
     before = {path: text for path, text in house.files().items() if str(path) not in FILES}
     for command in blocks("sh")[-1].splitlines():
-        house.command(*command.split())
+        house.command("sh", "-c", command)
     assert house.files() == before

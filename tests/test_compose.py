@@ -8,6 +8,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -111,6 +112,11 @@ def test_each_variable_of_the_example_is_explained() -> None:
         if EXAMPLE_LINE.fullmatch(line) and not before.startswith("# ")
     ]
     assert bare == []
+
+
+def test_the_example_makes_secrets_of_nothing_else() -> None:
+    secrets = {name for name, default in used_variables().items() if default is None}
+    assert {name for name, value in example_env().items() if len(value) >= 32} == secrets
 
 
 def test_no_variable_is_silently_empty_when_unset() -> None:
@@ -328,10 +334,8 @@ def test_the_catalogue_image_gets_all_it_needs_from_the_lock() -> None:
 
 def test_the_values_for_helm_fit_the_image_and_the_program() -> None:
     values = read("containers/helm.yaml")
-    image = values["images"]["airflow"]
-    assert (
-        image["tag"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert values["defaultAirflowTag"] == project["version"]
     assert f"apache-airflow=={values['airflowVersion']} " in REQUIREMENTS
     assert f"USER {values['uid']}:{values['gid']}" in DOCKERFILE
     pod = values["securityContexts"]["pod"]
@@ -345,4 +349,12 @@ def test_the_values_for_helm_fit_the_image_and_the_program() -> None:
     (mounted,) = values["volumeMounts"]
     (volume,) = values["volumes"]
     assert mounted["name"] == volume["name"]
+    # The chart's own defaults want FAB, statsd and a script of the official image.
+    module, _, manager = values["config"]["core"]["auth_manager"].rpartition(".")
+    assert hasattr(import_module(module), manager)
+    assert not values["createUserJob"]["enabled"]
+    assert not values["statsd"]["enabled"]
+    for part in ("scheduler", "dagProcessor", "triggerer"):
+        groomer = values[part]["logGroomerSidecar"]
+        assert not groomer.get("enabled", True) or "/clean-logs" not in str(groomer["args"])
     assert volume["secret"]["secretName"] == values["secret"][0]["secretName"]

@@ -1,4 +1,4 @@
-"""The comparison of counts: it tells drift, and nothing else."""
+"""The comparison of counts: it shows drift, and nothing else."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_row_behind_the_cursor_is_told_when_the_next_run_finds_it_too(
     assert said(caplog) == []
     assert tasks.run()[last]["difference"] == 1
     (warning,) = said(caplog)
-    assert f"1 {nouns} fewer than the database" in warning
+    assert f"fewer {nouns} than the database: 1," in warning
     assert f"trigger {small.definition.sync_dag} with reload=all" in warning
     assert tasks.run(reload="all")[last]["difference"] == 0
     small.assert_equal()
@@ -96,7 +96,7 @@ def test_films_that_were_deleted_and_left_are_told_when_the_next_run_finds_them_
     assert said(caplog) == []
     assert tasks.run()["person"]["difference"] == -2
     (warning,) = said(caplog)
-    assert "2 films more than the database" in warning
+    assert "more films than the database: 2," in warning
 
 
 def test_what_is_recommended_against_a_surplus_helps(
@@ -146,7 +146,7 @@ def test_a_difference_that_grows_from_run_to_run_is_told(
         differences.append(tasks.run()["person"]["difference"])
     assert differences == [1, 2, 3]
     assert [warning.partition(". ")[0] for warning in said(caplog)] == [
-        f"The index has {now} films fewer than the database, after {before} in the last comparison"
+        f"The index has fewer films than the database: {now}, and {before} in the last comparison"
         for now, before in ((2, 1), (3, 2))
     ]
 

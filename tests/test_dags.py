@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -376,3 +377,38 @@ def test_the_documentation_names_what_an_operator_needs(dags: dict[str, DAG]) ->
         *("reload", "movies-dead-letters", "whether films were deleted"),
     ):
         assert word in (dags["movies_sync"].doc_md or "")
+
+
+# -- what README and docs name --------------------------------------------------------------------
+
+NAMES = r"((?:`\w+`(?:,? and |, (?:and )?)?)+)"
+KINDS = "sync|reconcile|purge|reindex"
+
+
+def pages() -> str:
+    """Return README and docs as one text, each run of white space as one space."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
+    return re.sub(r"\s+", " ", " ".join(page.read_text() for page in found))
+
+
+def named(what: str) -> set[str]:
+    """Return what the pages name after a word such as "task" or "params"."""
+    after = re.findall(rf"\b{what} {NAMES}", pages(), flags=re.IGNORECASE)
+    return {name for names in after for name in re.findall(r"`(\w+)`", names)}
+
+
+def test_every_dag_task_and_param_that_is_named_exists(dags: dict[str, DAG]) -> None:
+    indexes = "|".join(declared())
+    assert set(re.findall(rf"\b(?:{indexes})_(?:{KINDS})\b", pages())) <= dags.keys()
+    params = {name for dag in dags.values() for name in dag.params}
+    shown = [json.loads(conf) for conf in re.findall(r"--conf '(\{.*?\})'", pages())]
+    assert shown
+    assert named("params?") | set().union(*shown) <= params
+    tasks = {task for dag in dags.values() for task in dag.task_ids}
+    assert named("tasks?") <= tasks | {"follow"}  # which is there where runs go on
+
+
+def test_every_task_and_param_is_named(dags: dict[str, DAG]) -> None:
+    said = set(re.findall(r"`(\w+)`", pages()))
+    for dag in dags.values():
+        assert {*dag.task_ids, *dag.params} - said == set(), dag.dag_id

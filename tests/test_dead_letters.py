@@ -1,4 +1,4 @@
-"""Letters about refused documents: one a film, counted, and gone when the film is indexed."""
+"""Letters about refused documents: one per film, counted, and gone when the film is indexed."""
 
 from __future__ import annotations
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from movies_etl.definitions.movies import MOVIES
-from movies_etl.errors import ConfigurationError, IndexUnavailableError, SourceUnavailableError
+from movies_etl.errors import (
+    ConfigurationError,
+    IndexUnavailableError,
+    SourceUnavailableError,
+    WriterBusyError,
+)
 from movies_etl.es.bulk import Sender
 from movies_etl.es.index import Index
 from movies_etl.es.outcome import Item, Outcome
@@ -19,10 +25,13 @@ from movies_etl.postgres.traces import statistics
 from movies_etl.reconcile import each_run, fuses, repair
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.presence import presence
+from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync import stream_run
+from movies_etl.sync.batches import Batch
 from movies_etl.sync.ids import Ids
+from movies_etl.sync.resources import Resources
 
 from tests.support.faults import Faults
 from tests.support.indices import each_index
@@ -117,7 +126,7 @@ def test_statistics_that_were_reset_are_not_believed(known: Site) -> None:
     kept = known.difference.kept
     assert kept is not None
     assert kept.statistics is not None
-    now = statistics(known.source().queries, ["film_work"])["film_work"]
+    now = statistics(known.source(), ["film_work"])["film_work"]
     as_many = now.model_copy(update={"since": kept.statistics.since})  # were deleted before
     known.difference.kept = kept.model_copy(update={"statistics": as_many})
     assert known.run_and_check() == {"difference": 1, "deleted": 1}
@@ -165,7 +174,7 @@ def filled(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     return site
 
 
-@notices("15-hole")
+@notices("15-hole", "15-hole-end")
 def test_films_are_found_wherever_their_ids_lie(filled: Site) -> None:
     """The first and the last range have no bound: nothing falls out at either end."""
     films = sorted(filled.documents())
@@ -371,6 +380,62 @@ def test_while_a_task_writes_nothing_is_done_and_the_candidates_are_left(known: 
         key = lock.key_of(writing.context.uuid)
         assert holder(key) is None  # it is let go though the session goes on
     other.close()
+
+
+@notices("15-hint")
+def test_a_hint_holds_though_the_task_that_followed_it_was_killed(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another row is missing, so that the counts agree."""
+
+    class KilledError(Exception):
+        pass
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    *_, last = known.definition.streams
+    delete(known, "title = 'Film 1'")
+    known.add_film("Back-dated", modified="1999-01-01 00:00:00+00")
+
+    def run_last() -> dict[str, Any]:
+        with known.resources(known.open()) as resources:
+            return each_run.run_stream(last, resources, known.settings, known.difference)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(repair, "_read_again", killed)
+        with pytest.raises(KilledError):
+            run_last()
+    assert run_last()["deleted"] == 1
+
+
+def test_a_hint_holds_until_all_that_it_announced_is_gone(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another task writes when the second of two is to be deleted; then the counts agree."""
+    monkeypatch.setattr(repair, "BATCH_SIZE", 1)
+    context = known.open()
+    known.reconnect()
+    delete(known, "title IN ('Film 1', 'Film 2')")
+    known.add_film("Back-dated", modified="1999-01-01 00:00:00+00")
+    read_again = repair._read_again
+    batches: list[object] = []
+
+    def busy(resources: Resources, settings: Settings, batch: Batch) -> None:
+        batches.append(batch)
+        if len(batches) == 2:
+            raise WriterBusyError("somebody writes")
+        read_again(resources, settings, batch)
+
+    with monkeypatch.context() as writing:
+        writing.setattr(repair, "_read_again", busy)
+        assert known.check(context) == {"difference": 0, "deleted": 1}
+    assert known.check(context) == {"difference": 1, "deleted": 1}
+    known.queries.clear()
+    known.check(context)
+    assert known.queries["root/uuid/ids.sql film_work"] == 0  # the hint is used up
+    known.reconcile("presence")
+    known.assert_equal()
 
 
 # -- fuses ----------------------------------------------------------------------------------------

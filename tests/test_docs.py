@@ -64,6 +64,25 @@ def test_every_file_that_is_linked_exists(path: Path) -> None:
     assert missing == []
 
 
+def headings(page: Path) -> set[str]:
+    """Return the addresses of a page's headings, as GitHub and others make them."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_heading_that_is_linked_exists(path: Path) -> None:
+    addresses = [
+        one.partition("#") for _, one in LINK.findall(path.read_text()) if "://" not in one
+    ]
+    missing = [
+        f"{file}#{heading}"
+        for file, _, heading in addresses
+        if heading and heading not in headings(path.parent / file if file else path)
+    ]
+    assert missing == []
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_function_that_is_linked_is_defined_in_its_file(path: Path) -> None:
     missing = [
@@ -143,6 +162,15 @@ def test_every_rule_has_a_break_and_every_break_a_rule() -> None:
         assert {one.partition("-")[0] for one in breaks} == {number}
 
 
+def test_readme_says_how_many_rules_and_breaks_there_are() -> None:
+    rules = re.search(r"the (\d+) \[rules\]", README)
+    breaks = re.search(r"more\s+than\s+(\d+)\s+breaks", README)
+    assert rules
+    assert breaks
+    assert int(rules[1]) == len(re.findall(r"^## \d+\. ", RULES, flags=re.MULTILINE))
+    assert int(breaks[1]) < len(BREAKS) <= int(breaks[1]) + 10
+
+
 OF_THE_MODEL = {"6"}
 """Breaks that are no break of the program over a real PostgreSQL."""
 
@@ -161,6 +189,7 @@ def test_every_break_is_noticed_by_an_example_test_that_its_rule_names() -> None
 
 TRIGGER = "airflow dags trigger movies_sync --conf "
 RUN_BY = {
+    "git clone ADDRESS movies-etl && cd movies-etl": "tests/test_docs.py",
     "make run": "the whole stack, looked at by hand; tests/test_scheduler.py runs its parts",
     "make test": "CI, by make test-all",
     "make soak BREAK=8": "tests/test_soak.py",
@@ -170,6 +199,7 @@ RUN_BY = {
     ".venv/bin/python -m pytest tests/test_sync.py": "CI, by make test-all",
     ".venv/bin/python -m pytest tests/test_sync.py -k person_arrive": "CI, by make test-all",
     ".venv/bin/python -m pytest -m long": "CI, by make test-all",
+    ".venv/bin/python -m pytest -m soak": "make soak",
     ".venv/bin/python -m tests.simulation --help": "tests/test_docs.py",
     TRIGGER + """'{"reload": "all"}'""": "tests/test_scheduler.py",
     TRIGGER + """'{"ids": ["3d825f60-9fff-4dfe-b294-1a45fa1e115d"]}'""": "tests/test_scheduler.py",
@@ -177,9 +207,7 @@ RUN_BY = {
         "tests/test_add_an_index.py"
     ),
     "rm -r include/sql/decades include/elasticsearch/decades.json": "tests/test_add_an_index.py",
-    "rm plugins/movies_etl/definitions/decades.py dags/decades_sync.py": (
-        "tests/test_add_an_index.py"
-    ),
+    "rm plugins/movies_etl/definitions/decades.py dags/decades_*.py": "tests/test_add_an_index.py",
     "airflow db clean --clean-before-timestamp "
     """"$(date -u -d '7 days ago' +%Y-%m-%dT%H:%M:%S+00:00)" --skip-archive --yes""": (
         "tests/local/test_airflow_cleaning.py"
@@ -217,6 +245,15 @@ def test_every_command_of_the_list_is_shown_and_its_test_exists() -> None:
             assert (ROOT / name).is_file()
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no checkout")
+def test_a_clone_knows_the_commands_of_make(tmp_path: Path) -> None:
+    clone = tmp_path / "movies-etl"
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    answer = subprocess.run(["make", "help"], cwd=clone, capture_output=True, text=True, check=True)
+    assert {"make run", "make test"} <= set(re.findall(r"make [a-z]+", answer.stdout))
+    assert (clone / "plugins" / "movies_etl" / ".airflowignore").is_file()
+
+
 def test_every_choice_of_tests_that_is_shown_chooses_some() -> None:
     shown = {one for path in PAGES for one in commands(path)}
     chosen = [re.search(r"pytest (\S+) -k (\w+)$", one) for one in shown]
@@ -234,7 +271,7 @@ def test_every_command_line_explains_itself(module: str) -> None:
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert (answer.returncode, answer.stderr) == (0, "")

@@ -19,15 +19,11 @@ from local.certificates import trust_the_system
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.conftest import DATA, ROOT
-from tests.support.elasticsearch_9 import running_elasticsearch_9
+from tests.support import elasticsearch_versions
+from tests.support.client_versions import PACKAGES_OF_CLIENT
 from tests.support.site import Site
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-
-PACKAGES_OF_CLIENT = {
-    "8": (),  # as installed
-    "9": ("elasticsearch==9.5.1", "elastic-transport==9.4.2"),  # as Airflow 3.3's constraints have
-}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +45,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
 
 @pytest.fixture(scope="module")
 def node_9() -> Iterator[Elasticsearch]:
-    with running_elasticsearch_9(DATA / "elasticsearch_9") as node:
+    newest = elasticsearch_versions.NEWEST
+    with elasticsearch_versions.running(newest, DATA / f"elasticsearch-{newest}") as node:
         yield node
 
 

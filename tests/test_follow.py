@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 from movies_etl.definitions.movies import MOVIES
-from movies_etl.errors import RefusedDocumentsError
+from movies_etl.errors import RefusedDocumentsError, WriterBusyError
+from movies_etl.es.bulk import Sender
+from movies_etl.es.outcome import Item, Outcome
+from movies_etl.follow import hints, others
 from movies_etl.follow import run as runs
 from movies_etl.follow import spell as spells
 from movies_etl.follow.cursors import CursorChangedError, HeldCursors
+from movies_etl.follow.hints import Hints
 from movies_etl.follow.spell import Spell
 from movies_etl.postgres import horizon, lock
 from movies_etl.postgres.horizon import Measured, measure
 from movies_etl.postgres.server import Server
+from movies_etl.reconcile import each_run, repair
 from movies_etl.reconcile.each_run import checked
+from movies_etl.state.comparison import TableStatistics
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.stream_run import StreamRun
@@ -87,6 +94,8 @@ def test_while_nothing_changes_only_the_snapshot_is_looked_at(
         looks.append(None)
         return "the server's own processes commit nothing"
 
+    # Rows are counted once more after the last change, some time later.
+    monkeypatch.setattr(Hints, "_of_numbers", lambda *_: None)
     with following(loaded):
         monkeypatch.setattr(Server, "snapshot", snapshot)
         settled(loaded)
@@ -197,15 +206,78 @@ def test_a_transaction_that_ends_late_is_seen_with_its_subtransactions(
         expect(loaded, "After", of=film)
 
 
+def delete_when_found(site: Site, film: str) -> None:
+    """Delete a film that is called "Soon gone", and wait until its document is gone."""
+    expect(site, "Soon gone", of=film)
+    site.execute("DELETE FROM content.film_work WHERE id = %s", film)
+    wait_until(lambda: film not in site.documents(), seconds=PATIENCE, what="the deletion")
+
+
 def test_a_deleted_film_leaves_the_index(loaded: Site) -> None:
     film = loaded.add_film("Soon gone", modified="now")
     with following(loaded):
-        expect(loaded, "Soon gone", of=film)
-        loaded.execute("DELETE FROM content.film_work WHERE id = %s", film)
-        wait_until(lambda: film not in loaded.documents(), seconds=PATIENCE, what="the deletion")
+        delete_when_found(loaded, film)
         again = loaded.add_film("Soon gone", id=film, modified="now")
         expect(loaded, "Soon gone", of=again)
     loaded.assert_equal()
+
+
+@pytest.fixture
+def hushed(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site whose statistics tell of no deletion."""
+    same = {"film_work": TableStatistics(deleted=0, files="1", since="1")}
+    for module in (hints, each_run):
+        monkeypatch.setattr(module, "statistics", lambda *_: same)
+    loaded.run_and_check()
+    loaded.reconnect()
+    return loaded
+
+
+def test_a_deletion_is_told_by_the_statistics(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "difference_of", lambda *_: 0)
+    loaded.run_and_check()
+    loaded.reconnect()
+    film = loaded.add_film("Soon gone", modified="now")
+    with following(loaded):
+        delete_when_found(loaded, film)
+    loaded.assert_equal()
+
+
+@pytest.mark.parametrize("by", ["number", "statistics"])
+def test_a_few_deletions_are_found_without_a_search_of_everything(
+    hushed: Site, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Such a search takes a second and more, in which nothing else is loaded."""
+    searches: list[dict[str, int]] = []
+
+    def watched(*arguments: Any) -> dict[str, int]:
+        searches.append(checked(*arguments))
+        return searches[-1]
+
+    def counted(*_: object) -> dict[str, TableStatistics]:
+        with psycopg.connect(hushed.dsn) as reader:
+            ((number,),) = reader.execute("SELECT count(*) FROM content.film_work").fetchall()
+        return {"film_work": TableStatistics(deleted=rows - number, files="1", since="1")}
+
+    monkeypatch.setattr(runs, "checked", watched)
+    monkeypatch.setattr(hints, "REST_TIMES", 0)
+    first, *films = [hushed.add_film("Soon gone", modified="now") for _ in range(3)]
+    rows = len(hushed.expected())
+    if by == "statistics":
+        monkeypatch.setattr(hints, "difference_of", lambda *_: 0)
+        for module in (hints, each_run):
+            monkeypatch.setattr(module, "statistics", counted)
+    with following(hushed):
+        delete_when_found(hushed, first)  # there is nothing to compare with yet
+        wait_until(lambda: len(searches) == 1, seconds=PATIENCE, what="the end of the search")
+        for film in films:
+            delete_when_found(hushed, film)
+        assert len(searches) == 1
+        again = hushed.add_film("Soon gone", id=films[0], modified="now")
+        expect(hushed, "Soon gone", of=again)
+    hushed.assert_equal()
 
 
 def test_others_get_their_turn_while_documents_are_deleted(
@@ -224,11 +296,30 @@ def test_others_get_their_turn_while_documents_are_deleted(
     monkeypatch.setattr(runs, "checked", watched)
     film = loaded.add_film("Soon gone", modified="now()")
     with following(loaded):
-        expect(loaded, "Soon gone", of=film)
-        loaded.execute("DELETE FROM content.film_work WHERE id = %s", film)
-        wait_until(lambda: film not in loaded.documents(), seconds=PATIENCE, what="the deletion")
+        delete_when_found(loaded, film)
     assert free
     assert all(free)
+
+
+def test_a_deleted_film_leaves_the_index_though_another_task_was_writing(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_again, tries = repair._read_again, []
+
+    def busy(*given: Any) -> None:
+        tries.append(given)
+        if len(tries) == 1:
+            raise WriterBusyError("somebody writes")
+        read_again(*given)
+
+    monkeypatch.setattr(repair, "_read_again", busy)
+    monkeypatch.setattr(hints, "difference_of", lambda *_: 0)  # found by a search of everything
+    loaded.run_and_check()
+    loaded.reconnect()
+    film = loaded.add_film("Soon gone", modified="now")
+    with following(loaded):
+        delete_when_found(loaded, film)
+    assert len(tries) > 1
 
 
 def test_the_time_is_kept_and_the_cursors_are_closed(loaded: Site) -> None:
@@ -337,10 +428,10 @@ def test_of_two_changes_the_later_one_is_confirmed_too(
         wait_until(lambda: confirmed(loaded) == film, seconds=PATIENCE, what="the cursor at it")
 
 
-def test_roots_go_before_the_rest_of_a_fan_out(
+def test_no_other_change_waits_for_the_rest_of_a_fan_out(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spells, "ROOTS_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(spells, "OTHERS_FIRST_SECONDS", 0.0)
     film = loaded.add_film("Before", modified="now")
     load = StreamRun.load
     done: list[tuple[str, list[str]]] = []
@@ -351,6 +442,7 @@ def test_roots_go_before_the_rest_of_a_fan_out(
         if self._stream.name == "genre" and batch.ids and not changed:
             changed.append(True)
             loaded.change("After", "text = 'Before'")
+            loaded.execute("UPDATE content.person SET full_name = 'New', modified = now()")
 
     changed: list[bool] = []
     with following(loaded, page_size=5):
@@ -359,9 +451,37 @@ def test_roots_go_before_the_rest_of_a_fan_out(
         monkeypatch.setattr(StreamRun, "load", watched)
         loaded.execute("UPDATE content.genre SET name = name || '?', modified = now()")
         wait_until(lambda: loaded.documents() == loaded.expected(), seconds=PATIENCE, what="all")
-    at = done.index(("film_work", [film]))
-    assert any(stream == "genre" and ids for stream, ids in done[:at])
-    assert any(stream == "genre" and ids for stream, ids in done[at:])
+    genres = [at for at, (stream, ids) in enumerate(done) if stream == "genre" and ids]
+    first_person = next(at for at, (stream, ids) in enumerate(done) if stream == "person" and ids)
+    assert genres[0] < done.index(("film_work", [film])) < first_person < genres[-1]
+
+
+def test_what_a_changed_root_waits_for_is_little(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spells, "PAGE_SIZE", 5)
+    monkeypatch.setattr(spells, "BODY_BYTES", 2000)
+    load, send = StreamRun.load, Sender.__call__
+    pages: list[int] = []
+    bodies: list[int] = []
+
+    def loaded_page(self: StreamRun, batch: Batch) -> None:
+        pages.append(len(batch.ids))
+        load(self, batch)
+
+    def sent(self: Sender, items: Sequence[Item]) -> Outcome:
+        bodies.append(sum(item.size for item in items[:-1]))
+        return send(self, items)
+
+    monkeypatch.setattr(StreamRun, "load", loaded_page)
+    monkeypatch.setattr(Sender, "__call__", sent)
+    with following(loaded):
+        settled(loaded)
+        loaded.execute("UPDATE content.genre SET name = name || '?', modified = now()")
+        wait_until(lambda: loaded.documents() == loaded.expected(), seconds=PATIENCE, what="all")
+    assert max(pages) == 5
+    assert len(bodies) > 5
+    assert max(bodies) < 2000
 
 
 def test_one_follows_one_stands_by_and_a_third_ends(loaded: Site) -> None:
@@ -400,7 +520,7 @@ def test_many_refused_at_once_fail_the_task_though_a_film_was_accepted_before(
 def test_a_kept_index_is_fed_while_a_run_follows(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "OTHERS_SECONDS", 0)
+    monkeypatch.setattr(others, "OTHERS_SECONDS", 0)
     before = behind(loaded)
     Rebuild(loaded).run()
     loaded.reconnect()

@@ -10,10 +10,13 @@ from typing import Any
 import elastic_transport
 import psycopg
 import pytest
+from movies_etl.follow import hints
 from movies_etl.follow import run as runs
 from movies_etl.follow import spell as spells
+from movies_etl.follow.hints import Hint, Hints
 from movies_etl.follow.run import Stores, _Follower
 from movies_etl.postgres.source import Row
+from movies_etl.reconcile.fuses import FEW_DELETIONS
 from movies_etl.state.comparison import TableStatistics
 from movies_etl.sync import compared
 from movies_etl.sync.batches import Batch
@@ -22,6 +25,7 @@ from movies_etl.sync.stream_run import StreamRun
 
 from local.postgres import Postgres
 from local.processes import wait_until
+from tests.support.dag_run import no_others
 from tests.support.faults import Faults, Time
 from tests.support.following import PATIENCE, expect, following
 from tests.support.site import Site
@@ -102,7 +106,7 @@ def test_a_new_spell_compares_everything_above_the_horizon_once_more(
 
 
 def test_what_is_remembered_of_a_place_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compared, "MAX_COMPARED", 2)
+    monkeypatch.setattr(compared, "MAX_COMPARED_ROWS", 2)
     place, memory = Place("film_work", "tail"), Compared()
     rows = [Row(str(number), None, "700", str(number)) for number in range(3)]
     assert memory.fresh(place, rows) == rows
@@ -134,17 +138,71 @@ def test_searches_for_deleted_rows_take_a_tenth_of_the_time_at_most(
         return {"film_work": TableStatistics(deleted=next(deleted), files="1", since="1")}
 
     monkeypatch.setattr(runs, "time", clock)
+    monkeypatch.setattr(hints, "time", clock)
     monkeypatch.setattr(runs, "checked", search)
-    monkeypatch.setattr(runs, "statistics", counted)
+    monkeypatch.setattr(hints, "statistics", counted)
     with loaded.beside() as resources:
-        stores = Stores(loaded.horizons, loaded.difference, lambda _: None)
+        stores = Stores(loaded.horizons, loaded.difference, no_others)
         follower = _Follower(resources, loaded.settings, stores)
-        for rest in (18.0, runs.MAX_REST_SECONDS):
+        for rest in (18.0, hints.MAX_REST_SECONDS):
             follower._delete(resources.context)
             clock.now += rest - 0.1
-            assert not follower._is_hinted()
+            assert not follower._hints.look()
             clock.now += 0.2
-            assert follower._is_hinted()
+            assert follower._hints.look()
+
+
+def test_statistics_tell_only_of_more_deletions_than_were_found(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.run_and_check()
+    known = loaded.difference.load()
+    assert known
+    assert known.statistics
+    counted = known.statistics
+    monkeypatch.setattr(hints, "HINT_SECONDS", 0)
+    monkeypatch.setattr(hints, "REST_TIMES", 0)
+    monkeypatch.setattr(hints, "statistics", lambda *_: {"film_work": counted})
+    monkeypatch.setattr(hints, "difference_of", lambda *_: 0)
+    with loaded.beside() as resources:
+        found = Hints(resources, loaded.difference)
+        found.begin()
+        found.changed(time.monotonic())
+        assert found.look() is None
+        found.found(2, time.monotonic())
+        counted = known.statistics.model_copy(update={"deleted": known.statistics.deleted + 2})
+        assert found.look() is None
+        counted = known.statistics.model_copy(update={"deleted": known.statistics.deleted + 3})
+        assert found.look() is Hint.FEW
+        counted = known.statistics.model_copy(update={"files": "another"})
+        assert found.look() is Hint.MANY
+
+
+def test_only_a_few_deletions_are_made_without_the_fuses(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.run_and_check()
+    last = loaded.difference.load()
+    assert last
+    monkeypatch.setattr(hints, "REST_TIMES", 0)
+    few = FEW_DELETIONS
+    for difference, surplus, found, hint in (
+        (0, 0, 0, None),
+        (-1, 0, 0, Hint.FEW),
+        (-1, 0, few, Hint.MANY),
+        (-few - 1, 0, 0, Hint.MANY),
+        (-7, 7, 0, None),
+        (-8, 7, 0, Hint.MANY),  # those that a person decides about are among them
+    ):
+        loaded.difference.kept = last.model_copy(update={"surplus": surplus})
+        monkeypatch.setattr(hints, "difference_of", lambda *_, number=difference: number)
+        monkeypatch.setattr(Hints, "_of_statistics", lambda _: None)
+        with loaded.beside() as resources:
+            looks = Hints(resources, loaded.difference)
+            looks.begin()
+            looks.found(found, time.monotonic())
+            looks.changed(time.monotonic())
+            assert looks.look() is hint
 
 
 def test_a_lost_elasticsearch_is_waited_for_and_nothing_is_lost(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import psycopg
 import pytest
+from movies_etl.definitions.registry import declared
 from movies_etl.errors import ConfigurationError
 
 from local.catalogue import statements
 from local.postgres import Postgres
 from tests.support.indices import each_index
+from tests.support.rebuild import Rebuild
 from tests.support.servers import ROOT
 from tests.support.site import Site
 
@@ -46,6 +49,9 @@ def test_the_role_is_enough_for_every_run(granted: Site) -> None:
     granted.execute("SELECT pg_stat_force_next_flush()")
     assert granted.run_and_check()["deleted"] == 1
     granted.assert_equal()
+    granted.reconcile(full=True)
+    Rebuild(granted).run()
+    granted.assert_equal()
     activity = granted.source().server.activity()
     assert not activity.hidden
 
@@ -76,3 +82,9 @@ def test_the_role_cannot_write(granted: Site) -> None:
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
+
+
+def test_the_role_in_elasticsearch_has_the_declared_indices() -> None:
+    role = json.loads((ROOT / "include/elasticsearch/setup/role.json").read_text())
+    (indices,) = role["indices"]
+    assert set(indices["names"]) == {f"{definition.alias}*" for definition in declared().values()}

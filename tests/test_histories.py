@@ -12,7 +12,7 @@ from tests.histories.play import play, servers
 from tests.support.divergence import Divergence
 from tests.support.fresh import FreshDatabase
 
-HISTORIES = 200
+HISTORIES = 150
 MISSED_WITHIN = 300
 BATCH = 25
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import count
 
 import psycopg
 import pytest
 from movies_etl.definitions.definition import Feed
 from movies_etl.definitions.movies import FILM_WORK
+from movies_etl.follow.cursors import HeldCursors
+from movies_etl.follow.spell import Spell
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Row, Source
 from movies_etl.state.cursors import Cursor, Position
@@ -32,7 +35,10 @@ class Calm:
         self.commits = 0
 
     def cluster(self) -> Cluster:
-        return Cluster("7", 1, self.life, f"{self.commits}:{self.commits}:")
+        return Cluster("7", 1, self.life, self.snapshot())
+
+    def snapshot(self) -> str:
+        return f"{self.commits}:{self.commits}:"
 
     def asked(self) -> Counter[str]:
         """Run and check; return the queries of the catalogue's rows that were asked."""
@@ -49,6 +55,7 @@ def calm(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> Calm:
     """A site that was loaded to the end, with nothing above the horizon."""
     calm = Calm(loaded)
     monkeypatch.setattr(Server, "cluster", lambda _: calm.cluster())
+    monkeypatch.setattr(Server, "snapshot", lambda _: calm.snapshot())
     loaded.run_and_check()
     loaded.run_and_check()
     return calm
@@ -127,6 +134,13 @@ def test_another_server_a_moved_cursor_and_other_settings_are_looked_at_anew(
         assert counters["film_work"].read == len(site.expected())
 
 
+def test_a_layout_that_comes_from_another_task_is_the_same_reader(loaded: Site) -> None:
+    layout = loaded.source().layout
+    assert len(layout.stamps) > 1
+    handed_on = layout.model_copy(update={"stamps": dict(reversed(layout.stamps.items()))})
+    assert handed_on.reader == layout.reader
+
+
 def test_rows_above_a_horizon_are_read_again_when_there_is_a_later_one(calm: Calm) -> None:
     site = calm.site
     film = site.add_film("Fresh", modified="now()")
@@ -158,6 +172,59 @@ def test_documents_that_were_lost_are_counted_though_no_row_is(calm: Calm) -> No
     before = site.queries.copy()
     assert site.run_and_check()["difference"] == 1
     assert not (site.queries - before)["root/count.sql film_work"]
+
+
+def test_where_others_commit_all_the_time_a_run_writes_only_cursors_and_horizon(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = count()
+    monkeypatch.setattr(
+        Server, "cluster", lambda _: Cluster("7", 1, "life", f"{next(commits)}:9999:")
+    )
+    loaded.run_and_check()
+    loaded.run_and_check()
+    kept = loaded.layouts.kept, loaded.difference.kept
+    loaded.run_and_check()
+    assert (loaded.layouts.kept, loaded.difference.kept) == kept
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+def test_the_run_after_one_that_follows_reads_only_what_is_left_above_the_horizon(
+    calm: Calm, is_left: bool
+) -> None:
+    site = calm.site
+    site.configure(horizon_margin=3600 if is_left else 0)
+    site.change("Changed")
+    calm.commits += 1
+    with site.beside() as resources:
+        cursors = HeldCursors(site.cursors, site.definition.streams)
+        spell = Spell(resources, site.settings, site.horizons, cursors)
+        spell.look()
+        spell.close()
+    cursor = site.cursors.load("film_work")
+    assert cursor
+    assert cursor.seen
+    assert (cursor.seen.left_at is not None) == is_left
+    assert calm.asked().keys() <= {"root/count.sql film_work"}
+    site.configure(horizon_margin=0)
+    assert bool(calm.asked()) == is_left
+    site.assert_equal()
+
+
+def test_what_became_visible_behind_the_last_look_of_a_spell_is_read(calm: Calm) -> None:
+    site = calm.site
+    with site.beside() as resources:
+        cursors = HeldCursors(site.cursors, site.definition.streams)
+        spell = Spell(resources, site.settings, site.horizons, cursors)
+        spell.look()
+        site.change("Late")
+        calm.commits += 1
+        spell.close()
+    cursor = site.cursors.load("film_work")
+    assert cursor
+    assert cursor.seen is None
+    assert calm.asked()["feed/ids.sql film_work"]
+    site.assert_equal()
 
 
 def test_a_role_that_may_not_know_the_server_looks_each_time(

@@ -12,7 +12,7 @@ from movies_etl.sync.ids import Ids
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TOGETHER", 2)
+    monkeypatch.setattr(module, "IDS_PER_READ", 2)
 
 
 def test_ids_are_there_once_and_in_the_order_of_their_bytes() -> None:
@@ -42,8 +42,8 @@ def test_ids_are_taken_away_and_put_back() -> None:
 def test_a_temporary_file_without_room_is_told_with_what_helps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MEMORY", 1)
-    monkeypatch.setattr(module, "TOGETHER", 1000)
+    monkeypatch.setattr(module, "MEMORY_KILOBYTES", 1)
+    monkeypatch.setattr(module, "IDS_PER_READ", 1000)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from movies_etl.errors import WriterBusyError
 from movies_etl.state.cursors import Cursor
-from movies_etl.sync import batches
+from movies_etl.sync import page_size
 from movies_etl.sync import prepare as init
 
 from local.elasticsearch import Elasticsearch
@@ -239,7 +239,7 @@ def test_a_load_ends_well_though_elasticsearch_is_killed_in_the_middle(
         (FEW, 1, 1, 500),
         pytest.param(20_000, 1, 1, 500, marks=pytest.mark.long),
         pytest.param(
-            20_000, batches.MAX_PAGE_GROWTH, 3, 9_600, marks=pytest.mark.long
+            20_000, page_size.MAX_PAGE_GROWTH, 3, 9_600, marks=pytest.mark.long
         ),  # two pages
     ],
 )
@@ -254,7 +254,7 @@ def test_a_load_ends_well_though_postgresql_is_killed_in_the_middle(
     pages: int,
     most_twice: int,
 ) -> None:
-    monkeypatch.setattr(batches, "MAX_PAGE_GROWTH", growth)
+    monkeypatch.setattr(page_size, "MAX_PAGE_GROWTH", growth)
     site = durable_site
     ports = (durable.port, elasticsearch_node.port)
     tasks = Tasks(site, monkeypatch, ports, page_size="100", bulk_bytes="50000", patience="120")

@@ -19,7 +19,7 @@ from tests.support.samples import films
 
 
 class Held(Executor):
-    """Runs nothing until it is told to, or until somebody waits for it."""
+    """Runs nothing until it is let go, or until somebody waits for it."""
 
     def __init__(self) -> None:
         self.held: list[_HeldFuture] = []

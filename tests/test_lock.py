@@ -1,13 +1,14 @@
-"""One writer an index: who waits, for whom, and what is said of the holder."""
+"""One writer per index: what a task that waits does, and what it says of the holder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
-from movies_etl.errors import WriterBusyError
+from movies_etl.errors import SourceUnavailableError, WriterBusyError
 from movies_etl.postgres import lock
 from movies_etl.postgres.queries import Queries
 from movies_etl.postgres.server import Server
@@ -80,6 +81,26 @@ def test_a_wait_that_was_in_vain_leaves_the_session_as_it_was(open_server: OpenS
     assert second.wait_for_lock(lock.key_of("uuid"), 10)
     ((timeout,),) = second.queries.connection.execute("SHOW lock_timeout").fetchall()
     assert timeout == "0"
+
+
+def test_a_lock_that_is_given_when_the_time_is_over_is_taken_once(
+    open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL may cancel a statement that has taken the lock; the session keeps it."""
+    first, second = open_server(), open_server()
+    rows = first.queries.rows
+
+    def cancelled(file: str, *names: Any, **parameters: Any) -> list[tuple[Any, ...]]:
+        found = rows(file, *names, **parameters)
+        if file == "lock_wait.sql":
+            raise SourceUnavailableError("too late") from psycopg.errors.LockNotAvailable()
+        return found
+
+    monkeypatch.setattr(first.queries, "rows", cancelled)
+    key = lock.key_of("uuid")
+    assert first.wait_for_lock(key, 10)
+    first.unlock(key)
+    assert second.lock(key)
 
 
 def test_writers_of_different_indexes_do_not_wait_for_each_other(open_server: OpenServer) -> None:

@@ -1,4 +1,4 @@
-"""The mapping of an index: what refuses documents stops a run, anything else is told."""
+"""The mapping of an index: what refuses documents stops a run, anything else is a warning."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.es import admin
 from movies_etl.es.admin import create
 from movies_etl.es.index import Index
-from movies_etl.es.mapping import check_file, differences
+from movies_etl.es.mapping import Difference, check_file, differences
 from movies_etl.settings import Settings
 
 from tests.support.rebuild import Rebuild
@@ -197,3 +197,9 @@ def test_an_index_that_would_refuse_documents_is_not_even_created(
     with pytest.raises(ConfigurationError, match=r"movies\.json has no field writers\.id"):
         small.run()
     assert not small.client.indices.get(index="*")
+
+
+def test_objects_of_a_list_are_taken_whether_they_are_indexed_one_by_one_or_not() -> None:
+    assert not Difference("films", "type", "nested", "object").refuses
+    assert not Difference("films", "type", "object", "nested").refuses
+    assert Difference("films", "type", "keyword", "object").refuses

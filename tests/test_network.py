@@ -122,6 +122,7 @@ def test_a_task_waits_for_an_elasticsearch_that_does_not_answer_its_first_questi
     site.assert_equal()
 
 
+@pytest.mark.long
 def test_an_elasticsearch_that_stays_silent_is_told_and_the_next_run_mends_it(
     tasks: Tasks, site: Site, elasticsearch_proxy: Proxy
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_postgresql_that_stands_still_is_given_up_and_named_for_as_long_as_it_
     site.assert_equal()
 
 
+@pytest.mark.long
 def test_a_statement_that_is_given_up_lets_go_of_the_lock_at_once(
     tasks: Tasks, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,5 @@
-"""What ``init`` notices in a catalogue that it can read: told once, with the step that helps."""
+"""What ``init`` notices in a catalogue that it can read: warned of once, with the step that
+helps."""
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ import pytest
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.page.freshness import IndexState, freshness
 from movies_etl.page.inquiry import known_of
+from movies_etl.page.labels import to_the_second
 from movies_etl.page.letters import letters
 from movies_etl.page.lookup import looked_up
 from movies_etl.page.memory import Rebuild as Remembered
 from movies_etl.page.memory import Run, TasksSeen
-from movies_etl.page.steps import steps
+from movies_etl.page.steps import Step, steps
 from movies_etl.page.verdict import Verdict, verdict
 from movies_etl.page.visitor import as_a_visitor
 from movies_etl.sync.asked_for import RunParams
@@ -50,8 +51,12 @@ def judged(servers: SiteServers, id_: str) -> Verdict:
     return verdict(known_of(servers.site.definition, servers, id_))
 
 
+def way(servers: SiteServers, id_: str) -> list[Step]:
+    return steps(known_of(servers.site.definition, servers, id_))
+
+
 def states(servers: SiteServers, id_: str) -> list[str]:
-    return [step.state for step in steps(known_of(servers.site.definition, servers, id_))]
+    return [step.state for step in way(servers, id_)]
 
 
 def fresh(servers: SiteServers) -> IndexState:
@@ -84,6 +89,13 @@ def test_a_new_row_waits_for_the_next_run(site: Site, servers: SiteServers) -> N
     assert said.action
     assert (said.action.dag, said.action.conf) == (site.definition.sync_dag, {})
     assert states(servers, root) == ["yes", "waits", "yes", "yes", "no", "no"]
+    cursor = site.cursors.load(site.definition.root.name)
+    assert cursor
+    assert cursor.rows
+    assert cursor.horizon
+    at, confirmed = (to_the_second(stamp) for stamp in (cursor.rows.stamp, cursor.horizon))
+    (passed,) = (one.text for one in way(servers, root) if one.name == "Passed by the cursor")
+    assert passed == f"it stands at {at}; all is confirmed up to {confirmed}"
     site.run()
     assert judged(servers, root).state == "found"
 
@@ -335,7 +347,7 @@ def test_an_elasticsearch_that_is_silent_is_named_in_time_and_the_rest_is_shown(
     told = fresh(hurried)
     assert time.monotonic() - began < ENOUGH
     assert told.rows == 7
-    assert told.documents is None
+    assert (told.documents, told.concrete, told.knows_index) == (None, None, False)
     assert told.word.state == "unknown"
     assert "Elasticsearch" in told.word.because
     began = time.monotonic()
@@ -371,7 +383,7 @@ def test_a_postgres_that_is_away_is_named_and_the_index_still_answers(
     (film,) = loaded.execute("SELECT id::text FROM content.film_work LIMIT 1").fetchone() or ("",)
     servers.dsn = f"postgresql://postgres@127.0.0.1:{free_port()}/movies"
     told = fresh(servers)
-    assert (told.rows, told.word.state) == (None, "unknown")
+    assert (told.rows, told.word.state, told.knows_holder) == (None, "unknown", False)
     assert "PostgreSQL" in told.word.because
     said = judged(servers, film)
     assert "a document of it" in said.sentence

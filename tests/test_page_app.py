@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.app import create_app, purge_cached_app
 from fastapi.testclient import TestClient
 from movies_etl import page
+from movies_etl.airflow import memory
 from movies_etl.airflow.page import STATIC, app
 from movies_etl.definitions.registry import declared
 
 from tests.support.page_servers import have_patience
+from tests.support.page_users import headers
 from tests.support.site import Site
 from tests.support.sync_dag import SyncDag
 
@@ -60,11 +61,6 @@ def server(
     return airflow_server
 
 
-def headers(role: str | None) -> dict[str, str]:
-    user = SimpleAuthManagerUser(username=f"{role}", role=role)
-    return {"Authorization": f"Bearer {get_auth_manager().generate_jwt(user)}"}
-
-
 def test_only_those_who_may_read_the_runs_see_anything_of_it(server: TestClient) -> None:
     paths = ["", *FILES, *QUESTIONS]
     for path in paths:
@@ -73,6 +69,18 @@ def test_only_those_who_may_read_the_runs_see_anything_of_it(server: TestClient)
     viewer = headers("VIEWER")
     for path in ("", *FILES, "api/about"):
         assert server.get(f"{BASE}/{path}", headers=viewer).status_code == 200, path
+
+
+@pytest.mark.parametrize("role", ["VIEWER", "USER", "OP", "ADMIN"])
+def test_each_role_sees_the_page_and_a_viewer_triggers_nothing(
+    server: TestClient, role: str
+) -> None:
+    for path in ("", "api/about", "api/movies/freshness"):
+        assert server.get(f"{BASE}/{path}", headers=headers(role)).status_code == 200
+    run = {"logical_date": None, "conf": {"page_size": "refused"}}
+    pressed = server.post("/api/v2/dags/movies_sync/dagRuns", json=run, headers=headers(role))
+    assert (pressed.status_code == 403) == (role == "VIEWER")
+    assert pressed.status_code >= 400
 
 
 def test_every_route_reads_and_has_the_guard(server: TestClient) -> None:
@@ -138,6 +146,49 @@ def test_what_runs_left_in_airflow_is_told(
     assert sync_dag.run().state == "success"
     said = server.get(f"{BASE}/api/movies/why", params={"id": film}, headers=viewer).json()
     assert said["verdict"]["state"] == "found"
+
+
+def test_of_what_airflow_remembers_one_damaged_part_hides_no_other(
+    server: TestClient, small: Site, sync_dag: SyncDag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = headers("VIEWER")
+    assert sync_dag.run().state == "success"
+    sync_dag.remember(
+        {"movies_etl.cursor.genre": "{", "movies_etl.reconcile": "[]", "movies_etl.difference": ""}
+    )
+    told = server.get(f"{BASE}/api/movies/freshness", headers=viewer).json()
+    assert told["word"]["state"] == "unknown"
+    assert "Variable movies_etl.cursor.genre is not a valid cursor" in told["word"]["because"]
+    assert (told["rows"], told["documents"], told["last"]["state"]) == (7, 7, "success")
+    lags = {one["name"]: one["lag"] is None for one in told["streams"]}
+    assert lags == {"film_work": False, "genre": True, "person": False}
+    film = small.add_film("Solaris", modified="now()")
+    said = server.get(f"{BASE}/api/movies/why", params={"id": film}, headers=viewer).json()
+    assert (said["verdict"]["state"], said["facts"]["row"]["exists"]) == ("unknown", True)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    for name in ("_rebuild", "_fed", "_held_by"):
+        monkeypatch.setattr(memory, name, broken)
+    told = server.get(f"{BASE}/api/persons/freshness", headers=viewer).json()
+    assert told["problems"] == []
+    assert [one.partition(" could not be read")[0] for one in told["unread"]] == [
+        "What held the last run",
+        "The newest rebuild",
+        "Indexes that are fed",
+    ]
+    monkeypatch.setattr(memory, "_runs", broken)
+    told = server.get(f"{BASE}/api/movies/freshness", headers=viewer).json()
+    assert told["problems"][0].startswith("Airflow's runs could not be read")
+    assert (told["rows"], told["documents"], told["paused"]) == (8, 7, True)
+
+
+def test_a_wrong_setting_is_named(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOVIES_ETL_PAGE_SIZE", "many")
+    answer = server.get(f"{BASE}/api/movies/freshness", headers=headers("VIEWER"))
+    assert answer.status_code == 503
+    assert "MOVIES_ETL_PAGE_SIZE" in answer.json()["detail"]
 
 
 def test_no_secret_of_a_connection_is_told(

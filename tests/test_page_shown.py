@@ -134,10 +134,11 @@ def test_a_rebuild_under_way_is_shown_with_its_bar_and_the_indexes_beside_the_li
 
 
 def test_a_rebuild_that_waits_for_a_person_is_said_at_the_top(shown: Shown) -> None:
-    asking = rebuild(state="waiting", sentence="A person is asked.", done=8)
+    asking = rebuild(state="waiting", sentence="A person is asked.", done=8, documents=17_567)
     shown.answers = answers(rebuild=asking)
     shown.open()
     shown.page.locator(".card", has_text="Rebuild waits for a person").wait_for()
+    shown.page.locator("#details", has_text="17,567 documents are searchable in it;").wait_for()
     assert shown.page.locator("#details button", has_text="answer").count() == 1
 
 
@@ -206,6 +207,27 @@ def test_nothing_of_a_letter_is_cut_off_on_a_narrow_screen(shown: Shown) -> None
     assert shown.page.title() == "Movies: search freshness"
 
 
+def test_a_text_of_the_database_is_data_that_nothing_obeys(shown: Shown) -> None:
+    letter = LETTER.model_copy(
+        update={
+            "label": "<b>Solaris</b>\u202esiraloS\x1b]0;owned\x07",
+            "reason": "x" * 30_000,
+            "document": "{\n\x9b2J}",
+        }
+    )
+    shown.answers = answers(letters=1)
+    shown.answers[f"{API}movies/letters"] = Letters(
+        index="movies", dag="movies_sync", noun="film", total=1, letters=[letter]
+    )
+    shown.open()
+    listed = shown.page.locator("#letters tbody")
+    label = listed.locator("th button")
+    label.wait_for()
+    assert label.text_content() == "<b>Solaris</b>\\u202esiraloS\\u001b]0;owned\\u0007"
+    assert listed.locator("code").text_content() == f"{'x' * 20_000}... (30,000 characters)"
+    assert listed.locator("pre").text_content() == "{\n\\u009b2J}"
+
+
 def test_all_letters_are_tried_again_by_one_run(shown: Shown) -> None:
     letters = [LETTER, LETTER.model_copy(update={"id": "f2", "label": "Stalker"})]
     shown.answers = answers(letters=2)
@@ -218,6 +240,55 @@ def test_all_letters_are_tried_again_by_one_run(shown: Shown) -> None:
     with shown.page.expect_request(lambda request: request.method == "POST") as posted:
         shown.page.locator("#dialog-yes").press("Enter")
     assert (posted.value.post_data_json or {})["conf"] == {"replay": ["all"]}
+
+
+def test_a_part_that_could_not_be_read_is_named_beside_the_rest(shown: Shown) -> None:
+    said = "Index movies-20260101000000: 0 of 1 shards"
+    beside = [BesideState(name="movies-20260101000000", created=NOW, documents=None, fate="kept")]
+    shown.answers = answers(unread=[said], beside=beside)
+    shown.open()
+    shown.page.locator("#details .unread", has_text=said).wait_for()
+    details = shown.page.locator("#details").inner_text()
+    assert "? documents: kept up to date" in details
+    assert "17,472 documents" in details
+    assert shown.page.locator(".card.current", has_text="Up to date").count() == 1
+
+
+def test_what_was_not_answered_is_said_to_be_neither_none_nor_nothing(shown: Shown) -> None:
+    streams = [StreamState(name="film_work", lag=9.0, waiting=None)]
+    shown.answers = answers(streams=streams, concrete=None, knows_index=False, knows_holder=False)
+    shown.open()
+    assert "nothing waits" not in shown.page.locator(".card").inner_text()
+    told = shown.page.locator("#details").inner_text()
+    assert "Index\nnot known" in told
+    assert "Oldest open transaction\nnot known" in told
+    shown.answers = answers(concrete=None)
+    shown.page.reload()
+    shown.page.locator(".card", has_text="nothing waits").wait_for()
+    assert "Index\nnone" in shown.page.locator("#details").inner_text()
+
+
+def test_an_index_that_airflow_says_nothing_of_hides_no_other(shown: Shown) -> None:
+    shown.answers = answers()
+    shown.answers[f"{API}about"] = {"version": "1", "indices": {"movies": "m", "genres": "g"}}
+    shown.answers[f"{API}genres/freshness"] = state(name="genres")
+    shown.refused[f"{API}genres/freshness"] = 503
+    shown.page.clock.install(time=NOW)
+    shown.open()
+    shown.page.locator(".card.current", has_text="movies").wait_for()
+    lost = shown.page.locator(".card.unknown", has_text="genres")
+    assert "Airflow answered 503" in lost.inner_text()
+    shown.page.locator('#cards input[value="genres"]').check(force=True)
+    shown.page.locator("#details > .problem", has_text="Airflow answered 503").wait_for()
+
+    del shown.refused[f"{API}genres/freshness"]
+    shown.page.clock.fast_forward(11_000)
+    shown.page.locator(".card.current", has_text="genres").wait_for()
+    shown.refused[f"{API}genres/freshness"] = 503
+    shown.page.clock.fast_forward(11_000)
+    lost.wait_for()
+    shown.page.locator("#details > .problem", has_text="Airflow answered 503").wait_for()
+    assert "17,472 documents" in shown.page.locator("#details").inner_text()
 
 
 def test_a_screen_reader_has_a_name_for_everything_that_can_be_used(shown: Shown) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from movies_etl.errors import LONGEST, MoviesEtlError, on_one_line, printable
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+from movies_etl.errors import MAX_PRINTED_CHARACTERS, MoviesEtlError, on_one_line, printable
+
+from tests.support.servers import ROOT
 from tests.support.site import Site
 
 WINDOW_TITLE = "\x1b]0;owned\x07"
@@ -34,7 +39,10 @@ def test_what_a_terminal_obeys_is_shown_as_an_escape(text: str, shown: str) -> N
 
 
 def test_a_very_long_text_is_cut() -> None:
-    assert printable("x" * 10 * LONGEST) == "x" * LONGEST + f"... ({10 * LONGEST} characters)"
+    assert (
+        printable("x" * 10 * MAX_PRINTED_CHARACTERS)
+        == "x" * MAX_PRINTED_CHARACTERS + f"... ({10 * MAX_PRINTED_CHARACTERS} characters)"
+    )
 
 
 def test_a_run_logs_nothing_that_a_terminal_obeys(
@@ -49,3 +57,23 @@ def test_a_run_logs_nothing_that_a_terminal_obeys(
     assert [one for one in said if "kept as a dead letter" in one]
     assert [one for one in said if not one.isprintable()] == []
     assert [one for one in said if "\\x0b" in one]
+
+
+def test_no_log_line_has_an_error_as_it_is() -> None:
+    """An error quotes a server, and a server the catalogue: ``on_one_line`` makes data of it."""
+    found = [
+        f"{file.name}:{call.lineno}"
+        for file in (ROOT / "plugins" / "movies_etl").rglob("*.py")
+        for name, call in caught_and_logged(file)
+        if any(isinstance(one, ast.Name) and one.id == name for one in call.args)
+    ]
+    assert found == []
+
+
+def caught_and_logged(file: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Yield what is logged where an error is handled, with the error's name."""
+    for handler in ast.walk(ast.parse(file.read_text())):
+        if isinstance(handler, ast.ExceptHandler) and handler.name:
+            for call in ast.walk(handler):
+                if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("log."):
+                    yield handler.name, call

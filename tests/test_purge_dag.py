@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 from movies_etl.airflow import reconcile_tasks
-from movies_etl.airflow.purge_tasks import find_task, purge_task, remember_task
+from movies_etl.airflow.purge_tasks import ANSWER, find_task, purge_task, remember_task
 from movies_etl.airflow.questions import fuse_asset
 from movies_etl.airflow.reconcile_tasks import reconcile_task
 from movies_etl.definitions.registry import declared
@@ -20,7 +21,9 @@ from movies_etl.errors import ConfigurationError
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
 from tests.conftest import ROOT
+from tests.support.approvals import answered_by_nobody
 from tests.support.site import Site
+from tests.support.sync_dag import SyncDag
 from tests.support.tasks import Tasks
 
 NAMES = ["find", "approve", "purge", "remember"]
@@ -86,8 +89,8 @@ class Answered:
         user = {"id": "1", "name": "Ann"}
         self._answer = option and {"chosen_options": [option], "responded_by_user": user}
 
-    def xcom_pull(self, task_ids: str) -> object:
-        assert task_ids == "approve"
+    def xcom_pull(self, task_ids: str, key: str) -> object:
+        assert (task_ids, key) == ("approve", ANSWER)
         return self._answer
 
 
@@ -200,3 +203,35 @@ def test_what_was_approved_waits_while_the_index_is_not_loaded(purges: Purges, s
     with pytest.raises(ConfigurationError, match="movies_sync says why"):
         purges.answer(found, "Approve")
     assert len(small.documents()) == 7
+
+
+# -- through Airflow ------------------------------------------------------------------------------
+
+
+def purge(dag: SyncDag) -> dict[str, str]:
+    """Run the purge DAG of the same index; return the states of its tasks."""
+    folder = os.environ["AIRFLOW__CORE__DAGS_FOLDER"]
+    run: Any = DagBag(dag_folder=folder).dags[dag.definition.purge_dag].test()
+    return {one.task_id: str(one.state) for one in run.get_task_instances()}
+
+
+def answers(site: Site) -> list[tuple[str, str | None]]:
+    """Return each list's state, and who has answered."""
+    found = site.client.search(index="movies-reconcile", query={"exists": {"field": "digest"}})
+    lists = [one["_source"] for one in found["hits"]["hits"]]
+    return [(one["state"], one["answered_by"]) for one in lists]
+
+
+def test_no_answer_in_time_is_a_refusal_that_is_remembered(
+    sync_dag: SyncDag, small: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOVIES_ETL_APPROVAL_HOURS", "0.00001")
+    assert sync_dag.run().state == "success"
+    small.execute("TRUNCATE content.film_work CASCADE")
+    assert sync_dag.run().state == "success"
+    assert answers(small) == [("waiting", None)]
+    with answered_by_nobody("movies_purge"):
+        assert purge(sync_dag) == dict.fromkeys(NAMES, "success") | {"purge": "skipped"}
+    assert answers(small) == [("refused", None)]
+    assert len(small.documents()) == 7
+    assert purge(sync_dag)["find"] == "skipped"

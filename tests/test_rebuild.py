@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch as Client
 from movies_etl.definitions.ranges import Range
 from movies_etl.errors import ConfigurationError, IndexUnavailableError, WriterBusyError
 from movies_etl.follow.run import Stores, follow
@@ -21,15 +17,15 @@ from movies_etl.rebuild import gate as rebuild_gate
 from movies_etl.rebuild import load as rebuild_load
 from movies_etl.rebuild import split as rebuild_split
 from movies_etl.rebuild import swap as rebuild_swap
-from movies_etl.rebuild.plan import Plan
 from movies_etl.reconcile import contents
 from movies_etl.reconcile.completely import compare_completely
 from movies_etl.reconcile.each_run import run_stream
 from movies_etl.sync.stream_run import StreamRun
 
+from tests.support.dag_run import no_others
 from tests.support.indices import each_index
 from tests.support.protections import notices
-from tests.support.rebuild import Asked, Rebuild, behind, documents, run
+from tests.support.rebuild import Asked, Rebuild, behind, documents, run, searching
 from tests.support.site import Site
 
 
@@ -82,7 +78,7 @@ def test_an_old_index_that_cannot_be_fed_fails_no_run(
     def lost(*_: object) -> None:
         raise IndexUnavailableError("gone for a moment")
 
-    for name in ("family", "feed"):
+    for name in ("family", "in_steps"):
         loaded.change(f"Changed while {name} is lost")
         with monkeypatch.context() as patches:
             patches.setattr(rebuild_beside, name, lost)
@@ -132,7 +128,7 @@ def test_what_changes_during_a_rebuild_is_in_it(loaded: Site) -> None:
     delete = f"DELETE FROM content.{loaded.table} WHERE id = %s"
     loaded.add_root("Added while it is made")
     loaded.execute(delete, first)
-    results = [rebuild.load(plan, part) for part in rebuild.split(plan)]
+    results = rebuild.load_all(plan)
     loaded.add_root("Added while it is loaded")
     loaded.execute(delete, second)
     loaded.change("Changed while it is loaded", "text LIKE 'A%%'")
@@ -154,39 +150,12 @@ def test_what_changes_during_a_rebuild_is_in_it(loaded: Site) -> None:
 def test_what_changes_in_a_range_that_is_loaded_comes_by_the_streams(loaded: Site) -> None:
     rebuild = Rebuild(loaded, asked=Asked(checks=0))  # no checksum is compared
     plan = rebuild.begin()
-    results = [rebuild.load(plan, part) for part in rebuild.split(plan)]
+    results = rebuild.load_all(plan)
     loaded.execute("UPDATE content.film_work SET title = 'Late', modified = now() - interval '9 s'")
     rebuild.loaded(plan, results)
     rebuild.check(plan)
     rebuild.swap(plan)
     loaded.assert_equal()
-
-
-@contextmanager
-def searching(client: Client, site: Site) -> Iterator[list[int]]:
-    """Count the documents behind the alias all the time."""
-    counts: list[int] = []
-    errors: list[Exception] = []
-    ended = threading.Event()
-    alias = site.definition.alias
-
-    def search() -> None:
-        while not ended.is_set():
-            try:
-                answer = client.search(index=alias, size=0, track_total_hits=True)
-            except Exception as error:  # noqa: BLE001 - any is a finding
-                errors.append(error)
-            else:
-                counts.append(answer["hits"]["total"]["value"])
-
-    thread = threading.Thread(target=search)
-    thread.start()
-    try:
-        yield counts
-    finally:
-        ended.set()
-        thread.join()
-    assert errors == []
 
 
 @pytest.mark.parametrize("ids", ["uuid", "text"])
@@ -214,7 +183,7 @@ def test_ranges_are_loaded_side_by_side(
 
 
 def test_searches_find_everything_all_the_time(loaded: Site) -> None:
-    with searching(loaded.client, loaded) as counts:
+    with searching(loaded) as counts:
         Rebuild(loaded).run()
         run(loaded)
         after_swap = len(counts)
@@ -232,8 +201,7 @@ def test_a_film_that_was_deleted_before_the_swap_leaves_with_the_first_run_after
     gone, *_ = sorted(loaded.expected())
     swapped = rebuild_swap._while_nobody_writes
 
-    def after_a_deletion(candidate: Any, *, looks_again: bool) -> None:
-        assert looks_again
+    def after_a_deletion(candidate: Any, *, looks_again: bool) -> None:  # noqa: ARG001
         loaded.execute(f"DELETE FROM content.{loaded.table} WHERE id = %s", gone)
         loaded.execute("SELECT pg_stat_force_next_flush()")
         run(loaded)
@@ -259,7 +227,7 @@ def test_a_share_is_a_share_of_all_however_large_its_ranges_are(
     monkeypatch.setattr(contents, "READ_TOGETHER", 1)
     rebuild = Rebuild(loaded, asked=Asked(checks=checks))
     plan = rebuild.begin()
-    rebuild.loaded(plan, [rebuild.load(plan, part) for part in rebuild.split(plan)])
+    rebuild.loaded(plan, rebuild.load_all(plan))
     assert rebuild.check(plan)["compared"] in compared
 
 
@@ -332,58 +300,6 @@ def test_documents_that_a_half_made_index_has_are_not_sent_again(loaded: Site) -
     assert (result["indexed"], result["unchanged"]) == (0, len(loaded.expected()))
 
 
-def die_behind_the_move(rebuild: Rebuild, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Swap, and die when the alias has moved and the cursors have not."""
-
-    def killed(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patches:
-        patches.setattr(rebuild_swap, "follow_alias", killed)
-        with pytest.raises(KilledError):
-            rebuild.swap(plan)
-
-
-def test_a_swap_that_died_before_the_cursors_is_brought_to_its_end_by_the_next_run(
-    loaded: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rebuild = Rebuild(loaded)
-    plan = rebuild.until_checked()
-    die_behind_the_move(rebuild, plan, monkeypatch)
-    assert behind(loaded) == plan.context.index
-    assert sum(run(loaded).values()) == 0
-    loaded.change("Changed")
-    run(loaded)
-    loaded.assert_equal()
-    assert documents(loaded, plan.replaces) == documents(loaded, plan.context.index)
-
-
-def test_a_swap_that_died_is_tried_again(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    rebuild = Rebuild(loaded)
-    plan = rebuild.until_checked()
-    die_behind_the_move(rebuild, plan, monkeypatch)
-    assert rebuild.swap(plan)["index"] == behind(loaded)
-    assert sum(run(loaded).values()) == 0
-
-
-def test_cursors_are_not_exchanged_by_a_rebuild_while_a_run_writes(
-    loaded: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rebuild = Rebuild(loaded)
-    plan = rebuild.until_checked()
-    die_behind_the_move(rebuild, plan, monkeypatch)
-    monkeypatch.setattr(rebuild_begin, "EXCHANGE_WAIT_SECONDS", 0)
-    before = dict(loaded.cursors.texts)
-    for busy in (plan.context.uuid, loaded.definition.alias):
-        with psycopg.connect(loaded.dsn, autocommit=True) as session:
-            session.execute("SELECT pg_advisory_lock(%s)", (lock.key_of(busy),))
-            with pytest.raises(WriterBusyError):
-                Rebuild(loaded, "manual__2").begin()
-    assert loaded.cursors.texts == before
-    Rebuild(loaded, "manual__2").begin()
-    assert loaded.cursors.texts != before
-
-
 def test_a_run_that_began_before_the_swap_ends_without_an_error(loaded: Site) -> None:
     for asked in (Asked(), Asked(rollback=True)):
         context = loaded.open()
@@ -406,7 +322,7 @@ def test_a_task_that_is_to_follow_when_the_alias_has_moved_ends_without_an_error
     Rebuild(loaded).run()
     loaded.configure(follow_seconds=60)
     with loaded.resources(context) as resources:
-        stores = Stores(loaded.horizons, loaded.difference, lambda _: None)
+        stores = Stores(loaded.horizons, loaded.difference, no_others)
         assert follow(resources, loaded.settings, stores)["spells"] == 0
 
 
@@ -435,6 +351,17 @@ def test_two_rebuilds_at_once_are_refused(loaded: Site) -> None:
     with pytest.raises(ConfigurationError, match=r"does not know.*DELETE"):
         unknown.begin()
     assert loaded.client.indices.exists(index=plan.context.index)
+
+
+def test_two_rebuilds_that_begin_at_the_same_time_make_one_index(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild_begin, "LOCK_WAIT_SECONDS", 0)
+    with psycopg.connect(loaded.dsn, autocommit=True) as session:
+        session.execute("SELECT pg_advisory_lock(%s)", (lock.key_of("movies rebuild"),))
+        with pytest.raises(WriterBusyError):
+            Rebuild(loaded).begin()
+    assert loaded.cursors.indexes() == []
 
 
 def test_what_a_run_that_is_over_left_is_removed(loaded: Site) -> None:

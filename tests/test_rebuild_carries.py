@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,8 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.es.carried import after_loading, changed_by_hand, created_with, flat
 from movies_etl.rebuild.beside import feed_others
 
-from tests.support.rebuild import Asked, Rebuild, stores_of
+from local.processes import wait_until
+from tests.support.rebuild import Asked, Rebuild, searching, stores_of
 from tests.support.site import Site
 
 FILE = {
@@ -29,13 +32,18 @@ def test_every_alias_moves_as_it_is(loaded: Site) -> None:
         index=before,
         name="good",
         filter={"range": {"imdb_rating": {"gte": 2}}},
-        search_routing="a",
-        index_routing="b",
+    )
+    loaded.client.indices.put_alias(
+        index=before, name="routed", search_routing="a,b", index_routing="c"
+    )
+    loaded.client.indices.update_aliases(
+        actions=[{"add": {"index": before, "alias": "hidden", "is_hidden": True}}]
     )
     loaded.client.indices.put_alias(index=before, name="catalogue", is_write_index=True)
     loaded.client.indices.create(index="elsewhere", aliases={"catalogue": {}})
     aliases = loaded.client.indices.get_alias(index=before)[before]["aliases"]
-    assert set(aliases) == {"movies", "good", "catalogue"}
+    assert set(aliases) == {"movies", "good", "routed", "hidden", "catalogue"}
+    assert [len(aliases[name]) for name in ("good", "routed", "hidden")] == [1, 2, 1]
     after = Rebuild(loaded).run()["index"]
     assert loaded.client.indices.get_alias(index=after)[after]["aliases"] == aliases
     assert loaded.client.indices.get_alias(index=before)[before]["aliases"] == {}
@@ -60,7 +68,7 @@ def test_settings_that_somebody_changed_are_kept_over_several_rebuilds(loaded: S
         plan = rebuild.begin()
         found = settings(loaded, plan.context.index)
         assert found["index.refresh_interval"] == "30s"  # while it is loaded
-        results = [rebuild.load(plan, part) for part in rebuild.split(plan)]
+        results = rebuild.load_all(plan)
         rebuild.loaded(plan, results)
         rebuild.check(plan)
         rebuild.swap(plan)
@@ -157,6 +165,28 @@ def test_a_new_index_has_as_many_shards_as_the_one_before_unless_somebody_asks(
     loaded.assert_equal()
 
 
+def test_the_first_rebuild_follows_the_file_that_was_changed_since_the_first_load(
+    loaded: Site, include: Path
+) -> None:
+    (before,) = loaded.client.indices.get_alias(name="movies")
+    loaded.client.indices.put_settings(index=before, settings={"index.max_result_window": "20000"})
+    file = include / "elasticsearch" / "settings.json"
+    described = json.loads(file.read_text())
+    described["index"] |= {"refresh_interval": "5s", "number_of_shards": 2}
+    del described["index"]["gc_deletes"]
+    described["analysis"]["analyzer"]["ru_en"]["filter"] = ["lowercase"]
+    file.write_text(json.dumps(described))
+    after = settings(loaded, Rebuild(loaded).run()["index"])
+    assert after["index.refresh_interval"] == "5s"
+    assert after["index.number_of_shards"] == "2"
+    assert "index.gc_deletes" not in after
+    assert after["index.analysis.analyzer.ru_en.filter"] == ["lowercase"]
+    assert after["index.max_result_window"] == "20000"
+    again = settings(loaded, Rebuild(loaded, "manual__2", Asked(shards=3)).run()["index"])
+    assert again["index.number_of_shards"] == "3"
+    loaded.assert_equal()
+
+
 def test_letters_of_both_indexes_are_kept_apart(loaded: Site) -> None:
     bad = loaded.add_film(modified="now()", rating="NaN")
     loaded.run()
@@ -206,7 +236,11 @@ def test_a_plain_index_of_the_name_is_replaced_only_when_asked(small: Site) -> N
     small.client.index(index="movies", id="old", document={"title": "Old"}, refresh=True)
     with pytest.raises(ConfigurationError, match="is an index, not an alias"):
         Rebuild(small).begin()
-    result = Rebuild(small, asked=Asked(take_over=True)).run()
+    with searching(small) as counts:
+        wait_until(lambda: bool(counts), seconds=60, what="searches find the plain index")
+        result = Rebuild(small, asked=Asked(take_over=True)).run()
+        wait_until(lambda: counts[-1] != 1, seconds=60, what="searches find the new index")
+    assert set(counts) == {1, len(small.expected())}
     assert result["before"] == "movies"
     assert [*small.client.indices.get_alias(name="movies")] == [result["index"]]
     assert [*small.client.indices.get_alias(name="films")] == [result["index"]]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psycopg
 import pytest
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import traces
-from movies_etl.rebuild import since
+from movies_etl.rebuild import gate, since
 from movies_etl.rebuild import swap as rebuild_swap
+from movies_etl.rebuild.candidate import Candidate, catch_up
 from movies_etl.rebuild.plan import Plan
 from movies_etl.reconcile import fuses
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.compare import Comparer
 from movies_etl.reconcile.fuses import lists_of
 from movies_etl.reconcile.purge import approved, refused
 
@@ -36,15 +44,28 @@ def write_without_a_trace(site: Site) -> None:
     site.execute(
         f"DELETE FROM content.{LINKS} WHERE ctid IN (SELECT ctid FROM content.{LINKS} LIMIT 2)"
     )
+    add_links(site)
+    run(site)
+    take_links_away(site)
+    run(site)
+
+
+def add_links(site: Site, films: str = "true") -> None:
+    """Link films to every person.
+
+    :param films: which, by their columns.
+    """
     site.execute(
         f"INSERT INTO content.{LINKS} (id, film_work_id, person_id, role, created)"
         " SELECT gen_random_uuid(), film.id, person.id, 'writer', now()"
-        " FROM content.film_work film, content.person person WHERE NOT EXISTS"
+        f" FROM content.film_work film, content.person person WHERE {films} AND NOT EXISTS"
         f" (SELECT FROM content.{LINKS} WHERE (film_work_id, person_id) = (film.id, person.id))"
     )
-    run(site)
+
+
+def take_links_away(site: Site) -> None:
+    """Delete what was added."""
     site.execute(f"DELETE FROM content.{LINKS} WHERE created > now() - interval '1 hour'")
-    run(site)
 
 
 @notices("17-pause")
@@ -54,6 +75,72 @@ def test_what_is_deleted_while_a_person_decides_is_not_brought_back(loaded: Site
     plan = rebuild.until_checked()
     write_without_a_trace(loaded)
     rebuild.swap(plan)
+    loaded.assert_equal()
+
+
+@contextmanager
+def running(site: Site) -> Iterator[psycopg.Connection[Any]]:
+    """Give out a transaction that runs."""
+    with psycopg.connect(site.dsn) as transaction:
+        transaction.execute("SELECT pg_current_xact_id()")
+        yield transaction
+
+
+@notices("17-young")
+@pytest.mark.parametrize("ends", ["before the swap", "after it"])
+@over(MOVIES, PERSONS)
+def test_a_link_that_is_younger_than_what_runs_goes_before_the_swap(
+    loaded: Site, ends: str
+) -> None:
+    rebuild = Rebuild(loaded)
+    with running(loaded) as transaction:
+        add_links(loaded)
+        plan = rebuild.until_checked()
+        if ends == "before the swap":
+            transaction.rollback()
+        take_links_away(loaded)
+        rebuild.swap(plan)
+    loaded.assert_equal()
+
+
+def test_a_link_that_is_younger_than_what_runs_goes_after_the_swap(loaded: Site) -> None:
+    with running(loaded):
+        add_links(loaded)
+        Rebuild(loaded).run()
+    run(loaded)
+    take_links_away(loaded)
+    loaded.reconcile("presence", "touched")
+    loaded.assert_equal()
+
+
+def test_of_a_transaction_that_begins_in_the_check_only_later_documents_are_compared_again(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.begin()
+    rebuild.loaded(plan, rebuild.load_all(plan))
+    with ExitStack() as stack:
+        added: list[str] = []
+
+        def beside_what_runs(candidate: Candidate) -> int:
+            stack.enter_context(running(loaded))
+            added.append(loaded.add_root("With links"))
+            add_links(loaded, "title = 'With links'")
+            return catch_up(candidate)
+
+        monkeypatch.setattr(gate, "catch_up", beside_what_runs)
+        rebuild.check(plan)
+    compared: list[str] = []
+    compare = Comparer.compare
+
+    def noted(self: Comparer, ids: Sequence[str], found: Candidates) -> None:
+        compared.extend(ids)
+        compare(self, ids, found)
+
+    monkeypatch.setattr(Comparer, "compare", noted)
+    take_links_away(loaded)
+    rebuild.swap(plan)
+    assert set(compared) == {*added}
     loaded.assert_equal()
 
 
@@ -159,4 +246,9 @@ def test_a_rollback_keeps_what_a_person_refused_to_delete(loaded: Site, rolled_o
     answer(loaded, approve=False)
     rollback = Rebuild(loaded, "manual__2", Asked(rollback=True))
     assert rollback.run()["index"] == rolled_on.replaces
+    loaded.reconcile()
+    run(loaded)
     assert len(loaded.documents()) == 7
+    with loaded.beside() as resources:
+        ((refused_list, _),) = lists_of(resources).open(resources.context.uuid)
+    assert (refused_list.state, refused_list.count) == ("refused", 3)

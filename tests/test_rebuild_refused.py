@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,24 +11,20 @@ from elasticsearch import AuthorizationException
 from movies_etl.errors import ConfigurationError, RefusedDocumentsError
 from movies_etl.es import room
 from movies_etl.es.family import family
+from movies_etl.es.index import Index
 from movies_etl.es.room import to_stay_free
-from movies_etl.rebuild import swap as rebuild_swap
+from movies_etl.rebuild import aliases as rebuild_aliases
+from movies_etl.rebuild import gate
 from movies_etl.rebuild.beside import fed_indexes
+from movies_etl.rebuild.candidate import Candidate
+from movies_etl.rebuild.correct import correct
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.sync.resources import Resources
 
-from tests.conftest import ROOT
 from tests.support.rebuild import Asked, Rebuild
 from tests.support.site import Site
 
 GIGABYTE = 1024**3
-
-
-@pytest.fixture
-def include(loaded: Site, tmp_path: Path) -> Path:
-    """A folder of files of the site's own."""
-    folder = tmp_path / "include"
-    shutil.copytree(ROOT / "include", folder)
-    loaded.configure(include_dir=folder)
-    return folder
 
 
 def retyped(include: Path, field: str, **parameters: object) -> None:
@@ -122,14 +117,17 @@ def test_a_mapping_that_does_not_fit_keeps_the_alias_where_it_is(
     loaded: Site, include: Path
 ) -> None:
     (before,) = loaded.client.indices.get_alias(name="movies")
+    described = loaded.client.indices.get(index=before).body
+    cursors = dict(loaded.cursors.texts)
     retyped(include, "title", type="date")
     rebuild = Rebuild(loaded)
     plan = rebuild.begin()
-    results = [rebuild.load(plan, part) for part in rebuild.split(plan)]
+    results = rebuild.load_all(plan)
     rebuild.loaded(plan, results)
     with pytest.raises(RefusedDocumentsError, match=r"refuses 7 documents .*-dead-letters says"):
         rebuild.check(plan)
-    assert [*loaded.client.indices.get_alias(name="movies")] == [before]
+    assert loaded.client.indices.get(index="movies").body == described
+    assert loaded.cursors.texts == cursors
     assert loaded.letters() == {}  # those of the live index
     assert fed_indexes(loaded.client, loaded.definition, loaded.cursors, live=before) == []
     loaded.reconnect()
@@ -137,18 +135,64 @@ def test_a_mapping_that_does_not_fit_keeps_the_alias_where_it_is(
     loaded.assert_equal()
 
 
-def test_an_index_with_far_fewer_documents_does_not_take_the_alias(
-    loaded: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("movies_etl.rebuild.gate.FEWER_DOCUMENTS", 1)
+@pytest.fixture
+def _counted_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few missing documents be too many, and ask a bad count again at once."""
+    monkeypatch.setattr(gate, "FEWER_DOCUMENTS", 1)
+    monkeypatch.setattr(gate, "COUNT_AFTER_SECONDS", (0, 0))
+
+
+@pytest.mark.usefixtures("_counted_closely")
+def test_an_index_with_far_fewer_documents_does_not_take_the_alias(loaded: Site) -> None:
     rebuild = Rebuild(loaded)
     plan = rebuild.begin()
     loaded.execute("DELETE FROM content.film_work WHERE title LIKE %s", "Film _")
     loaded.add_film(modified="now()")
-    results = [rebuild.load(plan, part) for part in rebuild.split(plan)]
+    results = rebuild.load_all(plan)
     rebuild.loaded(plan, results)
     with pytest.raises(ConfigurationError, match=r"it has 1 documents and .* has 7"):
         rebuild.check(plan)
+
+
+@pytest.mark.usefixtures("_counted_closely")
+def test_a_count_that_lacks_documents_for_a_moment_is_asked_again(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild = Rebuild(loaded)
+    plan = rebuild.begin()
+    rebuild.loaded(plan, rebuild.load_all(plan))
+    count, lies = Index.documents, [3]
+
+    def lying(index: Index) -> int:
+        return lies.pop() if index.name == plan.context.index and lies else count(index)
+
+    def compared(candidate: Candidate, resources: Resources, found: Candidates) -> None:
+        correct(candidate, resources, found)
+        monkeypatch.setattr(Index, "documents", lying)
+
+    monkeypatch.setattr(gate, "correct", compared)
+    assert rebuild.check(plan)["documents"] == 7
+    assert lies == []
+
+
+def test_copies_that_take_long_are_told_and_hold_up_nothing(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def slow(_: object, **request: object) -> dict[str, bool]:
+        asked.append(request)
+        return {"timed_out": True}
+
+    rebuild = Rebuild(loaded)
+    plan = rebuild.begin()
+    rebuild.loaded(plan, rebuild.load_all(plan))
+    monkeypatch.setattr(type(loaded.client.cluster), "health", slow)
+    rebuild.check(plan)
+    assert [(one["index"], one["wait_for_no_initializing_shards"]) for one in asked] == [
+        (plan.context.index, True)
+    ]
+    assert f"Copies of {plan.context.index} are still being made" in caplog.text
 
 
 def test_an_alias_that_somebody_moved_meanwhile_is_left_alone(loaded: Site) -> None:
@@ -176,7 +220,7 @@ def test_searches_of_the_site_are_compared(loaded: Site, include: Path) -> None:
     (folder / "movies.json").write_text(json.dumps(searches))
     rebuild = Rebuild(loaded)
     plan = rebuild.begin()
-    rebuild.loaded(plan, [rebuild.load(plan, part) for part in rebuild.split(plan)])
+    rebuild.loaded(plan, rebuild.load_all(plan))
     (result,) = rebuild.check(plan)["searches"]
     assert (result["name"], result["same"], result["of"]) == ("all", 7, 7)
     (folder / "movies.json").write_text('{"name": "all"}')
@@ -222,7 +266,7 @@ def test_an_index_whose_aliases_are_refused_is_no_index_that_was_live(
     plan = rebuild.until_checked()
     refused = [{"add": {"index": plan.context.index, "alias": "in#valid"}}]
     with monkeypatch.context() as patches:
-        patches.setattr(rebuild_swap, "moved", lambda _: refused)
+        patches.setattr(rebuild_aliases, "moved", lambda _: refused)
         with pytest.raises(ConfigurationError, match="in#valid"):
             rebuild.swap(plan)
     assert [*loaded.client.indices.get_alias(name="movies")] == [plan.replaces]

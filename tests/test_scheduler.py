@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from movies_etl.es.family import family
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -79,6 +81,7 @@ def scheduled(
         yield scheduled
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)  # the waits have limits of their own
 def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_are_forgotten(
     scheduled: Scheduled,
@@ -147,3 +150,41 @@ def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_ar
     assert question == "Delete 7 of 7 films (100.0%) from movies?"
     assert scheduled.ended(asked, "movies_purge").state == "success"
     assert small.documents() == {}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_rebuild_goes_on_though_the_scheduler_is_killed_in_a_task_and_at_the_question(
+    scheduled: Scheduled, small: Site
+) -> None:
+    """The task that is at work goes on, and the next scheduler starts those behind it."""
+    assert scheduled.trigger("first").state == "success"
+    (before,) = small.client.indices.get_alias(name="movies")
+    dag, conf = "movies_reindex", '{"pause_before_swap": true}'
+    command = ("dags", "trigger", dag, "--run-id", "rebuild", "--conf", conf)
+    scheduled.call(*command).check_returncode()
+
+    def is_made() -> bool:
+        return len(family(small.client, small.definition)) > 1
+
+    wait_until(is_made, seconds=PATIENCE, what="prepare makes the index")
+    with psycopg.connect(small.dsn) as transaction:
+        transaction.execute("LOCK TABLE content.film_work")
+
+        def stands_still() -> bool:
+            waiting = small.execute(
+                "SELECT FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND application_name LIKE 'movies_etl %%'"
+            )
+            return bool(waiting.fetchall())
+
+        wait_until(stands_still, seconds=PATIENCE, what="a task is in the middle of its work")
+        scheduled.kill_scheduler()
+    asked = scheduled.asked(dag)
+    scheduled.kill_scheduler()
+    question = scheduled.answer(dag, asked, "Approve")
+    assert question == "Give alias movies to the new index?"
+    assert scheduled.ended("rebuild", dag).state == "success"
+    (after,) = small.client.indices.get_alias(name="movies")
+    assert after != before
+    small.assert_equal()

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.registry import declared
-from movies_etl.sync.stream_run import StreamRun
+from movies_etl.sync.outgoing import Outgoing
 
 from local.elasticsearch import Elasticsearch
 from local.postgres import Postgres
@@ -60,10 +60,10 @@ def test_the_other_dags_run_while_a_task_of_one_reads(
 ) -> None:
     """Its transaction holds nobody's horizon, and its lock is not theirs."""
     reading = definition.root.name
-    queue = StreamRun._queue
+    queue = Outgoing.queue
     contexts: list[dict[str, Any]] = []
 
-    def run_the_others(run: StreamRun, *documents: Any) -> None:
+    def run_the_others(outgoing: Outgoing, *documents: Any) -> None:
         reads.undo()
         began = sites[definition.name].source().server.now()
         ((application, is_open),) = sites[definition.name].execute(OWN_SESSIONS).fetchall()
@@ -76,11 +76,11 @@ def test_the_other_dags_run_while_a_task_of_one_reads(
             contexts.append(context)
             for stream in other.streams:
                 tasks[other.name].sync(stream, context)
-        queue(run, *documents)
+        queue(outgoing, *documents)
 
     context = tasks[definition.name].init()
     with pytest.MonkeyPatch.context() as reads:
-        reads.setattr(StreamRun, "_queue", run_the_others)
+        reads.setattr(Outgoing, "queue", run_the_others)
         tasks[definition.name].sync(definition.root, context)
     for stream in definition.streams[1:]:
         tasks[definition.name].sync(stream, context)

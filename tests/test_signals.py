@@ -1,4 +1,4 @@
-"""What others are told of a run: metrics by Airflow's channel, asset events, mail, a prefix."""
+"""Signals of a run: metrics by Airflow's channel, asset events, mail, a prefix."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LATER = "2126-01-01T00:00:00.000000+00:00"
 
 
 class Recorder(NoStatsLogger):
-    """A backend of Airflow's metrics that keeps what it is told."""
+    """A backend of Airflow's metrics that keeps what it gets."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -208,8 +208,8 @@ def test_runs_that_follow_have_their_time_on_top_of_the_deadline_and_those_that_
     assert minutes("movies_sync") == minutes("genres_sync") == minutes("movies_reconcile") == 60
     assert minutes("movies_purge") is minutes("movies_reindex") is None
     monkeypatch.setenv("MOVIES_ETL_FOLLOW_SECONDS", "300")
-    # It stands by until another one ends, and then follows as long as that one did.
-    assert minutes("movies_sync") == 60 + 5 + 1 + 5
+    # It stands by until another one ends, follows as long as that one did, and then stands in.
+    assert minutes("movies_sync") == 60 + 5 + 1 + 5 + 5
     assert minutes("movies_reconcile") == 60
     monkeypatch.setenv("MOVIES_ETL_DEADLINE_MINUTES", "0")
     assert minutes("movies_sync") is None

@@ -215,7 +215,7 @@ class Both:
 
 
 def _mapped(index: Index) -> int:
-    """Return how many differences of its mapping are told."""
+    """Return how many differences of its mapping are found."""
     return len(differences(index, index.mapping(), DESCRIBED))
 
 

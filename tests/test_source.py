@@ -81,6 +81,22 @@ def test_the_server_lets_a_vanished_worker_go_within_two_minutes(catalogue: Cata
     assert 0 < seconds["tcp_user_timeout"] / 1000 <= 120  # with an answer on its way
 
 
+def test_the_session_of_a_killed_process_ends_amid_a_query(catalogue: Catalogue) -> None:
+    killed = psycopg.connect(catalogue.dsn, autocommit=True)
+    Source.opened(killed, MOVIES, Settings())
+    pid = killed.info.backend_pid
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND query LIKE %s"
+    killed.pgconn.send_query(b"SELECT pg_sleep(600)")
+
+    def count() -> int:
+        row = catalogue.connection.execute(sessions, [pid, "SELECT pg_sleep(600)"]).fetchone()
+        return row[0] if row else 0
+
+    wait_until(lambda: count() == 1, seconds=60, what="the query")
+    killed.pgconn.finish()  # closes the socket and cancels nothing
+    wait_until(lambda: count() == 0, seconds=60, what="the end of the session")
+
+
 def test_the_source_cannot_write(catalogue: Catalogue) -> None:
     source = catalogue.source()
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
@@ -180,7 +196,7 @@ def test_a_lost_connection_is_waited_for_and_says_where_it_goes_on(catalogue: Ca
 def test_a_session_that_is_ended_amid_documents_may_be_tried_again(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, setting: str, reason: str
 ) -> None:
-    monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 1)
+    monkeypatch.setattr("movies_etl.postgres.source.FETCHED_ROWS", 1)
     films = [catalogue.add_film() for _ in range(2)]
     with psycopg.connect(catalogue.dsn, autocommit=True) as connection:
         source = Source.opened(connection, MOVIES, Settings())
@@ -293,7 +309,7 @@ def test_films_have_no_films_of_their_own(catalogue: Catalogue) -> None:
 def test_documents_of_one_snapshot_come_in_pieces_and_the_session_may_be_used_between_them(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 3)
+    monkeypatch.setattr("movies_etl.postgres.source.FETCHED_ROWS", 3)
     films = [catalogue.add_film("Before") for _ in range(7)]
     source = catalogue.source()
     version, pieces = source.documents(films)
@@ -310,7 +326,7 @@ def test_documents_of_one_snapshot_come_in_pieces_and_the_session_may_be_used_be
 def test_documents_that_nobody_wants_any_more_leave_no_transaction_open(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 1)
+    monkeypatch.setattr("movies_etl.postgres.source.FETCHED_ROWS", 1)
     films = [catalogue.add_film() for _ in range(3)]
     source = catalogue.source()
     _version, pieces = source.documents(films)
@@ -395,7 +411,7 @@ def test_after_a_change_the_columns_are_asked_again(
     with suppress(ConfigurationError):  # of the last one: no such tables
         source = Source.opened(reader, MOVIES, Settings(), learned)
         assert source.layout.model_copy(update={"visible": learned.visible}) != learned
-    assert asked == ["cluster.sql", "tables.sql", "cluster.sql", "columns.sql"]
+    assert asked == ["cluster.sql", "tables.sql", "columns.sql"]
 
 
 def test_with_other_settings_the_columns_are_asked_again(

@@ -6,11 +6,15 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
 import pytest
+from movies_etl.errors import WriterBusyError
 from movies_etl.postgres import horizon
 from movies_etl.postgres.horizon import Measured
 
+from tests.support.rebuild import Asked, Rebuild, run, until_done
 from tests.support.site import Site
 from tests.support.storm import DELETIONS, storm
 
@@ -48,16 +52,12 @@ def searched(site: Site, films: list[str], stop: threading.Event) -> list[int]:
 
 def reconciled(site: Site, stop: threading.Event) -> int:
     """Reconcile until the event, beside the sync; return how many documents were deleted."""
-    other = Site(site.dsn, site.connection, site.client)
-    other.cursors, other.reconciled = site.cursors, site.reconciled
     deleted = 0
-    try:
+    with site.another() as other:
         while not stop.is_set():
             results = other.reconcile()
             deleted += sum(one["deleted"] for one in results.values())
             assert results["presence"]["asked"] == 0
-    finally:
-        other.close()
     return deleted
 
 
@@ -82,6 +82,43 @@ def weather_of_deletions(site: Site, seconds: float) -> None:
     assert deleted
     assert set(searches.result()) == {len(steady)}
     site.run_and_check()
+    for _ in range(2):
+        site.reconnect()
+        site.reconcile()
+    site.assert_equal()
+
+
+def rebuilt_and_back(site: Site) -> None:
+    """Make the index anew, beside the sync, and take the one before back."""
+    with site.another() as other:
+        for asked in (Asked(), Asked(rollback=True)):
+            rebuild = Rebuild(other, f"manual__{asked.rollback}", asked)
+            plan = until_done(rebuild.begin)
+            results = rebuild.load_all(plan)
+            if plan.loads:
+                until_done(partial(rebuild.loaded, plan, results))
+            until_done(partial(rebuild.check, plan))
+            until_done(partial(rebuild.swap, plan))
+
+
+def weather_of_rebuilds(site: Site, rebuilds: int) -> None:
+    """Sync and search while films and links come and go, and the index is made anew and back."""
+    films = sorted(site.documents())
+    mortal, steady = films[: len(films) // 8], films[len(films) // 8 :]
+    stop = threading.Event()
+    with ThreadPoolExecutor(2) as threads, storm(site, 4, mortal=mortal, changes=DELETIONS):
+        searches = threads.submit(searched, site, steady, stop)
+        try:
+            for _ in range(rebuilds):
+                rebuild = threads.submit(rebuilt_and_back, site)
+                while not rebuild.done():
+                    with suppress(WriterBusyError):  # at the swap; the next run goes on
+                        run(site)
+                rebuild.result()
+        finally:
+            stop.set()
+    assert set(searches.result()) == {len(steady)}
+    run(site)
     for _ in range(2):
         site.reconnect()
         site.reconcile()
@@ -128,6 +165,17 @@ def test_a_storm_of_deletions_takes_no_film_that_exists_and_leaves_none_that_doe
 @pytest.mark.long
 def test_a_long_storm_of_deletions_does_neither(filled: Site) -> None:
     weather_of_deletions(filled, seconds=40)
+
+
+def test_a_rebuild_and_a_rollback_in_a_storm_lose_nothing_and_searches_find_everything(
+    filled: Site,
+) -> None:
+    weather_of_rebuilds(filled, rebuilds=1)
+
+
+@pytest.mark.soak
+def test_many_rebuilds_in_a_storm_lose_nothing(filled: Site) -> None:
+    weather_of_rebuilds(filled, rebuilds=20)
 
 
 @pytest.mark.usefixtures("without_horizon")

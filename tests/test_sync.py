@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from movies_etl.definitions.genres import GENRES
 from movies_etl.definitions.movies import MOVIES
@@ -9,7 +11,7 @@ from movies_etl.definitions.persons import PERSONS
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.starting_points import Reload
 
-from tests.support.indices import each_index
+from tests.support.indices import each_index, over
 from tests.support.protections import notices
 from tests.support.site import Site, sent
 
@@ -104,6 +106,46 @@ def test_a_person_without_films_is_read_and_costs_nothing(loaded: Site) -> None:
     assert (
         loaded.queries["feed/fan_out.sql person"] == loaded.queries["feed/fan_out.sql genre"] == 0
     )
+
+
+def found(site: Site, query: dict[str, Any]) -> set[str]:
+    """Return the ids that a search of the alias finds."""
+    answer = site.client.search(index=site.definition.alias, query=query)
+    return {hit["_id"] for hit in answer["hits"]["hits"]}
+
+
+@over(GENRES)
+def test_genres_are_found_by_words_and_by_the_beginning_of_their_name(site: Site) -> None:
+    fiction, science = site.add_genre("Science Fiction"), site.add_genre("Science")
+    drama = site.add_genre("Драма", description="Sad stories")
+    site.run()
+    site.assert_equal()
+    assert found(site, {"prefix": {"name.raw": "Science"}}) == {fiction, science}
+    assert found(site, {"prefix": {"name.raw": "science"}}) == set()
+    assert found(site, {"match": {"name": "fictions"}}) == {fiction}
+    assert found(site, {"match": {"name": "драмы"}}) == {drama}
+    assert found(site, {"match": {"description": "story"}}) == {drama}
+
+
+@over(PERSONS)
+def test_persons_are_found_by_name_and_by_their_films(site: Site) -> None:
+    ann, idle = site.add_person("Ann Lee"), site.add_person("Ann Idle")
+    good, bad = site.add_film("Good", rating=9), site.add_film("Bad", rating=1)
+    site.add_film("Nobody's")
+    site.cast(good, ann, "director")
+    site.cast(bad, ann, "actor")
+    site.run()
+    site.assert_equal()
+    assert found(site, {"match": {"full_name": "ann"}}) == {ann, idle}
+    assert found(site, {"prefix": {"full_name.raw": "Ann L"}}) == {ann}
+
+    def of_one_film(role: str) -> set[str]:
+        """Return the persons with this role in one film of at least 5."""
+        asked = [{"term": {"films.roles": role}}, {"range": {"films.imdb_rating": {"gte": 5}}}]
+        return found(site, {"nested": {"path": "films", "query": {"bool": {"must": asked}}}})
+
+    assert of_one_film("director") == {ann}
+    assert of_one_film("actor") == set()
 
 
 def test_roles_that_a_document_does_not_have_take_no_part(site: Site) -> None:

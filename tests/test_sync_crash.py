@@ -15,6 +15,7 @@ from movies_etl.es.bulk import Sender
 from movies_etl.es.outcome import Item, Outcome
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync import stream_run
+from movies_etl.sync.outgoing import Outgoing
 from movies_etl.sync.stream_run import StreamRun
 
 from tests.support.indices import each_index, over
@@ -190,21 +191,21 @@ def test_the_pages_before_a_request_that_fails_are_not_loaded_again(
 def test_a_session_that_is_lost_between_pieces_of_a_page_loses_nothing(
     loaded: Site, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr("movies_etl.postgres.source.FETCH_SIZE", 2)
+    monkeypatch.setattr("movies_etl.postgres.source.FETCHED_ROWS", 2)
     loaded.configure(page_size=20, bulk_bytes=1000, senders=1)
     films = loaded.execute("UPDATE content.film_work SET title = title || '!', modified = now()")
     assert films.rowcount > 2 * pieces
-    queue = StreamRun._queue
+    queue = Outgoing.queue
     comes = die_at(pieces)
 
-    def queue_and_lose(run: StreamRun, *args: Any) -> None:
-        queue(run, *args)
+    def queue_and_lose(outgoing: Outgoing, *args: Any) -> None:
+        queue(outgoing, *args)
         if comes():
             pid = loaded._reader.info.backend_pid
             loaded.execute("SELECT pg_terminate_backend(%s, 10000)", pid)
 
     with monkeypatch.context() as losing:
-        losing.setattr(StreamRun, "_queue", queue_and_lose)
+        losing.setattr(Outgoing, "queue", queue_and_lose)
         with pytest.raises(SourceUnavailableError):
             loaded.run()
     loaded.reconnect()

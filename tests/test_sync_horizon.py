@@ -1,4 +1,4 @@
-"""What holds the horizon back delays nobody, and is told."""
+"""What holds the horizon back delays nobody, and is named."""
 
 from __future__ import annotations
 

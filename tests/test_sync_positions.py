@@ -17,7 +17,7 @@ from movies_etl.es.index import Index, Stored
 from movies_etl.es.outcome import Item, Outcome
 from movies_etl.postgres.source import IdPage, Row, Source
 from movies_etl.state.cursors import Position
-from movies_etl.sync import batches, stream_run
+from movies_etl.sync import batches, page_size, stream_run
 
 from tests.support.catalogue import LONG_AGO
 from tests.support.indices import each_index, over
@@ -61,8 +61,8 @@ def test_root_rows_of_one_stamp_are_loaded_over_several_pages(ties: Site) -> Non
     ("size", "limits", "pages"),
     [
         (1, {}, 5),  # 1, 2, 4, 8, and what is left
-        (2, {"MAX_PAGE": 8}, 4),
-        (9, {"MAX_PAGE": 8}, 3),
+        (2, {"MAX_PAGE_DOCUMENTS": 8}, 4),
+        (9, {"MAX_PAGE_DOCUMENTS": 8}, 3),
         (1, {"MAX_PAGE_GROWTH": 2}, 11),
         (3, {"QUICK_PAGE_SECONDS": 0.0}, 7),
     ],
@@ -71,7 +71,7 @@ def test_pages_of_a_first_load_grow_to_a_limit(
     ties: Site, monkeypatch: pytest.MonkeyPatch, size: int, limits: dict[str, float], pages: int
 ) -> None:
     for name, limit in limits.items():
-        monkeypatch.setattr(batches, name, limit)
+        monkeypatch.setattr(page_size, name, limit)
     ties.configure(page_size=size)
     assert ties.run()["film_work"].pages == pages
     ties.assert_equal()
@@ -94,7 +94,7 @@ def test_pages_of_a_first_load_shrink_while_they_are_slow(
         return changed_ids(source, feed, after, upto, limit)
 
     monkeypatch.setattr(Source, "changed_ids", read)
-    monkeypatch.setattr(batches, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(page_size, "time", SimpleNamespace(monotonic=lambda: now))
     ties.configure(page_size=1)
     ties.run()
     assert sizes == [1, 2, 4, 2, 2, 1, 2, 4, 8, 16]
@@ -136,7 +136,7 @@ def test_a_name_that_is_as_before_while_films_with_the_change_are_on_their_way(
             return super().__call__(items)
 
     with monkeypatch.context() as renaming:
-        renaming.setattr("movies_etl.postgres.source.FETCH_SIZE", 1)
+        renaming.setattr("movies_etl.postgres.source.FETCHED_ROWS", 1)
         renaming.setattr(Source, "undated", rename_back)
         renaming.setattr(Index, "stored", ask)
         renaming.setattr(stream_run, "Sender", Waiting)
@@ -314,7 +314,7 @@ def test_a_link_to_nothing_leads_nowhere(loaded: Site, created: str | None) -> N
 def test_any_number_of_undated_films_is_part_of_the_first_load(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(batches, "MAX_UNDATED", 2)
+    monkeypatch.setattr(batches, "MAX_UNDATED_ROWS", 2)
     site.configure(page_size=2)
     for number in range(7):
         site.add_film(f"Undated {number}", modified=None)
@@ -329,7 +329,7 @@ def test_any_number_of_undated_films_is_part_of_the_first_load(
 def test_of_too_many_undated_films_the_first_by_id_are_looked_at_in_each_run(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(batches, "MAX_UNDATED", 3)
+    monkeypatch.setattr(batches, "MAX_UNDATED_ROWS", 3)
     site.configure(page_size=2)
     ids = [f"{number}0000000-0000-4000-8000-000000000000" for number in range(6)]
     for film in ids[1:5]:
@@ -356,7 +356,7 @@ def test_of_too_many_undated_films_the_first_by_id_are_looked_at_in_each_run(
 def test_more_undated_links_than_are_looked_at_are_told_with_the_way_out(
     loaded: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(batches, "MAX_UNDATED", 2)
+    monkeypatch.setattr(batches, "MAX_UNDATED_ROWS", 2)
     genre = loaded.add_genre("Old", modified="1990-01-01")
     films = sorted(loaded.expected())[:3]
     for number, film in enumerate(films):
@@ -485,7 +485,7 @@ def test_a_tail_ends_though_somebody_goes_on_writing(ties: Site, stream: Stream)
 def test_a_cursor_remembers_so_many_rows_above_the_horizon(
     ties: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "MAX_REMEMBERED", 5)
+    monkeypatch.setattr(batches, "MAX_REMEMBERED_ROWS", 5)
     ties.run()
     ties.execute("UPDATE content.genre SET modified = now()")
     ties.configure(horizon_margin=3600)

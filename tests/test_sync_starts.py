@@ -15,7 +15,7 @@ from movies_etl.state.cursors import Cursor
 
 from tests.support.indices import each_index, over
 from tests.support.protections import notices
-from tests.support.site import TEXTS, MemoryCursors, Site, sent
+from tests.support.site import MemoryCursors, Site, sent
 
 
 class CursorsWithEvent(MemoryCursors):
@@ -76,7 +76,7 @@ def test_a_reload_whose_init_dies_between_two_cursors_skips_nothing(
     # The next run is told nothing of the reload: found by the simulation. Nothing else changes: a
     # change of another stream would bring this one with it.
     table = loaded.definition.streams[1].rows.table
-    text = TEXTS[table]
+    text = next(iter(loaded.definition.reads[table]))
     loaded.execute(f"UPDATE content.{table} SET {text} = {text} || ' again', modified = now()")
     save = loaded.cursors.save
     left = iter(range(saves))

@@ -106,7 +106,7 @@ def test_a_document_that_a_dead_task_may_still_change_is_not_believed(
     versions = loaded.versions()
     assert sent(loaded.run()) == 0
     rename("A", "A")
-    assert sent(loaded.run()) == 0  # written since the fence, so believed again
+    assert sent(loaded.run()) == 0  # written since, so trusted again
     assert loaded.versions() == versions
 
 
@@ -147,7 +147,7 @@ def test_a_deleted_cursor_is_taken_for_one_that_was_open(
     versions = site.versions()
     assert sent(site.run()) == 0
     site.execute(rename, "A")
-    assert sent(site.run()) == 0  # written since the fence
+    assert sent(site.run()) == 0  # written since, so trusted
     assert site.versions() == versions
 
 
@@ -251,7 +251,7 @@ def set_back(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     monkeypatch.setattr(Server, "clock", lambda server: read(server) - seconds * 1_000_000)
 
 
-@notices("9-lease")
+@notices("9-reserved")
 def test_a_clock_that_is_set_back_while_a_task_is_dead_leaves_no_older_document(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

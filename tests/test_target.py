@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -74,6 +75,20 @@ def test_an_index_says_whose_it_is_from_its_creation(small: Site) -> None:
         "version": __version__,
     }
     assert owner_of(small) == wanted
+
+
+@each_index
+def test_the_first_run_takes_a_name_that_is_free(small: Site) -> None:
+    """A rebuild may have made an index in this second; it stays half-made when the alias goes."""
+    alias = small.definition.alias
+    ((now,),) = small.execute("SELECT now()").fetchall()
+    taken = [f"{alias}-{now + timedelta(seconds=number):%Y%m%d%H%M%S}" for number in range(10)]
+    for name in taken:
+        small.client.indices.create(index=name)
+    small.run()
+    (made,) = small.client.indices.get_alias(name=alias)
+    assert made > taken[-1]
+    small.assert_equal()
 
 
 @each_index

@@ -44,7 +44,7 @@ def test_no_request_brings_back_an_index_by_guessing(client: Elasticsearch, name
 
 
 def test_a_late_request_brings_back_none_of_the_indexes_before(client: Elasticsearch) -> None:
-    names = [f"movies-2026010100{number:04}" for number in range(template.KEPT_NAMES + 3)]
+    names = [f"movies-2026010100{number:04}" for number in range(template.MAX_KEPT_NAMES + 3)]
     for name in names:
         forbid_automatic_creation(client, MOVIES, name)
     assert found(client)["index_patterns"][3:] == names[3:]

@@ -1,6 +1,6 @@
 """How much is done for a film, counted rather than timed: the same on every machine.
 
-Each bound is what the program does, and a little: it fails when a second query a page, a look-up
+Each bound is what the program does, and a little: it fails when a second query per page, a look-up
 for every film, or a copy of every document creeps in. A change that does less may lower it.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import elastic_transport
 import psycopg
 import pytest
-from movies_etl.sync import batches
+from movies_etl.sync import page_size
 
 from local.generator import generate
 from tests.support.site import Site
@@ -68,7 +68,7 @@ def work(site: Site, monkeypatch: pytest.MonkeyPatch) -> Work:
     work = Work()
     generate(site.dsn, FILMS)
     site.configure(page_size=PAGE, bulk_bytes=BODY)
-    monkeypatch.setattr(batches, "MAX_PAGE", PAGE)
+    monkeypatch.setattr(page_size, "MAX_PAGE_DOCUMENTS", PAGE)
     monkeypatch.setattr(_CountingCursor, "work", work, raising=False)
     site.reconnect()
     site._reader.cursor_factory = _CountingCursor

@@ -7,24 +7,29 @@
 -- Nobody sees it of a session with track_activities = off ('disabled', idle or not),
 -- nor, between its statements, of a transaction in which that was turned on again:
 -- both are hidden as well.
+-- It is asked in each run, in a new session, where the tables behind the view pg_stat_activity take
+-- longer to be planned than the rest: so this asks the function behind it.
 -- Parameters: ignored_roles (text[]: roles that never write).
 -- Returns: now, oldest (text, UTC; now when nothing is open), hidden, and of the
 -- oldest: pid, role, application, since.
 WITH session AS (
     SELECT
         pid,
-        usename AS role,
+        pg_get_userbyid(usesysid) AS role,
         application_name AS application,
         query = '<insufficient privilege>'
         OR state = 'disabled'
         OR (state LIKE 'idle in transaction%%' AND xact_start IS NULL) AS is_hidden,
         coalesce(xact_start, CASE WHEN state = 'active' THEN query_start END) AS since
-    FROM pg_stat_activity
-    WHERE datname = current_database()
+    FROM pg_stat_get_activity(NULL)
+    WHERE datid = (SELECT own.datid FROM pg_stat_get_activity(pg_backend_pid()) AS own)
         AND pid <> pg_backend_pid()
         AND coalesce(backend_type, 'hidden') NOT IN ('autovacuum worker', 'walsender', 'parallel worker')
-        AND coalesce(usename, '') <> ALL(%(ignored_roles)s::name[])
-        AND NOT (coalesce(usename, '') = current_user AND coalesce(application_name, '') LIKE 'movies_etl %%')
+        AND coalesce(pg_get_userbyid(usesysid), '') <> ALL(%(ignored_roles)s::name[])
+        AND NOT (
+            coalesce(pg_get_userbyid(usesysid), '') = current_user
+            AND coalesce(application_name, '') LIKE 'movies_etl %%'
+        )
 ),
 
 oldest AS (

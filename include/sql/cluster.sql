@@ -1,5 +1,5 @@
 -- The cluster's identifier, made by initdb, and its timeline, which a promotion or a
--- restore raises (told here once the checkpoint after it is done). A role may lack
+-- restore raises (it shows here after the next checkpoint). A role may lack
 -- the right to read them.
 -- And what is visible now: while snapshot and life stay the same, nothing has become visible. A
 -- crash may lose transactions whose numbers are given again, so it is another life: recovery ends

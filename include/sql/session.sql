@@ -36,4 +36,8 @@ SET tcp_keepalives_interval = 10;
 -- and ends the session after 6 questions without an answer.
 SET tcp_keepalives_count = 6;
 -- It ends the session, too, when rows that it sent were not confirmed for 90 seconds.
-SET tcp_user_timeout = 90000
+SET tcp_user_timeout = 90000;
+-- The session of a process that was killed ends amid a query, too (from PostgreSQL 14 on, on Linux).
+SELECT set_config('client_connection_check_interval', '500ms', false)
+WHERE current_setting('client_connection_check_interval', true) IS NOT null
+    AND position('linux' IN version()) > 0

@@ -6,7 +6,7 @@ Every message names the connection, setting, object or film, and the next step.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ class SourceUnavailableError(MoviesEtlError):
     """PostgreSQL cannot be reached or was lost; a retry goes on from the cursor."""
 
 
+class CancelledStatementError(SourceUnavailableError):
+    """PostgreSQL cancelled a statement, because it took too long; it may answer smaller ones."""
+
+
 class IndexUnavailableError(MoviesEtlError):
     """Elasticsearch is lost or overloaded; a retry goes on from the cursor."""
 
@@ -40,7 +44,10 @@ class RefusedDocumentsError(MoviesEtlError):
     """
 
 
-LONGEST = 4_000
+MAX_NAMED_IDS = 10
+"""Ids that a message names; there may be thousands."""
+
+MAX_PRINTED_CHARACTERS = 4_000
 """Characters of a text that are shown; what comes from a database may have a gigabyte."""
 
 
@@ -56,9 +63,16 @@ def printable(text: str) -> str:
     """
     shown = "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode()
-        for one in text[:LONGEST]
+        for one in text[:MAX_PRINTED_CHARACTERS]
     )
-    return shown if len(text) <= LONGEST else f"{shown}... ({len(text)} characters)"
+    return shown if len(text) <= MAX_PRINTED_CHARACTERS else f"{shown}... ({len(text)} characters)"
+
+
+def named(ids: Collection[str]) -> str:
+    """Return the first of these ids, printable, and how many more there are."""
+    first = ", ".join(repr(one) for one in [*ids][:MAX_NAMED_IDS])
+    more = len(ids) - MAX_NAMED_IDS
+    return f"{first} and {more} more" if more > 0 else first
 
 
 def problems(

@@ -6,7 +6,7 @@ import logging
 
 import tenacity
 
-from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
+from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, on_one_line
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ MAX_PAUSE_SECONDS = 15.0
 def retrying(seconds: float) -> tenacity.Retrying:
     """Try again while a server is unavailable; the last error is raised when time is up.
 
-    :param seconds: for how long tries begin.
+    :param seconds: new attempts are started for this many seconds.
     """
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type((IndexUnavailableError, SourceUnavailableError)),
@@ -28,10 +28,11 @@ def retrying(seconds: float) -> tenacity.Retrying:
 
 
 def _say(state: tenacity.RetryCallState) -> None:
-    if state.outcome and state.next_action:
+    error = state.outcome and state.outcome.exception()
+    if isinstance(error, Exception) and state.next_action:
         log.warning(
             "Try %d again in %.1f s: %s",
             state.attempt_number,
             state.next_action.sleep,
-            state.outcome.exception(),
+            on_one_line(error),
         )

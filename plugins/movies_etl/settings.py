@@ -8,7 +8,14 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
-from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from movies_etl.errors import ConfigurationError, on_one_line, problems
@@ -104,11 +111,18 @@ class Settings(BaseSettings):
     patience: Annotated[float, Field(ge=0)] = 120.0
     """Seconds that a task waits for a lost or overloaded server before it fails."""
 
+    replica_conn_id: Annotated[str, StringConstraints(strip_whitespace=True)] = ""
+    """The Airflow connection to a standby on which pages and documents are read; empty: they are
+    read on the primary."""
+
+    replica_wait: Annotated[float, Field(ge=0, le=600)] = 10.0
+    """Seconds that a task waits for the replica to catch up before it reads the primary."""
+
     alert_to: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
     """Addresses, separated by commas, that mail is sent to; by Airflow's connection for mail."""
 
     deadline_minutes: Annotated[float, Field(ge=0)] = 60.0
-    """Minutes after which a run of the sync and reconcile DAGs that is not over is told by mail; 0:
+    """Minutes after which mail says that a run of the sync and reconcile DAGs is not over; 0:
     never."""
 
     timestamp_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"

@@ -29,6 +29,9 @@ OVERRIDE = "docker-compose.override.yaml"
 PATIENCE = 1200.0
 """Seconds within which the stack has to do what it is waited for, on a very busy machine, too."""
 
+SCHEDULE = ""
+"""Of all DAGs: no run but those that the tests begin, whatever the time of day."""
+
 _GROW = """
 BEGIN;
 SET LOCAL session_replication_role = replica;
@@ -64,6 +67,7 @@ class Stack:
         self.secrets = {name: v for name, v in example_env().items() if len(v) >= 32}
         self.ports = {name: free_port() for name in ("AIRFLOW", "POSTGRES", "ELASTICSEARCH")}
         lines = self.secrets | {f"{name}_PORT": str(port) for name, port in self.ports.items()}
+        lines |= {"MOVIES_ETL_SCHEDULE": SCHEDULE, "MOVIES_ETL_RECONCILE_SCHEDULE": SCHEDULE}
         env_file = folder / "env"
         env_file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         override = [OVERRIDE] if (ROOT / OVERRIDE).exists() else []
@@ -265,6 +269,17 @@ class Load:
         """Return where the film cursor stands: `modified` and id."""
         rows = self.stack.airflow.cursor("film_work")["rows"]
         return rows["modified"], rows["id"]
+
+    def is_under_way(self) -> bool:
+        """Whether films are loaded still; an API that is away is waited for."""
+        states: list[str] = []
+
+        def told() -> bool:
+            states.append(self.stack.airflow.tasks(self.run)["film_work"])
+            return True
+
+        wait_until(told, what="the API answers")
+        return states[-1] == "running"
 
     def attempt(self) -> int:
         """Return the number of the attempt at the films that runs or has run."""

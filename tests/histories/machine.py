@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.persons import PERSONS
+from movies_etl.rebuild.plan import EVERYTHING, Asked
 from movies_etl.settings import Settings
 from movies_etl.sync.asked_for import RunParams
 
@@ -62,6 +64,10 @@ OPERATIONS = (
 """What is done to the program and to its index."""
 
 
+REBUILDS = ("anew", "anew", "resume", "rollback")
+"""What a person may trigger of the rebuild."""
+
+
 @dataclass
 class Servers:
     """Where histories take place.
@@ -69,11 +75,13 @@ class Servers:
     :param database: gives out an empty catalogue.
     :param url: of Elasticsearch.
     :param role: a login that reads everything and may not see when others' transactions began.
+    :param rebuilds: whether the index is rebuilt in some of them, which takes seconds each time.
     """
 
     database: FreshDatabase
     url: str
     role: str
+    rebuilds: bool = False
 
 
 class History(RuleBasedStateMachine):
@@ -85,11 +93,15 @@ class History(RuleBasedStateMachine):
         self.steps = 0
         self.operated = False
         self.untraced = False
+        self.rebuilt = False
         self.approves = True
         self.servers = servers
         self.dsn = servers.database.emptied()
+        self._opened = ExitStack()
         self.connection = psycopg.connect(self.dsn, autocommit=True)
+        self._opened.callback(self.connection.close)
         self.client = Elasticsearch(servers.url, request_timeout=30)
+        self._opened.callback(self.client.close)
         self.fate = Fate(self.happen)
 
     @initialize(
@@ -99,6 +111,7 @@ class History(RuleBasedStateMachine):
         privileged=st.sampled_from((True, True, True, False)),
         operated=st.sampled_from((True, False, False)),
         untraced=st.sampled_from((False, False, False, True)),
+        rebuilt=st.sampled_from((False, False, False, True)),
         approves=st.sampled_from((True, True, False)),
         films=st.integers(2, 8),
         links=st.lists(WRITES, max_size=5),
@@ -112,6 +125,7 @@ class History(RuleBasedStateMachine):
         privileged: bool,
         operated: bool,
         untraced: bool,
+        rebuilt: bool,
         approves: bool,
         films: int,
         links: Sequence[Write],
@@ -132,7 +146,9 @@ class History(RuleBasedStateMachine):
         self.operator.clean_up()
         self.around = Surroundings(self.dsn, self.servers.url, definition, self.fate, settings)
         self.program = Program(self.around, note)
+        self._opened.callback(self._end_what_is_open)
         self.untraced = untraced
+        self.rebuilt = rebuilt and self.servers.rebuilds
         self.approves = approves
         self.operated = operated  # loading everything again heals what went wrong before
         if not privileged:
@@ -221,6 +237,35 @@ class History(RuleBasedStateMachine):
         self.operator.repair_alias()
         with self.fate.awaiting(soon):
             self.program.purge(approve=approve)
+
+    @precondition(lambda self: self.rebuilt)
+    @rule(
+        what=st.sampled_from(REBUILDS),
+        checks=st.sampled_from((0, EVERYTHING)),
+        retries=st.integers(0, 2),
+        soon=st.lists(happenings(*EVENTS), max_size=1),
+        writes=FEW_WRITES,
+    )
+    def rebuild(
+        self,
+        *,
+        what: str,
+        checks: int,
+        retries: int,
+        soon: Sequence[Happening],
+        writes: Sequence[Write],
+    ) -> None:
+        """Make the index anew, or take the one before back, perhaps disturbed.
+
+        What is not loaded to the end is not rebuilt, so a run comes before.
+        """
+        self.steps += 1
+        self._run(Trigger(), ())
+        self.writers.at_once(writes)
+        self.operator.repair_alias()
+        asked = Asked(checks=checks, resume=what == "resume", rollback=what == "rollback")
+        with self.fate.awaiting(soon):
+            self.tally.rebuilds += self.program.rebuild(Trigger(retries=retries), asked)
 
     # -- the program and its operators -----------------------------------------------------------
 
@@ -345,7 +390,10 @@ class History(RuleBasedStateMachine):
     # -- the end ---------------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        """Let everything come to rest and look at the result, unless it went wrong before."""
+        """Let everything come to rest and look at the result, unless it ended before.
+
+        It does, too, where hypothesis has nothing more to draw from, perhaps within ``found``.
+        """
         try:
             if sys.exc_info()[1] is None:
                 self.come_to_rest()
@@ -358,15 +406,13 @@ class History(RuleBasedStateMachine):
                 self.tally.late += len(self.around.arrived)
                 self.tally.recreated += self.operator.replaced
         finally:
-            self._close()
+            self._opened.close()
 
-    def _close(self) -> None:
+    def _end_what_is_open(self) -> None:
         while self.writers.is_anything_open():
             self.writers.end(0, "ROLLBACK")
         for task in self.program.vanished:
             task.end()
-        self.connection.close()
-        self.client.close()
 
     def _check(self) -> bool:
         wanted = EXPECTED[self.definition.name](self.connection)
@@ -379,6 +425,9 @@ class History(RuleBasedStateMachine):
             self.program.vanished.pop().end()
         self._deliver(len(self.around.late) // 2)
         come_to_rest(self._clean_run)
+        if self.program.cursors.indexes():
+            self.program.rebuild(Trigger(), Asked(rollback=True))
+            come_to_rest(self._clean_run)
         self._deliver(len(self.around.late))
         if self.untraced:
             self._be_reconciled()

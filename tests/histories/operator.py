@@ -23,12 +23,15 @@ class Operator:
 
     :param client: undisturbed.
     :param definition: the index.
+
+    ``made`` are the indexes that were made by hand: the program removes none of them.
     """
 
     def __init__(self, client: Elasticsearch, definition: IndexDefinition) -> None:
         self.client = client
         self.definition = definition
         self.replaced = 0
+        self.made: set[str] = set()
 
     def clean_up(self) -> None:
         """Leave nothing of an earlier history; the letters' index stays, empty."""
@@ -116,6 +119,7 @@ class Operator:
         alias = self.definition.alias
         if how == "move":
             other = f"{alias}-manual-{self.replaced}"
+            self.made.add(other)
             self._create(other, aliases={})
             actions = [
                 {"remove_index": {"index": name}},

@@ -20,6 +20,7 @@ from local.postgres import Postgres
 from tests.histories.machine import History, Servers
 from tests.simulation.breaks import BREAKS
 from tests.simulation.check import MOST_DELETED, MOST_REWRITTEN
+from tests.simulation.stand_ins import OF_REBUILDS, TIMED
 from tests.support.faults import Time
 from tests.support.fresh import FreshDatabase
 from tests.support.tally import Tally
@@ -44,10 +45,12 @@ def hurried() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         stand_in = Time()
         stand_in.install(patch)
-        for module in (horizon, repair, task, follow_run, spell, turns):
+        for module in (horizon, repair, task, follow_run, spell, turns, *TIMED):
             patch.setattr(module, "time", stand_in)
+        for module, name, value in OF_REBUILDS:
+            patch.setattr(module, name, value)
         patch.setattr(prepare, "LOCK_WAIT_SECONDS", 0.0)
-        patch.setattr(source, "FETCH_SIZE", 2)
+        patch.setattr(source, "FETCHED_ROWS", 2)
         patch.setattr(fuses, "FEW_DELETIONS", MOST_DELETED)
         patch.setattr(fuses, "FEW_REWRITES", MOST_REWRITTEN)
         patch.setattr(presence, "FEW_DOCUMENTS", 2)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from movies_etl.rebuild.beside import feed_others
+from movies_etl.rebuild.plan import Asked, Stores
 from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.prepare import State
+from movies_etl.sync.resources import Resources
 from movies_etl.sync.starting_points import Reload
 
+from tests.histories.fate import Fate
 from tests.histories.tasks import FatefulCursors, Surroundings, Task
 from tests.simulation.check import MOST_DELETED
 from tests.support.dag_run import DagRun
 from tests.support.divergence import Divergence, Results
+from tests.support.rebuild import MemoryPosition
+from tests.support.rebuild_run import RebuildRun
 from tests.support.site import MemoryDifference, MemoryHorizons, MemoryNotices, MemoryReconcile
 
 
@@ -51,6 +57,7 @@ class Program:
         self.reconciled = MemoryReconcile()
         self.tasks: list[Task] = []
         self.vanished: list[Task] = []
+        self.rebuild_states: dict[str, str] = {}
         self.runs = 0
         self.kills = 0
         self.note = note
@@ -75,6 +82,20 @@ class Program:
         """Answer for the next list; nothing where there is none, None at no good end."""
         return RealRun(self, Trigger()).purge(approve=approve)
 
+    def rebuild(self, trigger: Trigger, asked: Asked) -> bool:
+        """Make the index anew, or take the one before back; say whether the alias has moved.
+
+        Nothing is done where a rebuild is under way: its DAG has one run at a time.
+        """
+        if "running" in self.rebuild_states.values():
+            return False
+        return RealRebuild(self, trigger, asked).play(between=lambda: None)
+
+    @property
+    def stores(self) -> Stores:
+        """What is kept of all indexes."""
+        return Stores(self.cursors, self.horizons, self.reconciled)
+
 
 def _within_the_fuse(results: Results | None) -> Results | None:
     """Return what tasks did that need no answer of a person.
@@ -98,7 +119,9 @@ class RealRun(DagRun[Task]):
         self._trigger = trigger
         self.definition = program.around.definition
         self.note = lambda line, *values: program.note(line % values)
-        self.state = State(program.cursors, program.horizons, Notices(MemoryNotices()))
+        self.state = State(
+            program.cursors, program.horizons, program.reconciled, Notices(MemoryNotices())
+        )
         self.differences = program.differences
         self.reconciled = program.reconciled
         self.settings = program.around.settings
@@ -108,6 +131,10 @@ class RealRun(DagRun[Task]):
     def must_compare_everything(self) -> bool:
         """Whether it must: what was done to the index is found within a day."""
         return self._program.is_damaged or super().must_compare_everything()
+
+    def feed_others(self, resources: Resources) -> None:
+        if self._program.cursors.indexes():
+            feed_others(resources, self.settings, self._program.stores)
 
     def begun(self, name: str, context: RunContext | None) -> Task:
         del context
@@ -120,3 +147,32 @@ class RealRun(DagRun[Task]):
         vanishes, program.leave_session_open = program.leave_session_open, False
         task.die()
         return vanishes
+
+
+class FatefulPosition(MemoryPosition):
+    """The state of a task that comes to its fate before each save."""
+
+    def __init__(self, fate: Fate) -> None:
+        super().__init__()
+        self._fate = fate
+
+    def save(self, position: str) -> None:
+        self._fate.step("save cursor of a range")
+        super().save(position)
+
+
+class RealRebuild(RebuildRun[Task], RealRun):
+    """One run of the rebuild.
+
+    :param asked: what somebody asked for.
+    """
+
+    def __init__(self, program: Program, trigger: Trigger, asked: Asked) -> None:
+        super().__init__(program, trigger)
+        self.name = f"rebuild {len(program.rebuild_states) + 1}"
+        self.asked = asked
+        self.stores = program.stores
+        self.states = program.rebuild_states
+
+    def position(self) -> MemoryPosition:
+        return FatefulPosition(self._program.around.fate)

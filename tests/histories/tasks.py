@@ -127,6 +127,9 @@ class Task:
         self._is_dead = False
         self._requests_leave = False
 
+    replica = None
+    """Histories on real servers read the primary."""
+
     @cached_property
     def source(self) -> Source:
         """The program's own source and server, opened over the session."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -105,8 +105,8 @@ class Session:
         self.connection.execute("BEGIN")
 
     def end(self, statement: str) -> None:
-        self.connection.execute(statement)
-        self.connection.close()
+        with closing(self.connection):
+            self.connection.execute(statement)
 
 
 class Writers:

@@ -10,9 +10,10 @@ from tests.simulation.breaks_of_finding import FINDING
 from tests.simulation.breaks_of_following import FOLLOWING
 from tests.simulation.breaks_of_reading import READING
 from tests.simulation.breaks_of_rebuilds import REBUILDING
+from tests.simulation.breaks_of_replicas import REPLICAS
 from tests.simulation.breaks_of_writing import WRITING
 
 LIMIT = 300
 """Histories within which a broken rule must be found."""
 
-BREAKS = READING | WRITING | FINDING | REBUILDING | FOLLOWING
+BREAKS = READING | WRITING | FINDING | REBUILDING | FOLLOWING | REPLICAS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -65,16 +66,26 @@ def short_answers_are_believed() -> AbstractContextManager[object]:
 
 
 @FINDING.rule("15-hole")
-def ranges_that_leave_out_both_ends() -> AbstractContextManager[object]:
-    """Ids below the first bound and from the last one on lie in no range."""
+def ranges_that_leave_out_the_first_ids() -> AbstractContextManager[object]:
+    """Ids below the first bound lie in no range."""
+    return patched((presence, "ranges", _with_a_hole(first=True)))
 
+
+@FINDING.rule("15-hole-end")
+def ranges_that_leave_out_the_last_ids() -> AbstractContextManager[object]:
+    """Ids from the last bound on lie in no range."""
+    return patched((presence, "ranges", _with_a_hole(first=False)))
+
+
+def _with_a_hole(*, first: bool) -> Callable[[Any], list[Range]]:
     def broken(bounds: Any) -> list[Range]:
         parts = ranges(bounds)
         if bounds:
-            parts[0], parts[-1] = (Range(one, one) for one in (bounds[0], bounds[-1]))
+            at = 0 if first else -1
+            parts[at] = Range(bounds[at], bounds[at])
         return parts
 
-    return patched((presence, "ranges", broken))
+    return broken
 
 
 @FINDING.rule("15-statistics")
@@ -87,6 +98,30 @@ def statistics_are_believed_after_a_crash() -> AbstractContextManager[object]:
         return counted and counted.model_copy(update={"since": ""})
 
     return patched((each_run, "_statistics", broken))
+
+
+@FINDING.rule("15-hint")
+def hints_are_remembered_before_they_are_followed() -> AbstractContextManager[object]:
+    """A run that dies as it deletes documents takes with it that rows were deleted."""
+    checked = each_run.checked
+
+    class Hasty:
+        """Keeps the new count before anything is done about it."""
+
+        def __init__(self, store: Any, resources: Any) -> None:
+            self._last = store.load()
+            self.save = store.save
+            if self._last:
+                counted = each_run._statistics(resources)
+                store.save(self._last.model_copy(update={"statistics": counted}))
+
+        def load(self) -> Any:
+            return self._last
+
+    def broken(resources: Any, settings: Any, store: Any) -> Any:
+        return checked(resources, settings, Hasty(store, resources))
+
+    return patched((each_run, "checked", broken))
 
 
 @FINDING.rule("15-early")
@@ -103,8 +138,8 @@ def looks_are_remembered_before_they_are_done() -> AbstractContextManager[object
         }
         return found.model_copy(update={"standing": standing})
 
-    def next_due(state: Any) -> tuple[str, tuple[int, ...]] | None:
-        del state
+    def next_due(state: Any, together: int = 8) -> tuple[str, tuple[int, ...]] | None:
+        del state, together
         return next(((table, parts) for table, parts in due.items() if parts), None)
 
     def without_due(state: Any, table: str, parts: Any) -> Any:

@@ -30,8 +30,8 @@ def rows_are_counted_after_the_reading() -> AbstractContextManager[object]:
     """What is committed while a stream is read is among the rows that the next look knows."""
     load = Spell._load
 
-    def broken(self: Any, stream: Any, context: Any) -> None:
-        load(self, stream, context)
+    def broken(self: Any, stream: Any, context: Any, *within: Any) -> None:
+        load(self, stream, context, *within)
         self._above[stream.name] = self._standing(stream, context.horizon)
 
     return patched((Spell, "_load", broken))

@@ -33,13 +33,13 @@ LAST_TEXT = "~"
 @READING.rule("1")
 def bare_comparison_of_the_stamp() -> AbstractContextManager[object]:
     """``modified > :m`` in place of the row comparison: ties at a page's border are lost."""
-    between = Source._between
+    between = Source.between
 
     def broken(self: Any, feed: Any, after: Any, upto: Any) -> Any:
         is_text = self.layout.lowest_ids[feed.table] == ""
         return between(self, feed, after, upto) | {"after_id": LAST_TEXT if is_text else LAST}
 
-    return patched((Source, "_between", broken))
+    return patched((Source, "between", broken))
 
 
 @READING.rule("2")
@@ -83,14 +83,14 @@ def _trusting() -> tuple[object, str, object]:
 
 
 @READING.rule("3")
-def no_fence_after_an_unclean_end() -> AbstractContextManager[object]:
+def everything_is_trusted_after_an_unclean_end() -> AbstractContextManager[object]:
     """An equal document is believed although a dead task's request may be under way."""
     return patched(_trusting())
 
 
 @READING.rule("3-search")
 def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
-    """Whether a document is there is asked from the last refresh, and no fence makes up for it."""
+    """Whether a document is there is asked from the last refresh, and everything is trusted."""
 
     def as_searched(mget: Callable[..., Any]) -> Callable[..., Any]:
         def broken(self: Any, **parameters: Any) -> Any:
@@ -106,7 +106,7 @@ def compared_with_what_a_search_sees() -> AbstractContextManager[object]:
 
 
 @READING.rule("3-deleted")
-def no_fence_for_a_cursor_that_was_deleted() -> AbstractContextManager[object]:
+def everything_is_trusted_after_a_cursor_was_deleted() -> AbstractContextManager[object]:
     """A genre or person cursor that is missing is taken for one that had ended cleanly."""
     beginning = StartingPoints._beginning
 
@@ -206,7 +206,7 @@ def once_a_run_judged_by_an_earlier_moment() -> AbstractContextManager[object]:
 
 
 @READING.rule("7-cleared")
-def once_a_run_judged_by_the_window_of_a_cleared_task() -> AbstractContextManager[object]:
+def once_a_run_judged_by_the_context_of_a_cleared_task() -> AbstractContextManager[object]:
     """A task of an older run takes a newer run's page for its own."""
 
     def broken(**fields: Any) -> FanOutProgress:

@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from movies_etl.postgres.horizon import Known
-from movies_etl.rebuild import loaded, swap
+from movies_etl.rebuild import gate, loaded, since, swap
+from movies_etl.rebuild.candidate import Candidate
 from movies_etl.settings import Settings
+from movies_etl.state.reconcile import ReconcileState, WrittenDocuments
 from movies_etl.sync.prepare import measure
 from movies_etl.sync.run import check_context
 from movies_etl.sync.starting_points import StartingPoints
@@ -34,3 +36,20 @@ def cursors_of_the_end_of_the_load() -> AbstractContextManager[object]:
 def a_swap_that_compares_nothing() -> AbstractContextManager[object]:
     """What was compared before a person decided is taken for true when the alias moves."""
     return patched((swap, "compare_again", always(None)))
+
+
+@REBUILDING.rule("17-young")
+def a_look_that_waits_for_no_transaction() -> AbstractContextManager[object]:
+    """Documents of which all was compared are not compared again, whatever transaction runs."""
+
+    def broken(candidate: Candidate, look: ReconcileState) -> None:
+        known = look.written
+        if known and known.newest:
+            known = WrittenDocuments(places=known.newest.places)
+        standing = {
+            table: one.model_copy(update={"young": ()}) for table, one in look.standing.items()
+        }
+        store = candidate.state.reconciled.beside(candidate.resources.index.name)
+        store.save(look.model_copy(update={"written": known, "standing": standing}))
+
+    return patched((gate, "keep", broken), (since, "keep", broken))

@@ -10,7 +10,7 @@ from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.index import Index
 from movies_etl.es.outcome import Item
 from movies_etl.postgres import lock
-from movies_etl.sync import prepare, stream_run
+from movies_etl.sync import outgoing, prepare
 from movies_etl.sync import run as sync_run
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.settlement import Settlement
@@ -32,7 +32,7 @@ def one_version_for_all() -> AbstractContextManager[object]:
         del version
         return Item(id, 1, source)
 
-    return patched((stream_run, "Item", constant))
+    return patched((outgoing, "Item", constant))
 
 
 @WRITING.rule("9-clock")
@@ -52,9 +52,9 @@ def versions_follow_a_clock_that_was_set_back() -> AbstractContextManager[object
     )
 
 
-@WRITING.rule("9-lease")
+@WRITING.rule("9-reserved")
 def cursors_without_a_bound_of_versions() -> AbstractContextManager[object]:
-    """A cursor tells what was sent when it was saved, not what its task may have sent since."""
+    """A cursor says what was sent when it was saved, not what its task may have sent since."""
     reserve = Versions.reserve
 
     def broken(self: Versions, clock: int) -> Reservation:
@@ -105,7 +105,7 @@ def letters_that_arrive_late_stay() -> AbstractContextManager[object]:
 
 
 @WRITING.rule("11-again")
-def refused_texts_are_believed_without_a_fence() -> AbstractContextManager[object]:
+def refused_texts_are_believed_after_an_unclean_end() -> AbstractContextManager[object]:
     """A letter counts although a dead task's request may be about to make it void."""
     refused = Settlement.refused_before
 

@@ -59,8 +59,8 @@ class SimulatedClient:
 
     :param faults: probability that a request goes wrong on its way.
 
-    ``deleted`` is told each document that a request deletes: the index and the key. ``rewritten``
-    is told the index of each that gets another text.
+    ``deleted`` is called with each document that a request deletes: the index and the key.
+    ``rewritten`` is called with the index of each that gets another text.
     """
 
     def __init__(self, node: Node, faults: float) -> None:

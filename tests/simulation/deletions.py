@@ -1,4 +1,4 @@
-"""What PostgreSQL tells of deleted rows: counts that come late and are lost, numbers of files."""
+"""What PostgreSQL says of deleted rows: counts that come late and are lost, numbers of files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.simulation.world import SECOND, World
 class Deletions:
     """What PostgreSQL counts of deleted rows, by table.
 
-    :param world: says when it is told.
+    :param world: its clock says when a count comes.
     """
 
     def __init__(self, world: World, tables: Iterable[str]) -> None:
@@ -20,7 +20,7 @@ class Deletions:
         self._noted: list[tuple[int, str]] = []
 
     def note(self, table: str, is_deleted: bool) -> None:
-        """Note a row; it is told by ten seconds later."""
+        """Note a row; the counts have it after ten seconds at most."""
         if is_deleted:
             told = self._world.now + self._world.random.randint(0, 10 * SECOND)
             self._noted.append((told, table))
@@ -31,5 +31,5 @@ class Deletions:
         self.since += 1
 
     def count(self, table: str) -> int:
-        """Return how many rows were deleted, as far as that is told."""
+        """Return how many rows were deleted, as far as the counts have them."""
         return sum(told <= self._world.now and one == table for told, one in self._noted)

@@ -49,8 +49,8 @@ class SimulatedFuseLists:
             if one.kind == kind:
                 yield from self.pieces(one)
 
-    def pieces(self, of: FuseList) -> Iterator[list[str]]:
-        yield self._ids[of.digest]
+    def pieces(self, of: FuseList, first: int = 0) -> Iterator[list[str]]:
+        yield from [self._ids[of.digest]][first:]
 
     def drop_ids(self, of: FuseList) -> None:
         self._world.step("drop the ids of a list")

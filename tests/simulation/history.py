@@ -25,10 +25,12 @@ from tests.simulation.gone import UNTRACED
 from tests.simulation.operators import operate, repair_alias
 from tests.simulation.postgres import Postgres
 from tests.simulation.rebuilds import OF_REBUILDS, go_back_undisturbed, rebuild_or_go_back
+from tests.simulation.replicated import REPLICATED
 from tests.simulation.runs import clean_run, purge, reconcile, run
 from tests.simulation.scenarios import OF_OPERATORS, SCENARIOS
 from tests.simulation.shapes import shape_of
 from tests.simulation.stand_ins import CLOCK
+from tests.simulation.standby import Standby
 from tests.simulation.steps_back import STEPS_BACK
 from tests.simulation.tally import Tally
 from tests.simulation.tasks import Cursors, Horizons, Task
@@ -46,6 +48,8 @@ from tests.support.divergence import Divergence, come_to_rest
 from tests.support.site import MemoryDifference, MemoryReconcile
 
 MARGIN = 5.0
+ENOUGH = 60.0
+"""Seconds in which the reconcile comes to the end of everything."""
 BERLIN = "Europe/Berlin"
 ORDINARY = at("2026-03-03T12:00:00+00:00")
 CLOCKS_GO_BACK = at("2026-10-25T00:30:00+00:00")
@@ -105,10 +109,12 @@ class History:
         self.node = Node(world, self.shape.definition.alias)
         self.settings = _settings(choose((1, 2, 3, 50)), choose((1, 2, 3)), self.zone or "UTC")
         self.privileged = not world.chance(0.15)
+        self.patience = (0.0, 0.02, ENOUGH)[seed // 16 % 3]
         self.follows = world.chance(0.25)
         self.steps_back = world.chance(0.4)
         self.faults = choose((0.0, 0.01, 0.05))
         self.operated = world.chance(0.1 if self.untraced else 0.6)
+        self.standby = Standby(self.postgres) if seed % 5 == 2 and self.privileged else None
         self.writers = Writers(self.postgres, self.shape, self.note, untraced=self.untraced)
         self.cursors = Cursors(self)
         self.horizons = Horizons(world)
@@ -179,6 +185,8 @@ class History:
             scenarios = UNTRACED
         elif self.follows and self.world.chance(0.35):
             scenarios = FOLLOWING
+        elif self.standby and self.world.chance(0.35):
+            scenarios = REPLICATED
         elif self.steps_back and self.world.chance(0.35):
             scenarios = STEPS_BACK
         else:
@@ -217,7 +225,7 @@ class History:
         self._clean_run()
         check_deleted_rows(self)
         self._deliver_late_requests()
-        rounds = 2
+        rounds = 3  # the first one ends what was under way
         while rounds:
             rounds -= 1
             self.world.now += 5 * MINUTE

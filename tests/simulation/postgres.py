@@ -112,7 +112,9 @@ class Transaction:
 class Postgres:
     """The catalogue and everything that is open in it.
 
-    ``born`` has the world's step at which each row was inserted, for the last time.
+    ``born`` has the world's step at which each row was inserted, for the last time. ``log`` is what
+    standbys get: the writes of each commit. ``committing`` are transactions that lie in the log and
+    are not visible yet: a standby may show them before this server does.
 
     :param zone: of columns without time zone; None makes them ``timestamptz``.
     :param margin: microseconds by which stamps may be older than the list of sessions shows.
@@ -127,6 +129,8 @@ class Postgres:
         self.born: dict[tuple[str, str], int] = {}
         self.open: list[Transaction] = []
         self.prepared: list[Transaction] = []
+        self.committing: list[Transaction] = []
+        self.log: list[list[tuple[str, Any]]] = []
         self.locks: dict[int, SimulatedQueries] = {}
         self.system_identifier = "7000000000000000001"
         self.deletions = Deletions(world, TABLES)
@@ -138,16 +142,21 @@ class Postgres:
         return self._number + 1
 
     @property
+    def unfinished(self) -> list[Transaction]:
+        """Every transaction that is not visible and was not rolled back."""
+        return [*self.open, *self.prepared, *self.committing]
+
+    @property
     def ceiling(self) -> int:
         """The oldest transaction that runs, or the next one."""
-        running = (one.number for one in (*self.open, *self.prepared))
+        running = (one.number for one in self.unfinished)
         return min(running, default=self.next_number)
 
     @property
     def snapshot(self) -> str:
         """What is visible, as PostgreSQL writes it: subtransactions are not listed."""
         end = self._ended + 1
-        running = sorted(one.number for one in (*self.open, *self.prepared) if one.number < end)
+        running = sorted(one.number for one in self.unfinished if one.number < end)
         return f"{min(running, default=end)}:{end}:{','.join(map(str, running))}"
 
     # -- what the site does ----------------------------------------------------------------------
@@ -171,7 +180,7 @@ class Postgres:
         """Whether another transaction has written this row and not ended."""
         return any(
             where == table and row.id == key
-            for other in (*self.open, *self.prepared)
+            for other in self.unfinished
             if other is not transaction
             for where, row in other.writes
         )
@@ -186,7 +195,7 @@ class Postgres:
         """Whether another transaction that has not ended deletes this row: no link may be added."""
         return any(
             where == table and row.id == key and isinstance(row, Gone)
-            for other in (*self.open, *self.prepared)
+            for other in self.unfinished
             if other is not transaction
             for where, row in other.writes
         )
@@ -205,7 +214,7 @@ class Postgres:
         ]
         is_referred_to = any(
             where in REFERRING[table] and getattr(row, column, None) == key
-            for other in (*self.open, *self.prepared)
+            for other in self.unfinished
             if other is not transaction
             for where, row in other.writes
         )
@@ -226,8 +235,16 @@ class Postgres:
         del transaction.writes[transaction.savepoint :]
         transaction.savepoint = None
 
+    def begin_commit(self, transaction: Transaction) -> None:
+        """Write a commit into the log; its session waits, say for a standby's confirmation."""
+        self.log.append(transaction.writes)
+        self.open.remove(transaction)
+        self.committing.append(transaction)
+
     def commit(self, transaction: Transaction) -> None:
         """Make a transaction's rows visible."""
+        if transaction not in self.committing:
+            self.log.append(transaction.writes)
         for table, row in transaction.writes:
             if isinstance(row, Gone):
                 self.deletions.note(table, bool(self.tables[table].pop(row.id, None)))
@@ -240,6 +257,8 @@ class Postgres:
 
     def truncate(self, table: str) -> None:
         """Take every row out of a table, and out of those that refer to it."""
+        gone = [(one, Gone(key)) for one in (table, *REFERRING[table]) for key in self.tables[one]]
+        self.log.append(gone)
         for one in (table, *REFERRING[table]):
             self.tables[one].clear()
             self.deletions.files[one] += 1
@@ -249,7 +268,9 @@ class Postgres:
     def roll_back(self, transaction: Transaction) -> None:
         """End a transaction."""
         self._ended = max(self._ended, int(transaction.xmin))
-        (self.prepared if transaction.prepared_at else self.open).remove(transaction)
+        for held in (self.open, self.prepared, self.committing):
+            if transaction in held:
+                held.remove(transaction)
 
     def prepare(self, transaction: Transaction) -> None:
         """Take a transaction out of its session."""

@@ -45,6 +45,12 @@ class SimulatedQueries(TraceQueries):
         self.locked_at = 0
         self._taken: Counter[int] = Counter()
 
+    def close(self) -> None:
+        self.lose()
+
+    def run(self, file: str) -> None:
+        """Put nothing in order: a model has no settings."""
+
     def lose(self) -> None:
         """End the session; its advisory locks are free."""
         self.lost = True
@@ -104,7 +110,7 @@ class SimulatedQueries(TraceQueries):
         del ignored_roles
         read = self._moment()
         self._move("activity.sql, its clock read, before it looks at the sessions")
-        others = self.postgres.open
+        others = self.postgres.open + self.postgres.committing
         if not self.privileged:
             return [(read, read, len(others), None, None, None, None)]
         if not others:
@@ -112,6 +118,13 @@ class SimulatedQueries(TraceQueries):
         oldest = min(others, key=lambda one: one.start)
         since = utc(oldest.start) + "+00:00"
         return [(read, min(read, since), 0, 4711, "site", oldest.name, since)]
+
+    def _log_end(self) -> list[tuple[Any, ...]]:
+        return [(1, len(self.postgres.log))]
+
+    def _replayed(self, place: int) -> list[tuple[Any, ...]]:
+        del place
+        return [(False, False, None, False)]
 
     def _snapshot(self) -> list[tuple[Any, ...]]:
         return [(self.postgres.snapshot,)]
@@ -124,7 +137,8 @@ class SimulatedQueries(TraceQueries):
         del ignored_roles
         read = self._moment()
         self._move("virtual_transactions.sql, its clock read, before it looks at the locks")
-        return [(read, [one.name for one in self.postgres.open])]
+        others = self.postgres.open + self.postgres.committing
+        return [(read, [one.name for one in others])]
 
     def _lock(self, key: int) -> list[tuple[Any, ...]]:
         is_taken = self.postgres.locks.setdefault(key, self) is self
@@ -144,6 +158,9 @@ class SimulatedQueries(TraceQueries):
         if not self._lock(key)[0][0]:
             raise SourceUnavailableError("no lock") from psycopg.errors.LockNotAvailable()
         return [(None, None)]
+
+    def _held(self, key: int) -> list[tuple[Any, ...]]:
+        return [(self.postgres.locks.get(key) is self,)]
 
     def _awaited(self, key: int) -> list[tuple[Any, ...]]:
         """Say now and then that another task waits: it would be paused beneath this one."""
@@ -253,6 +270,13 @@ class SimulatedQueries(TraceQueries):
         ]
         found.sort(key=lambda row: row.id)
         return [_shown(row, root) for row in found[:page_size]]
+
+    def _feed_versions(
+        self, *, table: str, stamp: str, root: str | None, ids: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        del stamp, root
+        rows = self.postgres.tables[table]
+        return [(key, rows[key].xmin) for key in ids if key in rows]
 
     def _feed_last(
         self, *, table: str, stamp: str, root: str | None, upto_stamp: str, upto_id: str

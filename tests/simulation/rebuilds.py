@@ -5,29 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from movies_etl.errors import ConfigurationError, MoviesEtlError
-from movies_etl.rebuild.begin import begin
-from movies_etl.rebuild.beginning import Beginning
-from movies_etl.rebuild.candidate import Candidate
-from movies_etl.rebuild.gate import check as gate_check
-from movies_etl.rebuild.load import load_range, of_range
-from movies_etl.rebuild.loaded import loaded
-from movies_etl.rebuild.plan import EVERYTHING, Asked, Plan, Runs, Stores
-from movies_etl.rebuild.split import split
-from movies_etl.rebuild.swap import swap
-from movies_etl.sync.resources import Resources
+from movies_etl.rebuild.plan import EVERYTHING, Asked, Stores
 
 from tests.simulation.check import check_live_documents
 from tests.simulation.runs import SimulatedRun, run
-from tests.simulation.staging import SETTLED, add_roots, free_rows, link_all, rest, write
+from tests.simulation.shapes import row as new_row
+from tests.simulation.staging import SETTLED, add_roots, free_row, free_rows, link_all, rest, write
 from tests.simulation.tasks import Task
 from tests.simulation.world import weighted
 from tests.support.rebuild import MemoryPosition
+from tests.support.rebuild_run import RebuildRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from movies_etl.definitions.ranges import Range
 
     from tests.simulation.history import History
 
@@ -44,7 +34,7 @@ class SimulatedPosition(MemoryPosition):
         super().save(position)
 
 
-class SimulatedRebuild(SimulatedRun):
+class SimulatedRebuild(RebuildRun[Task], SimulatedRun):
     """One run of the rebuild in a history.
 
     :param asked: what somebody asked for.
@@ -53,87 +43,12 @@ class SimulatedRebuild(SimulatedRun):
     def __init__(self, history: History, asked: Asked, retries: int) -> None:
         history.tally.rebuilds += 1
         super().__init__(history, f"rebuild {history.tally.rebuilds}", retries)
-        self._asked = asked
-        self._stores = stores_of(history)
-        self._states = history.rebuild_states
-        self._states[self.name] = "running"
+        self.asked = asked
+        self.stores = stores_of(history)
+        self.states = history.rebuild_states
 
-    def play(self, between: Callable[[], None]) -> bool:
-        """Do all tasks; say whether the alias has moved.
-
-        :param between: happens when the index was checked.
-        """
-        is_done = False
-        try:
-            is_done = self._is_done(between)
-        finally:
-            self._states[self.name] = "success" if is_done else "failed"
-        return is_done
-
-    def failed(self, name: str, error: MoviesEtlError) -> None:
-        """Take note; that a rebuild is refused is no fault."""
-        if not isinstance(error, ConfigurationError):
-            super().failed(name, error)
-
-    def _is_done(self, between: Callable[[], None]) -> bool:
-        plan = self._attempts("prepare", None, self._begun)
-        if plan is None or not self._is_loaded(plan):
-            return False
-        if self._attempts("check", plan.context, partial(self._checked, plan)) is None:
-            return False
-        between()
-        return self._attempts("swap", plan.context, partial(self._swapped, plan)) is not None
-
-    def _begun(self, task: Task) -> Plan:
-        runs = Runs(self.name, self._states.get)
-        client: Any = task.client
-        return begin(Beginning(task.source, client, self._stores, self.settings, runs), self._asked)
-
-    def _is_loaded(self, plan: Plan) -> bool:
-        parts = self._attempts("split", plan.context, lambda task: split(task.source, plan))
-        if parts is None:
-            return False
-        versions = []
-        for part in parts:
-            position = SimulatedPosition(self._history)
-            load = partial(self._loaded, plan, part, position)
-            result = self._attempts("load", plan.context, load)
-            if result is None:
-                return False
-            versions.append(result["version"])
-        done = partial(self._noted, plan, versions)
-        return not plan.loads or self._attempts("check", plan.context, done) is not None
-
-    def _loaded(
-        self, plan: Plan, part: Range, position: SimulatedPosition, task: Task
-    ) -> dict[str, Any]:
-        own = of_range(self._beside(task, plan), position)
-        return load_range(part, plan, self.name, own, self.settings)
-
-    def _noted(self, plan: Plan, versions: list[int], task: Task) -> bool:
-        loaded(self._candidate(task, plan), self.name, versions)
-        return True
-
-    def _checked(self, plan: Plan, task: Task) -> dict[str, Any]:
-        return gate_check(self._candidate(task, plan), self._asked.checks)
-
-    def _swapped(self, plan: Plan, task: Task) -> dict[str, Any]:
-        return swap(self._candidate(task, plan))
-
-    def _candidate(self, task: Task, plan: Plan) -> Candidate:
-        return Candidate(plan, self._beside(task, plan), self._stores, self.settings)
-
-    def _beside(self, task: Task, plan: Plan) -> Resources:
-        client: Any = task.client
-        return Resources(
-            source=task.source,
-            client=client,
-            context=plan.context,
-            cursors=self._stores.cursors.beside(plan.context.index),
-            executor=task.executor,
-            patience=self.settings.patience,
-            lock_wait=self.lock_wait,
-        )
+    def position(self) -> MemoryPosition:
+        return SimulatedPosition(self._history)
 
 
 def stores_of(history: History) -> Stores:
@@ -178,7 +93,10 @@ def change_during_the_load(history: History) -> None:
 
 
 def decide_slowly(history: History) -> None:
-    """Links are deleted while a person decides about the swap."""
+    """Links are deleted while a person decides about the swap.
+
+    One of them may be younger than a transaction that runs all the time.
+    """
     if not history.untraced:
         return
     table = history.world.pick(history.shape.linked)
@@ -189,6 +107,9 @@ def decide_slowly(history: History) -> None:
     while history.node.late:
         history.node.arrive(history.node.late[0])
     history.note("scenario: a person decides slowly")
+    if history.world.chance(0.5):
+        history.postgres.begin()
+        _link_another(history, table)
     moved = rebuild(history, checks=EVERYTHING, between=partial(_delete, history, table))
     if moved and history.world.hushed:
         check_live_documents(history)
@@ -200,10 +121,20 @@ def _change(history: History) -> None:
     history.world.now += SETTLED
 
 
+def _link_another(history: History, table: str) -> None:
+    """Link a document of long ago with a row of its own, beside what runs."""
+    shape, root = history.shape, free_row(history, history.shape.root)
+    if root is not None:
+        key = f"{table[0]}{history.runs}-another"
+        write(history, table, new_row(table, key, key))
+        write(history, shape.link_table(table), shape.link(f"l-{root.id}-{key}", root.id, key))
+
+
 def _delete(history: History, table: str) -> None:
     links = history.shape.link_table(table)
     transaction = history.postgres.begin()
-    for link in free_rows(history, links)[:2]:
+    first, *others = free_rows(history, links)
+    for link in (first, *others[-1:]):
         history.postgres.delete(transaction, links, link.id)
     history.postgres.commit(transaction)
     history.world.now += SETTLED
@@ -220,4 +151,4 @@ OF_REBUILDS = weighted((change_during_the_load, 1), (decide_slowly, 2), (rebuild
 def go_back_undisturbed(history: History) -> None:
     """Take the index before back, if one is kept that can be."""
     if history.cursors.indexes():
-        rebuild(history, rollback=True)
+        rebuild(history, between=_nothing, rollback=True)

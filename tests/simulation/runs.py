@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from movies_etl.errors import MoviesEtlError
 from movies_etl.rebuild.beside import feed_others
 from movies_etl.rebuild.plan import Stores
+from movies_etl.reconcile import task as reconcile_task
 from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
@@ -34,7 +36,9 @@ class SimulatedRun(DagRun[Task]):
         super().__init__(name, retries)
         self._history = history
         self.definition = history.shape.definition
-        self.state = State(history.cursors, history.horizons, Notices(MemoryNotices()))
+        self.state = State(
+            history.cursors, history.horizons, history.reconciled, Notices(MemoryNotices())
+        )
         self.differences = history.differences
         self.reconciled = history.reconciled
         self.settings = history.settings
@@ -49,6 +53,13 @@ class SimulatedRun(DagRun[Task]):
 
     def begun(self, name: str, context: RunContext | None) -> Task:
         return Task(self._history, name, context)
+
+    def _reconciled(self, name: str, resources: Resources) -> dict[str, Any]:
+        history = self._history
+        is_patient = history.world.calm or history.world.hushed
+        seconds = reconcile_task.PATIENT_SECONDS if is_patient else history.patience
+        with mock.patch.object(reconcile_task, "PATIENT_SECONDS", seconds):
+            return super()._reconciled(name, resources)
 
     def killed(self, task: Task) -> bool:
         self._history.tally.kills += 1

@@ -114,21 +114,23 @@ def be_prepared_for_a_while(history: History) -> None:
 
 def be_committed_behind_the_reading(history: History) -> None:
     """A row is committed when its stream has been read, and then nothing else is."""
-    root, row = history.shape.root, any_root(history)
+    root, row, world = history.shape.root, any_root(history), history.world
     if row is None or is_locked(history, root, row.id):
         return
     history.note("scenario: committed behind the reading")
-    transaction = history.postgres.begin()
-    write_in(history, transaction, root, row._replace(name=f"{row.name}^"))
+    write(history, root, row)  # else nothing is read
+    rest(history)
 
     def commit() -> None:
-        if transaction in history.postgres.open:
-            history.postgres.commit(transaction)
+        if not is_locked(history, root, row.id):
+            write(history, root, row._replace(name=f"{row.name}^"))
 
-    history.world.meanwhile_at("cluster.sql", history.world.pick((2, 3, 3, 3)), commit)
+    def commit_at_the_next_look() -> None:
+        world.meanwhile_at("cluster.sql", 1, commit)
+
+    world.meanwhile_at(f"feed/page.sql {root}", 1, commit_at_the_next_look)
     run(history)
-    history.world.doom = None
-    commit()
+    world.doom = None
 
 
 def be_overtaken(history: History) -> None:

@@ -59,7 +59,7 @@ def go_back_in_time(history: History) -> None:
 def die_and_go_back_in_time(history: History) -> None:
     """A task dies after a while; the clock is set back into that while; rows change again.
 
-    The transaction that changes them began before that while, so its rows are settled although the
+    The transaction that changes them began before that while, so its rows are stable although the
     clock has not yet reached the versions that the dead task sent: less than a margin is missing.
     """
     world, root = history.world, history.shape.root

@@ -13,6 +13,7 @@ from movies_etl.state.run_context import RunContext
 from tests.simulation.check import check_cursor, check_deletion, check_rewrite
 from tests.simulation.client import SimulatedClient
 from tests.simulation.queries import SimulatedQueries, source_over
+from tests.simulation.standby import SimulatedReplica
 from tests.simulation.world import World
 from tests.support.one_thread import OneThread
 
@@ -125,6 +126,8 @@ class Task:
         settings: Settings = history.settings
         self.session = SimulatedQueries(history.postgres, name, privileged=history.privileged)
         self.source = source_over(self.session, history.shape.definition, text_ids=True)
+        standby = history.standby
+        self.replica = SimulatedReplica(standby, f"{name} on the replica") if standby else None
         self.client = SimulatedClient(
             history.node, 0.0 if history.world.calm or history.world.hushed else history.faults
         )
@@ -145,3 +148,5 @@ class Task:
     def end(self) -> None:
         """End the session, and with it its locks."""
         self.session.lose()
+        if self.replica:
+            self.replica.close()

@@ -11,6 +11,7 @@ from typing import Any
 from movies_etl.postgres.queries import Queries
 
 from tests.simulation.postgres import Postgres, Row
+from tests.support.columns import OIDS
 
 FIELDS = {
     "id": "id",
@@ -59,11 +60,12 @@ class TraceQueries(Queries):
 
     # -- rows by the transactions that wrote them ------------------------------------------------
 
-    def _trace_statistics(self, schema: str, tables: Sequence[str]) -> Rows:
-        del schema
+    def _trace_statistics(self, oids: Sequence[str]) -> Rows:
         told = self.postgres.deletions
         return [
-            (table, told.count(table), str(told.files[table]), str(told.since)) for table in tables
+            (oid, told.count(table), str(told.files[table]), str(told.since))
+            for table, oid in OIDS.items()
+            if str(oid) in oids
         ]
 
     def _trace_snapshot(self) -> Rows:

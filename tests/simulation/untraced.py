@@ -57,7 +57,7 @@ class UntracedEdits(Edits):
 
     def truncate(self) -> None:
         """Empty a table at once, and import some of its rows as they were."""
-        if any(one.writes for one in (*self.postgres.open, *self.postgres.prepared)):
+        if any(one.writes for one in self.postgres.unfinished):
             return  # TRUNCATE waits for them
         table = self.world.pick(self._tables)
         rows = list(self.postgres.tables[table].values())

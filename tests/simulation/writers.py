@@ -55,6 +55,8 @@ class Writers:
         """End every transaction."""
         for transaction in (*self.postgres.open, *self.postgres.prepared):
             self._end(transaction)
+        for transaction in [*self.postgres.committing]:
+            self._commit(transaction)
 
     def hurry(self, until: int) -> None:
         """End what would be prepared for too long at a time to come."""

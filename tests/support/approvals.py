@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
 from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
+from airflow.jobs.job import Job
+from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
@@ -30,15 +32,7 @@ def answering(
     :param before: what happens while the question stands.
     """
 
-    ended = threading.Event()
-
-    def answer() -> None:
-        wait_until(
-            lambda: ended.is_set() or bool(_asking(dag_id)),
-            seconds=PATIENCE,
-            what=f"{dag_id} asks",
-        )
-        ((run_id, task_id),) = _asking(dag_id)
+    def answer(run_id: str, task_id: str) -> None:
         before()
         with create_session(scoped=False) as session:
             update_hitl_detail(
@@ -50,8 +44,49 @@ def answering(
                 session,
             )
 
+    with _when_asked(dag_id, answer):
+        yield
+
+
+@contextmanager
+def answered_by_nobody(dag_id: str) -> Iterator[None]:
+    """Let time run out for the question of a DAG that is run in the block, as the scheduler does.
+
+    Its time for an answer must be over within seconds.
+    """
+
+    def run_out(*_: str) -> None:
+        scheduler = SchedulerJobRunner(Job())  # type: ignore[no-untyped-call]
+
+        def is_over() -> bool:
+            scheduler.check_awaiting_input_timeouts()
+            return not _asking(dag_id)
+
+        wait_until(is_over, seconds=PATIENCE, what=f"the time of {dag_id} is over")
+
+    with _when_asked(dag_id, run_out):
+        yield
+
+
+@contextmanager
+def _when_asked(dag_id: str, happening: Callable[[str, str], None]) -> Iterator[None]:
+    """Let something happen when a DAG that is run in the block asks.
+
+    :param happening: takes the run and the task.
+    """
+    ended = threading.Event()
+
+    def wait() -> None:
+        wait_until(
+            lambda: ended.is_set() or bool(_asking(dag_id)),
+            seconds=PATIENCE,
+            what=f"{dag_id} asks",
+        )
+        ((run_id, task_id),) = _asking(dag_id)
+        happening(run_id, task_id)
+
     with ThreadPoolExecutor(1) as person:
-        answered = person.submit(answer)
+        answered = person.submit(wait)
         try:
             yield
         finally:

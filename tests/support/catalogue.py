@@ -61,6 +61,7 @@ class Catalogue:
     def __init__(self, dsn: str, connection: psycopg.Connection[Any]) -> None:
         self.dsn = dsn
         self.connection = connection
+        self.reading_dsn = dsn
         self._reader = psycopg.connect(dsn, autocommit=True)
         self.new_id: Callable[[], object] = uuid4
 
@@ -70,7 +71,8 @@ class Catalogue:
     def read_as(self, role: str) -> None:
         """Give the program a session of another role."""
         self._reader.close()
-        self._reader = psycopg.connect(self.dsn.replace("postgres@", f"{role}@"), autocommit=True)
+        self.reading_dsn = self.dsn.replace("postgres@", f"{role}@")
+        self._reader = psycopg.connect(self.reading_dsn, autocommit=True)
 
     def source(self, zone: str = "UTC") -> Source:
         """Return a prepared source over a session of its own."""

@@ -15,6 +15,14 @@ _FITTING = {
     "number": ("double precision", "N"),
 }
 
+OIDS = {
+    table: 16_384 + number
+    for number, table in enumerate(
+        ("film_work", "genre", "person", "genre_film_work", "person_film_work")
+    )
+}
+"""The numbers of the tables."""
+
 
 def fitting(definition: IndexDefinition) -> list[FoundColumn]:
     """Return the columns of a catalogue that an index fits."""
@@ -26,7 +34,7 @@ def fitting(definition: IndexDefinition) -> list[FoundColumn]:
             is_required=column.kind == "id",
             is_unique=column.kind == "id",
             is_partitioned=False,
-            table_oid=16_384,
+            table_oid=OIDS[table],
             altered_by=700,
             is_usable=True,
             is_readable=True,

@@ -35,7 +35,7 @@ PROFILES = {"secure": SECURE, "celery": read("containers/celery.yaml")}
 """The files on top of docker-compose.yaml, by name."""
 
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<rule>:?-|:\?)(?P<text>[^}]*)\}")
-EXAMPLE_LINE = re.compile(r"#?(?P<name>[A-Z][A-Z_]+)=(?P<value>.*)")
+EXAMPLE_LINE = re.compile(r"(?P<optional>#?)(?P<name>[A-Z][A-Z_]+)=(?P<value>.*)")
 RECIPE = re.compile(r"#\s+python3 -c '(?P<code>.+)'")
 
 
@@ -70,7 +70,7 @@ def example_env() -> dict[str, str]:
             default_recipe = default_recipe or recipe["code"]
         elif variable := EXAMPLE_LINE.fullmatch(line):
             value = variable["value"]
-            if not value:
+            if not value and not variable["optional"]:
                 value = python(recipes[-1] if recipes else default_recipe)
             env[variable["name"]] = value
             recipes.clear()

@@ -11,7 +11,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.errors import MoviesEtlError
+from movies_etl.follow.others import Feeding
 from movies_etl.follow.run import Stores, follow
+from movies_etl.postgres.replica import Replica
 from movies_etl.postgres.source import Source
 from movies_etl.reconcile.asked_for import ReconcileParams
 from movies_etl.reconcile.context import loaded_context
@@ -33,6 +35,11 @@ from tests.support.divergence import Results
 from tests.support.one_thread import Killed
 
 
+def no_others(_: RunContext) -> Feeding:
+    """Feed nothing: there is no index beside the live one."""
+    yield from ()
+
+
 class Task(Protocol):
     """One attempt of one task."""
 
@@ -44,6 +51,9 @@ class Task(Protocol):
 
     @property
     def executor(self) -> Executor: ...
+
+    @property
+    def replica(self) -> Replica | None: ...
 
     def end(self) -> None:
         """End the session, and with it its locks."""
@@ -138,7 +148,7 @@ class DagRun(ABC, Generic[TaskT]):
 
     def follow(self, context: RunContext) -> dict[str, Any] | None:
         """Do the task that goes on when the streams are done; None when it came to no good end."""
-        stores = Stores(self.state.horizons, self.differences, lambda _: None)
+        stores = Stores(self.state.horizons, self.differences, no_others)
 
         def followed(task: TaskT) -> dict[str, Any]:
             return follow(self._resources(task, context), self.settings, stores)
@@ -214,6 +224,7 @@ class DagRun(ABC, Generic[TaskT]):
             executor=task.executor,
             patience=self.settings.patience,
             lock_wait=self.lock_wait,
+            replica=task.replica,
         )
 
     def _attempts(

@@ -10,10 +10,12 @@ from typing import Any
 
 import psycopg
 from movies_etl.errors import SourceUnavailableError
+from movies_etl.follow.others import Feeding
 from movies_etl.follow.run import Stores, follow
+from movies_etl.postgres.replica import Replica
 from movies_etl.postgres.session import Session
 from movies_etl.postgres.source import Source
-from movies_etl.rebuild.beside import feed_others
+from movies_etl.rebuild.beside import feed_others_in_steps
 from movies_etl.settings import Settings
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.resources import Resources
@@ -65,11 +67,14 @@ def expect(site: Site, text: str, of: str) -> None:
 
 
 @contextmanager
-def following(site: Site, role: str = "postgres", **settings: object) -> Iterator[Following]:
+def following(
+    site: Site, role: str = "postgres", replica: Replica | None = None, **settings: object
+) -> Iterator[Following]:
     """Follow a site that was loaded; behind the block the session is killed if it still goes on.
 
     :param role: of the session.
-    :param settings: of the program, beside those of the site.
+    :param replica: on which pages and documents are read.
+    :param settings: of the program, besides those of the site.
     """
     own = Settings(
         **(site.settings.model_dump() | {"follow_seconds": 600, "poll_seconds": 0.02} | settings)
@@ -84,18 +89,26 @@ def following(site: Site, role: str = "postgres", **settings: object) -> Iterato
     source = Source.opened(connection, site.definition, own)
     source.queries = source.server.queries = WatchedQueries(source.queries, site.queries)
 
-    def feed_beside(now: RunContext) -> None:
+    def feed_beside(now: RunContext) -> Feeding:
         with (
             psycopg.connect(site.dsn, autocommit=True) as session,
             ThreadPoolExecutor(2) as senders,
         ):
             beside = Source.opened(session, site.definition, own)
             resources = Resources(beside, site.client, now, site.cursors, senders, 10.0)
-            feed_others(resources, own, stores_of(site))
+            yield from feed_others_in_steps(resources, own, stores_of(site))
 
     def task() -> dict[str, Any]:
         with ThreadPoolExecutor(own.senders) as senders:
-            resources = Resources(source, site.client, context, site.cursors, senders, own.patience)
+            resources = Resources(
+                source,
+                site.client,
+                context,
+                site.cursors,
+                senders,
+                own.patience,
+                replica=replica,
+            )
             return follow(resources, own, Stores(site.horizons, site.difference, feed_beside))
 
     with ThreadPoolExecutor(1) as executor:

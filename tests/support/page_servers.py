@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class SiteServers:
         with Session.connect(
             self.dsn or self.site.dsn, autocommit=True, application_name="movies_etl page"
         ) as connection:
-            connection.answer_seconds = asking.SERVER_SECONDS
+            connection.expect_answers(until=time.monotonic() + asking.SERVER_SECONDS)
             yield Source.opened(connection, definition, self.site.settings)
 
     @contextmanager

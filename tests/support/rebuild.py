@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from movies_etl.definitions.ranges import Range
+from movies_etl.errors import IndexUnavailableError, SourceUnavailableError, WriterBusyError
 from movies_etl.postgres.source import Source
 from movies_etl.rebuild.begin import begin
 from movies_etl.rebuild.beginning import Beginning
@@ -25,6 +27,11 @@ from movies_etl.reconcile.each_run import run_stream
 from movies_etl.sync.resources import Resources
 
 from tests.support.site import Site
+
+T = TypeVar("T")
+
+RETRIES = 10
+"""Attempts of a task, as its DAG has it."""
 
 
 class MemoryPosition:
@@ -68,10 +75,47 @@ def run(site: Site) -> dict[str, int]:
     return read
 
 
+def until_done(task: Callable[[], T]) -> T:
+    """Do a task as Airflow does it: again when a server was lost, or another task was at work."""
+    for _ in range(RETRIES):
+        try:
+            return task()
+        except (SourceUnavailableError, IndexUnavailableError, WriterBusyError):
+            continue
+    raise AssertionError("it comes to no end")
+
+
 def documents(site: Site, index: str) -> dict[str, Any]:
     site.client.indices.refresh(index=index)
     hits = site.client.search(index=index, size=1000)["hits"]["hits"]
     return {hit["_id"]: hit["_source"] for hit in hits}
+
+
+@contextmanager
+def searching(site: Site) -> Iterator[list[int]]:
+    """Count the documents behind the alias all the time."""
+    counts: list[int] = []
+    errors: list[Exception] = []
+    ended = threading.Event()
+    client, alias = site.client, site.definition.alias
+
+    def search() -> None:
+        while not ended.is_set():
+            try:
+                answer = client.search(index=alias, size=0, track_total_hits=True)
+            except Exception as error:  # noqa: BLE001 - any is a finding
+                errors.append(error)
+            else:
+                counts.append(answer["hits"]["total"]["value"])
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    try:
+        yield counts
+    finally:
+        ended.set()
+        thread.join()
+    assert errors == []
 
 
 @dataclass
@@ -105,6 +149,9 @@ class Rebuild:
             own = of_range(resources, position)
             return load_range(part, plan, self.run_id, own, self.site.settings)
 
+    def load_all(self, plan: Plan) -> list[dict[str, Any]]:
+        return [self.load(plan, part) for part in self.split(plan)]
+
     def loaded(self, plan: Plan, results: list[dict[str, Any]]) -> None:
         with self._candidate(plan) as candidate:
             loaded(candidate, self.run_id, [one["version"] for one in results])
@@ -121,7 +168,7 @@ class Rebuild:
     def until_checked(self) -> Plan:
         """Do everything but the swap."""
         plan = self.begin()
-        results = [self.load(plan, part) for part in self.split(plan)]
+        results = self.load_all(plan)
         if plan.loads:
             self.loaded(plan, results)
         self.check(plan)
@@ -133,7 +180,7 @@ class Rebuild:
 
     @contextmanager
     def _source(self) -> Iterator[Source]:
-        with psycopg.connect(self.site.dsn, autocommit=True) as session:
+        with psycopg.connect(self.site.reading_dsn, autocommit=True) as session:
             yield Source.opened(session, self.site.definition, self.site.settings)
 
     @contextmanager
@@ -147,6 +194,7 @@ class Rebuild:
                 executor=executor,
                 patience=self.site.settings.patience,
                 lock_wait=10,  # a session that was just closed may still have the lock
+                replica=self.site.replica,
             )
 
     @contextmanager
@@ -165,4 +213,5 @@ __all__ = [
     "documents",
     "run",
     "stores_of",
+    "until_done",
 ]

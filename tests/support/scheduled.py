@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +18,9 @@ from local.airflow_api import AirflowApi, Run
 from local.airflow_cleaning import EVERY, KEPT, clean_when_due
 from local.airflow_settings import AirflowSettings
 from local.postgres import Postgres
-from local.processes import wait_until
+from local.processes import kill, wait_until
 from local.rest import UnreachableError
-from local.state import State
+from local.state import Known, State
 from tests.support.servers import ROOT, free_port
 
 DATABASE = "airflow_test"
@@ -48,6 +50,7 @@ class Scheduled:
         self.settings = settings
         self.api = AirflowApi(settings.url, settings.password())
         self._states = State(), State()
+        self._killed: list[Known] = []
         self._servers, self._processor = (Airflow(settings, state) for state in self._states)
 
     def start(self) -> None:
@@ -58,6 +61,14 @@ class Scheduled:
         self._servers.start(*(part for part in PARTS if part != "dag-processor"))
         self._wait(lambda: self.api.healthy() and bool(self.api.dag()), "Airflow knows the DAG")
         self._wait(self._all_badges_are_green, "Airflow's home page has no red badge")
+
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler, but not the tasks that it has started, and start another one."""
+        known = self._states[0].processes["scheduler"]
+        self._killed.append(known)
+        os.kill(known.pid, signal.SIGKILL)
+        wait_until(lambda: not self._states[0].alive("scheduler"), seconds=10, what="it is gone")
+        self._servers.start("scheduler")
 
     def parse_again(self) -> None:
         """Let the DAG's file be read in the present environment."""
@@ -149,16 +160,22 @@ class Scheduled:
         known = [process for state in self._states for process in state.processes.values()]
         self._servers.stop(patience=10)
         self._processor.stop(patience=10)
+        for scheduler in self._killed:
+            kill(scheduler.session())
         assert len(known) == len(PARTS)
         assert [pid for process in known for pid in process.session()] == []
+
+    def check(self) -> None:
+        """Raise AirflowError when a part has ended."""
+        self._servers.check()
+        self._processor.check()
 
     def _all_badges_are_green(self) -> bool:
         return set(self.api.health().values()) == {"healthy"}
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         def holds() -> bool:
-            self._servers.check()
-            self._processor.check()
+            self.check()
             try:
                 return condition()
             except UnreachableError:  # of a busy machine; a part that has died was found above

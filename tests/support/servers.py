@@ -17,6 +17,8 @@ from tests.support.postgres_of_maven import asked_for
 ROOT = Path(__file__).parents[2]
 POSTGRES_VERSION = "MOVIES_TEST_POSTGRES"
 """Environment variable: the version of the server, of those that `make matrix` has."""
+ELASTICSEARCH_VERSION = "MOVIES_TEST_ELASTICSEARCH"
+"""The same of Elasticsearch."""
 TEMPLATE = "content_template"
 """A database that has schema content and its indexes, and no rows."""
 
@@ -52,7 +54,14 @@ def running_postgres(data: Path) -> Iterator[Postgres]:
 
 @contextmanager
 def running_elasticsearch(data: Path) -> Iterator[Elasticsearch]:
-    """Run a node of Elasticsearch 8.19."""
+    """Run a node of Elasticsearch, of 8.19 if no other version is asked for."""
+    if version := os.environ.get(ELASTICSEARCH_VERSION):
+        from tests.support import elasticsearch_versions  # noqa: PLC0415 - it needs this module
+
+        folder = data.with_name(f"{data.name}-{version}")
+        with elasticsearch_versions.running(version, folder) as other:
+            yield other
+        return
     node = Elasticsearch(data, port=free_port(), heap="768m")
     node.start(seconds=600)  # a very busy machine may take that long
     try:

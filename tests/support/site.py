@@ -17,6 +17,7 @@ from movies_etl.definitions.definition import IndexDefinition, Stream
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.postgres.horizon import Epoch, Known
 from movies_etl.postgres.queries import Names, Queries
+from movies_etl.postgres.replica import Replica
 from movies_etl.postgres.server import Server
 from movies_etl.postgres.source import Source
 from movies_etl.reconcile.asked_for import ReconcileParams
@@ -27,7 +28,7 @@ from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
-from movies_etl.state.layout import Layout, remember
+from movies_etl.state.layout import Layout, Layouts
 from movies_etl.state.notices import Noticed, Notices
 from movies_etl.state.reconcile import ReconcileState
 from movies_etl.state.run_context import RunContext
@@ -40,9 +41,6 @@ from movies_etl.sync.starting_points import Reload
 
 from tests.support.catalogue import Catalogue
 from tests.support.expected import EXPECTED
-
-TEXTS = {"film_work": "title", "genre": "name", "person": "full_name"}
-"""The column of each table that documents show."""
 
 
 @dataclass
@@ -187,7 +185,7 @@ class Site(Catalogue):
         self.client = client
         self.definition = definition
         self.table = definition.root.rows.table
-        self.text = TEXTS[self.table]
+        self.text = definition.text_column or "id"
         self.cursors = MemoryCursors()
         self.horizons = MemoryHorizons()
         self.notices = MemoryNotices()
@@ -196,6 +194,7 @@ class Site(Catalogue):
         self.reconciled = MemoryReconcile()
         self.settings = Settings(horizon_margin=0, patience=10)
         self.queries: Counter[str] = Counter()
+        self.replica: Replica | None = None
 
     def configure(self, **changes: object) -> None:
         """Change settings of the program."""
@@ -204,7 +203,18 @@ class Site(Catalogue):
     def reconnect(self) -> None:
         """Give the program a session that begins with the database's present defaults."""
         self._reader.close()
-        self._reader = psycopg.connect(self.dsn, autocommit=True)
+        self._reader = psycopg.connect(self.reading_dsn, autocommit=True)
+
+    @contextmanager
+    def another(self) -> Iterator[Site]:
+        """Give out this site for another task: what is kept is shared, the session is not."""
+        other = Site(self.dsn, self.connection, self.client, self.definition)
+        other.cursors, other.horizons = self.cursors, self.horizons
+        other.reconciled = self.reconciled
+        try:
+            yield other
+        finally:
+            other.close()
 
     def add_root(self, text: str | None = "A root row", **columns: object) -> str:
         """Add a root row, and so a document; return its id."""
@@ -241,12 +251,11 @@ class Site(Catalogue):
         # Most tests are about what a run does that looks at everything, and not about rule 19.
         with suppress(psycopg.Error):
             self.execute("SELECT txid_current()")
-        state = State(self.cursors, self.horizons, Notices(self.notices))
-        known = self.layouts.load()
-        source = self.source(known=known)
-        context = prepare_run(source, self.client, state, self.settings, reload)
-        remember(self.layouts, known, context.layout)
-        return context
+        layouts = Layouts(self.layouts)
+        notices = Notices(self.notices)
+        state = State(self.cursors, self.horizons, self.reconciled, notices, layouts)
+        source = self.source(known=layouts.known)
+        return prepare_run(source, self.client, state, self.settings, reload)
 
     @contextmanager
     def resources(self, context: RunContext) -> Iterator[Resources]:
@@ -259,6 +268,7 @@ class Site(Catalogue):
                 cursors=self.cursors,
                 executor=executor,
                 patience=self.settings.patience,
+                replica=self.replica,
             )
 
     @contextmanager

@@ -47,13 +47,13 @@ DELETIONS = {
     "DELETE FROM content.person_film_work WHERE film_work_id = %(film_work)s": 1,
     "DELETE FROM content.genre_film_work WHERE film_work_id = %(film_work)s": 1,
 }
-"""What writers do who delete mortal films, and links of the others, and change titles unseen."""
+"""What writers do that delete mortal films, and links of the others, and change titles unseen."""
 
 Shares = dict[str, list[str]]
 
 
 class Writer:
-    """Changes its share of the catalogue until it is told to stop.
+    """Changes its share of the catalogue until the event is set.
 
     Writers have no row in common and never wait for each other: nothing but its own pace decides
     when a transaction ends.

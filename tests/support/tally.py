@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass
 class Tally:
-    """Counts; ``late`` are requests that were carried out with nobody waiting for them."""
+    """Counts.
+
+    ``late`` are requests that were carried out with nobody waiting for them; ``rebuilds`` those
+    that moved the alias.
+    """
 
     histories: int = 0
     steps: int = 0
@@ -15,9 +19,11 @@ class Tally:
     kills: int = 0
     late: int = 0
     recreated: int = 0
+    rebuilds: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.histories} histories, {self.steps} steps, {self.runs} runs, {self.kills} kills,"
-            f" {self.late} late requests, {self.recreated} indexes recreated"
+            f" {self.late} late requests, {self.recreated} indexes recreated,"
+            f" {self.rebuilds} rebuilds"
         )

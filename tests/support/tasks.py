@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from movies_etl.airflow import follow_task as follow_task_module
 from movies_etl.airflow import servers
 from movies_etl.airflow import tasks as airflow_tasks
 from movies_etl.airflow.dags import NEVER
+from movies_etl.airflow.follow_task import follow_task
 from movies_etl.airflow.tasks import init_task, sync_task
 from movies_etl.definitions.definition import Stream
 
@@ -58,9 +61,26 @@ class Tasks:
 
     def sync(self, stream: Stream, context: dict[str, Any], **params: object) -> dict[str, Any]:
         """Do what the task of a stream does; return its result."""
+        return self._sync(stream, context, "manual", params)
+
+    def sync_on_schedule(self, stream: Stream, context: dict[str, Any]) -> dict[str, Any]:
+        """Do what it does in a run that nobody triggered; return its result."""
+        return self._sync(stream, context, "scheduled", {})
+
+    def _sync(
+        self, stream: Stream, context: dict[str, Any], run_type: str, params: dict[str, object]
+    ) -> dict[str, Any]:
         with self._stores():
             sync = sync_task(self._definition, stream).function
-            result: dict[str, Any] = sync(context, params, "test")
+            run = SimpleNamespace(run_type=run_type, conf=params)
+            result: dict[str, Any] = sync(context, params, "test", dag_run=run)
+        return result
+
+    def follow(self, context: dict[str, Any]) -> dict[str, Any]:
+        """Do what the task that goes on does; return its result."""
+        with self._stores():
+            follow = follow_task(self._definition).function
+            result: dict[str, Any] = follow(context, "test")
         return result
 
     def run(self, **params: object) -> dict[str, dict[str, Any]]:
@@ -78,10 +98,17 @@ class Tasks:
                 "VariableCursorStore": self._site.cursors,
                 "VariableHorizonStore": self._site.horizons,
                 "VariableNoticeStore": self._site.notices,
+                "VariableReconcileStore": self._site.reconciled,
                 "VariableLayoutStore": self._site.layouts,
                 "VariableDifferenceStore": self.difference,
             }.items():
                 patches.setattr(airflow_tasks, name, lambda _, store=store: store)
+            for name, followed in {
+                "VariableHorizonStore": self._site.horizons,
+                "VariableDifferenceStore": self.difference,
+                "stores_of": stores_of(self._site),
+            }.items():
+                patches.setattr(follow_task_module, name, lambda _, kept=followed: kept)
             patches.setattr(servers, "VariableCursorStore", lambda _: self._site.cursors)
             patches.setattr(airflow_tasks, "stores_of", lambda _: stores_of(self._site))
             yield

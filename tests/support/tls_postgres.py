@@ -49,7 +49,7 @@ class TlsPostgres(PostgresOfMaven):
         return moment
 
     def start(self) -> None:
-        """Start the server; who comes by TCP needs TLS and a password, the superuser nothing."""
+        """Start the server; clients by TCP need TLS and a password, the superuser nothing."""
         super().start()
         rules = self._place.cluster / "pg_hba.conf"
         rules.write_text(

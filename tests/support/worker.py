@@ -31,7 +31,7 @@ from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import sync
 
 from tests.support.live_only import LiveOnly
-from tests.support.site import MemoryNotices
+from tests.support.site import MemoryNotices, MemoryReconcile
 
 ROOT = Path(__file__).parents[2]
 NAME = "movies_etl worker"
@@ -123,7 +123,12 @@ class Worker:
 def main(dsn: str, url: str, folder: str) -> None:
     """Do one run."""
     settings = load_settings()
-    state = State(FileCursors(Path(folder)), FileHorizons(Path(folder)), Notices(MemoryNotices()))
+    state = State(
+        FileCursors(Path(folder)),
+        FileHorizons(Path(folder)),
+        MemoryReconcile(),
+        Notices(MemoryNotices()),
+    )
     with (
         psycopg.connect(dsn, autocommit=True, application_name=NAME) as connection,
         Elasticsearch(url, max_retries=0, request_timeout=30) as client,

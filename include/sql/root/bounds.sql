@@ -1,4 +1,4 @@
--- Ids that part the root table into ranges of about equal size, from a sample of its pages. In the
+-- Ids that divide the root table into ranges of about equal size, from a sample of its pages. In the
 -- order in which Elasticsearch has them: as text, by bytes.
 -- Names: schema, table.
 -- Parameters: fractions (float8[], ascending), percent (of all pages, up to 100).

@@ -1,7 +1,7 @@
 -- How many link rows stand: written by a transaction below a ceiling. They can only become fewer,
 -- when one is deleted or changed. Counted by parts of the documents that they belong to, for two
--- ceilings at once. Rows so old that their transaction's number has gone around look young in age()
--- as negative numbers, and stand.
+-- ceilings at once. A row may be so old that numbers of transactions have begun again since: age()
+-- is negative then, and the row stands.
 -- Names: schema, table, root (the column of the document's id), hash (a function of its type).
 -- Parameters: earlier, ceiling (transactions as text, xid), parts (a power of 2).
 -- Returns: part (from 0), before (rows below the first ceiling), now (below the second).

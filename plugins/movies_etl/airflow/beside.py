@@ -8,7 +8,7 @@ from typing import Any
 
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.remembered import VariableReconcileStore
-from movies_etl.airflow.servers import elasticsearch, resources_of
+from movies_etl.airflow.servers import Servers, elasticsearch, resources_of
 from movies_etl.airflow.variables import VariableCursorStore, VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.rebuild.candidate import Candidate
@@ -36,7 +36,7 @@ def candidate_of(
     """
     with (
         elasticsearch(MoviesElasticsearchHook(), definition) as client,
-        resources_of(definition, name, client, plan.context, Counters()) as resources,
+        resources_of(definition, name, Servers(client), plan.context, Counters()) as resources,
     ):
         yield Candidate(plan, resources, stores_of(definition), settings)
 

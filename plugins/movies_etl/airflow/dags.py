@@ -46,7 +46,7 @@ NEVER = ExceptionRetryPolicy(
     ]
 )
 
-LISTS = 8
+MAX_LISTS_AT_ONCE = 8
 """Lists of one index that a person may be asked about at once."""
 
 RUN_TYPES = ["scheduled", "manual", "operator_triggered"]
@@ -107,7 +107,7 @@ def purge_dag(definition: IndexDefinition, doc_md: str | None) -> DAG:
     params = form.fields_of_purge(definition)
     schedule = fuse_asset(definition)
     with _dag(definition, definition.purge_dag, doc_md, schedule, params) as dag:
-        dag.max_active_runs = LISTS
+        dag.max_active_runs = MAX_LISTS_AT_ONCE
         found = find_task(definition)()
         ask = approval(settings)
         done = purge_task(definition)(found, ask.output)

@@ -1,4 +1,4 @@
-"""A run that takes far too long is told by mail, while it goes on: a task that hangs never fails.
+"""Mail about a run that takes far too long, while it goes on: a task that hangs never fails.
 
 The scheduler notices that the time is over, the triggerer sends the mail.
 """
@@ -14,22 +14,22 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from movies_etl.airflow.mail import notifier
-from movies_etl.follow.run import STAND_BY_LIMIT
+from movies_etl.follow.run import MAX_STAND_BY_SECONDS
 from movies_etl.settings import Settings
 
 OVER = ("success", "failed")
 
 
 def of_runs(settings: Settings, *, go_on: bool) -> DeadlineAlert | None:
-    """Return what watches the runs of a DAG; None where nobody is to be told.
+    """Return what watches the runs of a DAG; None where mail has no addresses.
 
-    :param go_on: runs go on where the settings say so: one stands by, then follows.
+    :param go_on: whether runs go on where the settings say so: a run stands by, follows, stands in.
     """
     if not settings.alert_to or not settings.deadline_minutes:
         return None
     longest = timedelta(minutes=settings.deadline_minutes)
     if go_on and settings.follow_seconds:
-        longest += timedelta(seconds=2 * settings.follow_seconds + STAND_BY_LIMIT)
+        longest += timedelta(seconds=3 * settings.follow_seconds + MAX_STAND_BY_SECONDS)
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=longest,

@@ -30,7 +30,7 @@ class ElasticsearchExtras(BaseModel):
     :param client_key: file of its key.
     :param request_timeout: seconds that one request may take.
 
-    Errors do not show what was given: a misspelt ``api_key`` is one all the same.
+    Errors do not show the values: that of a misspelt ``api_key`` is a secret, too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -99,7 +99,7 @@ def _address(connection: Connection, scheme: str, host: str, path: str) -> str:
 
 
 def client_arguments(connection: Connection) -> dict[str, Any]:
-    """Return what the client takes beside addresses: TLS, credentials, the time of a request.
+    """Return what the client takes besides addresses: TLS, credentials, the time of a request.
 
     :raises ConfigurationError: an extra is not valid; names it.
     """
@@ -127,7 +127,7 @@ def client_arguments(connection: Connection) -> dict[str, Any]:
 
 
 def in_clear_text(nodes: list[str], arguments: dict[str, Any]) -> list[str]:
-    """Return the addresses to which a secret travels so that the network can read it."""
+    """Return the addresses to which a secret travels in clear text over the network."""
     if not ("basic_auth" in arguments or "api_key" in arguments):
         return []
     return [node for node in nodes if node.startswith("http://") and not _is_here(node)]

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def told_on_one_line() -> Iterator[None]:
-    """Log an error of this program as one line, and end the task by it.
+    """Log an error of this program as one line, and end the task with it.
 
     Its message says what to do, so a traceback would only hide it. Airflow logs one with every
     exception but ``SystemExit``, which it retries as any other; so the error becomes both. Retry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,18 @@ from airflow.sdk import task
 from movies_etl.airflow import signals
 from movies_etl.airflow.beside import stores_of
 from movies_etl.airflow.failures import told_on_one_line
-from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.remembered import VariableDifferenceStore
 from movies_etl.airflow.servers import (
-    elasticsearch,
     going_on,
     resources_of,
+    servers_of,
     spare_the_collector,
 )
 from movies_etl.airflow.variables import VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.follow.others import Feeding
 from movies_etl.follow.run import Stores, follow
-from movies_etl.rebuild.beside import feed_others
+from movies_etl.rebuild.beside import feed_others_in_steps
 from movies_etl.settings import load_settings
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.counters import Counters
@@ -29,12 +30,12 @@ from movies_etl.sync.counters import Counters
 if TYPE_CHECKING:
     from movies_etl.airflow.tasks import TaskOf
 
-ACTIVE_RUNS = 3
-"""Runs at a time where runs go on: one that follows, one that stands by, one that somebody
-triggers."""
+ACTIVE_RUNS = 4
+"""Runs at a time where runs go on: one that follows, one that stands by, the next one, which takes
+its place, and one that somebody triggers."""
 
-_RETRY_DELAY = timedelta(seconds=1)
-"""Nobody follows until the next attempt begins, unless another run stands by."""
+_RETRY_DELAY = timedelta(0)
+"""Until the next attempt begins nobody follows, or nobody stands by."""
 
 
 def follow_task(definition: IndexDefinition) -> TaskOf:
@@ -60,20 +61,26 @@ def follow_task(definition: IndexDefinition) -> TaskOf:
         name = f"follow {run_id}"
         differences = VariableDifferenceStore(definition)
         before = differences.load()
-        with elasticsearch(MoviesElasticsearchHook(), definition) as client:
+        impatient = settings.model_copy(update={"patience": 0.0})
+        with servers_of(definition, settings, name) as servers:
 
-            def feed_beside(now: RunContext) -> None:
-                """Feed the other indexes in a session of its own, which ends with their locks."""
+            def feed_beside(now: RunContext) -> Feeding:
+                """Feed the other indexes in a session of its own, which ends with their locks.
+
+                They are not waited for: the next feeding goes on where one failed.
+                """
                 kept = stores_of(definition)
                 if not kept.cursors.indexes():
                     return
-                with resources_of(definition, f"{name} beside", client, now, Counters()) as own:
-                    feed_others(own, settings, kept)
+                beside = f"{name} beside"
+                with resources_of(definition, beside, servers, now, Counters()) as resources:
+                    at_once = replace(resources, patience=0.0)
+                    yield from feed_others_in_steps(at_once, impatient, kept)
 
             stores = Stores(VariableHorizonStore(definition), differences, feed_beside)
 
             def attempt() -> dict[str, Any]:
-                with resources_of(definition, name, client, run, counters) as resources:
+                with resources_of(definition, name, servers, run, counters) as resources:
                     result = follow(resources, settings, stores)
                     horizon = stores.horizons.load().horizon
                     signals.tell(signals.FOLLOW, resources, result, outlet_events, horizon)

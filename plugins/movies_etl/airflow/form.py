@@ -12,7 +12,7 @@ from movies_etl.settings import Settings
 from movies_etl.sync.asked_for import ALL
 
 _IDS: dict[str, Any] = {"type": ["null", "array"], "items": {"type": "string"}}
-"""Of texts only, also where ids are numbers: the web UI has a field of lines for nothing else."""
+"""Texts only, even where ids are numbers: only for texts the web UI has a field with lines."""
 
 
 def fields_of_sync(definition: IndexDefinition, settings: Settings) -> dict[str, Param]:
@@ -66,7 +66,7 @@ def fields_of_reconcile(definition: IndexDefinition) -> dict[str, Param]:
         "dry_run": Param(
             False,
             type="boolean",
-            title="Only tell",
+            title="Only report",
             description="Find what differs, and change nothing.",
         ),
         "ids": Param(
@@ -101,7 +101,8 @@ def fields_of_rebuild(definition: IndexDefinition) -> dict[str, Param]:
             minimum=1,
             maximum=1024,
             title="Shards",
-            description="Of the new index; empty takes as many as the present one has.",
+            description="Of the new index; empty takes as many as the present one has, or as the "
+            "file of its settings says if that was changed since.",
         ),
         "checks": Param(
             EVERYTHING,

@@ -42,10 +42,10 @@ _PERMANENT = re.compile(
     r"|certificate|private key|unknown ca|SSL (?:was )?required|channel binding required"
     r"|authentication method requirement"
 )
-"""What is said, by PostgreSQL, a pooler or libpq, when the connection has to be fixed.
+"""The words of PostgreSQL, a pooler or libpq when the connection has to be fixed.
 
-At a login libpq tells no SQLSTATE, only words. Whatever else they say, also in another language
-(``lc_messages``), is waited for: the list of what passes would have no end.
+At a login libpq gives no SQLSTATE, only words. With any other words, also in another language
+(``lc_messages``), the task waits: a list of what passes by itself would have no end.
 """
 
 
@@ -87,7 +87,7 @@ class MoviesPostgresHook(PostgresHook):
         """
         self.connection = _connection(self._conn_id, "Postgres")
         try:
-            return with_a_server_of_its_own(lambda: cast("Session", self.get_conn()))
+            return with_a_server_of_its_own(lambda: cast("Session", self.get_conn()), self._conn_id)
         except psycopg.OperationalError as error:
             said = on_one_line(error)
             if _is_permanent(said):
@@ -117,7 +117,7 @@ class MoviesPostgresHook(PostgresHook):
 
 
 def _is_permanent(said: str) -> bool:
-    """Whether no attempt can succeed later: of each host, and with or without TLS."""
+    """Whether no later attempt can succeed: at any host, with TLS or without."""
     attempts = said.split("connection to server")[1:] or [said]
     return all(_PERMANENT.search(attempt) for attempt in attempts)
 
@@ -139,7 +139,7 @@ class MoviesElasticsearchHook(ElasticsearchPythonHook):
     :param elasticsearch_conn_id: the Airflow connection.
     :raises ConfigurationError: the connection is missing or not valid; names it and the field.
 
-    ``in_clear_text`` has the addresses to which the network sees a password or a key travel.
+    ``in_clear_text`` has the addresses to which a password or a key travels unencrypted.
     """
 
     conn_name_attr = "elasticsearch_conn_id"

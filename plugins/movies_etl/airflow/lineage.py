@@ -1,4 +1,4 @@
-"""Lineage: which tables a task reads, and which index it writes, for those who draw it.
+"""Lineage: which tables a task reads, and which index it writes, for tools that draw it.
 
 Airflow collects nothing unless a plugin reads it, OpenLineage for example.
 """

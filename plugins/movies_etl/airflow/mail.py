@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import get_current_context
 
+from movies_etl.errors import on_one_line
 from movies_etl.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ REASON = (
 
 
 def of_failures(settings: Settings) -> list[SmtpNotifier]:
-    """Return what a task calls when it has failed for good; nothing where nobody is named."""
+    """Return what a task calls when it has failed for good; nothing where no address is set."""
     return [notifier(settings.alert_to, FAILED, REASON)] if settings.alert_to else []
 
 
@@ -36,7 +37,8 @@ def announce(settings: Settings, subject: str, text: str) -> None:
         mail = notifier(settings.alert_to, subject, f"<p>{escape(text)}</p>")
         mail.notify(get_current_context())
     except Exception as error:  # noqa: BLE001 - whatever mail comes to, the films are loaded
-        log.warning("Mail to %s could not be sent: %s", ", ".join(settings.alert_to), error)
+        to, said = ", ".join(settings.alert_to), on_one_line(error)
+        log.warning("Mail to %s could not be sent: %s", to, said)
 
 
 def notifier(to: Sequence[str], subject: str, html: str) -> SmtpNotifier:

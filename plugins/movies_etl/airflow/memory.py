@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
@@ -20,45 +21,70 @@ from sqlalchemy.orm import Session
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.page.memory import Finished, Memory, Rebuild, Run, TasksSeen
+from movies_etl.page.parts import Parts
 from movies_etl.state.comparison import Comparison
 from movies_etl.state.cursors import Cursor
 from movies_etl.state.reconcile import ReconcileState
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+ArgumentsT = ParamSpec("ArgumentsT")
+AnswerT = TypeVar("AnswerT")
 
-RUNS = 10
-"""Runs that are looked at for how an index stands, beside those that are under way."""
+NEWEST_RUNS = 10
+"""Runs that say how an index stands, besides those that are under way."""
 UNDER_WAY = ("queued", "running")
-MOST_RUNS = 3000
+MAX_RUNS = 3000
 """Runs of a day at most: two per minute."""
 RETURNED = "return_value"
 
 
 def remembered(definition: IndexDefinition) -> Memory:
-    """Return what is remembered of an index.
+    """Return what is remembered of an index, part by part."""
+    decisive, others = Parts(), Parts()
+    variables = decisive.ask("Airflow's Variables", _asked(_variables, definition)) or {}
+    runs = decisive.ask("Airflow's runs", _asked(_runs, definition.sync_dag)) or []
+    return Memory(
+        cursors={
+            stream.name: decisive.ask(
+                f"The cursor of {stream.name}",
+                partial(_cursor, variables, definition.cursor_variable(stream.name)),
+            )
+            for stream in definition.streams
+        },
+        comparison=_valid(Comparison, variables.get(definition.difference_variable)),
+        reconcile=_valid(ReconcileState, variables.get(definition.reconcile_variable)),
+        paused=decisive.ask("Airflow's DAGs", _asked(_paused, definition.sync_dag)),
+        runs=tuple(runs),
+        held_by=others.ask("What held the last run", _asked(_held_by, definition, runs)),
+        rebuild=others.ask("The newest rebuild", _asked(_rebuild, definition)),
+        fed=frozenset(others.ask("Indexes that are fed", _asked(_fed, definition)) or ()),
+        problems=tuple(decisive.unread),
+        unread=tuple(others.unread),
+    )
 
-    :raises ConfigurationError: a Variable holds no valid cursor; names it.
-    """
-    with create_session() as session:
-        variables = _variables(session, definition)
-        keys = {
-            stream.name: definition.cursor_variable(stream.name) for stream in definition.streams
-        }
-        dag = session.get(DagModel, definition.sync_dag)
-        runs = _runs(session, definition.sync_dag)
-        return Memory(
-            cursors={
-                name: Cursor.from_json(variables[key], where=key) if key in variables else None
-                for name, key in keys.items()
-            },
-            comparison=_valid(Comparison, variables.get(definition.difference_variable)),
-            reconcile=_valid(ReconcileState, variables.get(definition.reconcile_variable)),
-            paused=None if dag is None or dag.is_stale else bool(dag.is_paused),
-            runs=tuple(runs),
-            held_by=_held_by(session, definition, runs),
-            rebuild=_rebuild(session, definition),
-            fed=frozenset(_fed(session, definition)),
-        )
+
+def _asked(
+    question: Callable[Concatenate[Session, ArgumentsT], AnswerT],
+    *arguments: ArgumentsT.args,
+    **named: ArgumentsT.kwargs,
+) -> Callable[[], AnswerT]:
+    """Return a question in a session of its own: one that fails breaks off no other."""
+
+    def ask() -> AnswerT:
+        with create_session() as session:
+            return question(session, *arguments, **named)
+
+    return ask
+
+
+def _cursor(variables: Mapping[str, str], key: str) -> Cursor | None:
+    return Cursor.from_json(variables[key], where=key) if key in variables else None
+
+
+def _paused(session: Session, dag: str) -> bool | None:
+    """Whether the schedule of a DAG is stopped; None where Airflow does not know it."""
+    found = session.get(DagModel, dag)
+    return None if found is None or found.is_stale else bool(found.is_paused)
 
 
 def _variables(session: Session, definition: IndexDefinition) -> dict[str, str]:
@@ -88,8 +114,8 @@ def _runs(session: Session, dag: str) -> list[Run]:
     """Return the newest runs, and all that are under way, the newest first."""
     of_dag = select(DagRun).where(DagRun.dag_id == dag).order_by(DagRun.run_after.desc())
     found = [
-        *session.scalars(of_dag.limit(RUNS)),
-        *session.scalars(of_dag.where(DagRun.state.in_(UNDER_WAY)).limit(RUNS)),
+        *session.scalars(of_dag.limit(NEWEST_RUNS)),
+        *session.scalars(of_dag.where(DagRun.state.in_(UNDER_WAY)).limit(NEWEST_RUNS)),
     ]
     by_age = sorted(dict.fromkeys(found), key=lambda run: run.run_after, reverse=True)
     return [_run(run) for run in by_age]
@@ -155,7 +181,7 @@ def finished(definition: IndexDefinition, since: datetime) -> list[Finished]:
             select(DagRun)
             .where(DagRun.dag_id == definition.sync_dag, DagRun.end_date >= since)
             .order_by(DagRun.end_date.desc())
-            .limit(MOST_RUNS)
+            .limit(MAX_RUNS)
         )
         runs = [_run(run) for run in session.scalars(ended)][::-1]
         results = _results(session, definition, [run.run_id for run in runs])
@@ -173,7 +199,15 @@ def _results(
         XComModel.run_id.in_(runs),
     )
     for run_id, task_id, value in session.execute(returned):
-        result = json.loads(value) if isinstance(value, str) else value
+        result = _result(value)
         if isinstance(result, dict):
             found[run_id][task_id] = result
     return found
+
+
+def _result(value: object) -> object:
+    """Return what a task returned; None of what is kept in another way, by an XCom backend."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return None

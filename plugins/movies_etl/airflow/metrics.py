@@ -1,7 +1,7 @@
-"""Metrics, by Airflow's own channel: StatsD or OpenTelemetry, whichever Airflow is set to.
+"""Metrics, by Airflow's own channel: StatsD or OpenTelemetry, as Airflow is configured.
 
-The stream is part of a metric's name, because StatsD drops tags. Nothing happens where neither is
-on. docs/operations.md lists the names.
+The stream is part of a metric's name, because StatsD drops tags. Without either nothing happens.
+docs/operations.md lists the names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COUNTERS = {
 
 
 def of_init(definition: IndexDefinition, context: RunContext) -> None:
-    """Tell how far the horizon of a run is behind the database's clock."""
+    """Report how far the horizon of a run is behind the database's clock."""
     age = parse(context.m2m_start) - parse(context.horizon)
     _gauge(f"{definition.name}.horizon_age_seconds", age.total_seconds())
 
@@ -41,7 +41,7 @@ def of_stream(
     lag: float,
     traffic: Traffic,
 ) -> None:
-    """Tell what a task did.
+    """Report what a task did.
 
     :param task: its name: the stream's, or ``follow``.
     :param result: its counters, and the ``difference`` where counts were compared.
@@ -65,12 +65,12 @@ def of_stream(
 
 
 def of_letters(definition: IndexDefinition, letters: int) -> None:
-    """Tell how many documents have a dead letter."""
+    """Report how many documents have a dead letter."""
     _gauge(f"{definition.name}.dead_letters", letters)
 
 
 def of_reconcile(definition: IndexDefinition, result: Mapping[str, Any]) -> None:
-    """Tell what a task of the reconcile found and did."""
+    """Report what a task of the reconcile found and did."""
     for counter in ("missing", "different", "surplus", "repaired", "deleted"):
         _count(f"{definition.name}.reconcile.{counter}", result.get(counter, 0))
     if (age := result.get("verified_age_seconds")) is not None:

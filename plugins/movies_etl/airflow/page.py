@@ -5,6 +5,7 @@ Buttons of the page call Airflow's own API; nothing here changes anything.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from croniter import croniter
 from elasticsearch import Elasticsearch
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel
 from starlette.middleware.base import RequestResponseEndpoint
 
@@ -26,6 +27,7 @@ from movies_etl.airflow.hooks import MoviesElasticsearchHook, MoviesPostgresHook
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.registry import declared
+from movies_etl.errors import MoviesEtlError, on_one_line
 from movies_etl.page import asking
 from movies_etl.page.day import Day, last_day
 from movies_etl.page.facts import Facts
@@ -62,14 +64,15 @@ app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[May
 
 
 class AirflowServers:
-    """The servers behind Airflow's connections, asked with little patience."""
+    """The servers behind Airflow's connections; the page waits for them for seconds only."""
 
     @contextmanager
     def catalogue(self, definition: IndexDefinition) -> Iterator[Source]:
         """Connect to PostgreSQL; see :class:`MoviesPostgresHook` for the errors."""
+        last_answer = time.monotonic() + asking.SERVER_SECONDS
         connection = MoviesPostgresHook(application="movies_etl page").connect()
         try:
-            connection.answer_seconds = asking.SERVER_SECONDS
+            connection.expect_answers(until=last_answer)
             yield Source.opened(connection, definition, load_settings())
         finally:
             connection.close()
@@ -115,6 +118,12 @@ async def with_headers(request: Request, call_next: RequestResponseEndpoint) -> 
     return response
 
 
+@app.exception_handler(MoviesEtlError)
+async def with_the_reason(_: Request, error: Exception) -> Response:
+    """Say why nothing can be asked: a setting is wrong, for example."""
+    return JSONResponse({"detail": on_one_line(error)}, status_code=503)
+
+
 def chosen(index: str) -> IndexDefinition:
     """Return a declared index with the names that it has in Elasticsearch."""
     found = declared().get(index)
@@ -128,7 +137,7 @@ Chosen = Annotated[IndexDefinition, Depends(chosen)]
 
 @app.get("/api/about")
 def about() -> About:
-    """Name the indices, `movies` first, each with the DAG that keeps it."""
+    """Name the indices, `movies` first, each with the DAG that keeps it up to date."""
     order = sorted(declared().values(), key=lambda one: (one is not MOVIES, one.name))
     return About(version=__version__, indices={one.name: one.sync_dag for one in order})
 

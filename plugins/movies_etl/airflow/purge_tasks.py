@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from movies_etl.airflow.tasks import TaskOf
 
 REJECT = ApprovalOperator.REJECT
+ANSWER = "answer"
+"""The key of the XCom with the answer."""
 _OF_FIND = "{{ ti.xcom_pull(task_ids='find')['%s'] }}"
 
 
@@ -48,10 +50,24 @@ def find_task(definition: IndexDefinition) -> TaskOf:
     return find
 
 
-def approval(settings: Settings) -> ApprovalOperator:
+class ListApproval(ApprovalOperator):
+    """Asks a person about a list, and keeps the answer for what comes later, a refusal as well.
+
+    A refusal has no return value: Airflow skips what follows, and that ends the task before.
+    """
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:  # noqa: ANN401 - Airflow's
+        """Keep the answer, or that time ran out."""
+        if "chosen_options" in event:
+            answer = {name: event[name] for name in ("chosen_options", "responded_by_user")}
+            context["ti"].xcom_push(key=ANSWER, value=answer)
+        return super().execute_complete(context, event)
+
+
+def approval(settings: Settings) -> ListApproval:
     """Return the task that waits for a person; it takes no worker while it does."""
     approvers = [{"id": one, "name": one} for one in settings.approvers]
-    return ApprovalOperator(
+    return ListApproval(
         task_id="approve",
         subject=_OF_FIND % "subject",
         body=_OF_FIND % "body",
@@ -98,7 +114,7 @@ def remember_task(definition: IndexDefinition) -> TaskOf:
         run_id: str | None = None,
         ti: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
-        answer = ti.xcom_pull(task_ids="approve")
+        answer = ti.xcom_pull(task_ids="approve", key=ANSWER)
         if not found or not answer:
             raise AirflowSkipException("Nobody was asked")
         is_refused = REJECT in answer["chosen_options"]

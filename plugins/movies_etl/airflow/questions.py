@@ -1,4 +1,4 @@
-"""Lists of which a person is to decide: an event of their asset starts the purge DAG."""
+"""Lists that a person decides about: an event of their asset starts the purge DAG."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def have_asked(
     settings: Settings,
     outlet_events: Any,  # noqa: ANN401 - Airflow's
 ) -> None:
-    """Have a person asked about the lists that wait for it.
+    """Start the DAG that asks a person about the lists that wait for it.
 
     :param outlet_events: None where a task is called without Airflow.
     """

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowRuntimeError
-from elasticsearch import Elasticsearch
 
 from movies_etl.airflow import trigger
 from movies_etl.airflow.beside import TaskPosition, candidate_of, stores_of
 from movies_etl.airflow.failures import told_on_one_line
 from movies_etl.airflow.hooks import MoviesElasticsearchHook
 from movies_etl.airflow.servers import (
+    Servers,
     catalogue,
+    check_replica,
     elasticsearch,
     going_on,
     resources_of,
+    servers_of,
     spare_the_collector,
 )
 from movies_etl.definitions.definition import IndexDefinition
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOAD_RETRIES = 10
-"""A range is tried again from where it was: a long outage ends no rebuild of hours."""
+RETRIES = 10
+"""A task goes on from where it was: no outage of some minutes ends a rebuild of hours."""
 
 
 def prepare_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
@@ -58,11 +60,13 @@ def prepare_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
         params = trigger.filled_in(params, dag, dag_run)
         asked = trigger.to_rebuild(params)
         settings = load_settings()
+        name = f"prepare {run_id}"
         runs = Runs(str(run_id), lambda other: _state_of(ti, definition.reindex_dag, other))
         with (
             elasticsearch(MoviesElasticsearchHook(), definition) as client,
-            catalogue(definition, settings, f"prepare {run_id}", settings.patience) as source,
+            catalogue(definition, settings, name, settings.patience) as source,
         ):
+            check_replica(settings, name, source)
             begun = Beginning(source, client, stores_of(definition), settings, runs)
             return begin(begun, asked).model_dump(mode="json")
 
@@ -75,7 +79,7 @@ def _state_of(ti: Any, dag_id: str, run_id: str) -> str | None:  # noqa: ANN401 
         state = ti.get_dagrun_state(dag_id, run_id)
     except AirflowRuntimeError:
         return None
-    return str(getattr(state, "value", state))  # a text by its type, a member of an Enum in truth
+    return str(getattr(state, "value", state))  # typed as a text, in fact a member of an Enum
 
 
 def split_task(definition: IndexDefinition) -> Task[..., list[list[str | None]]]:
@@ -102,7 +106,7 @@ def load_task(definition: IndexDefinition, at_once: int) -> Task[..., dict[str, 
     @task(
         task_id="load",
         show_return_value_in_logs=False,
-        retries=LOAD_RETRIES,
+        retries=RETRIES,
         max_active_tis_per_dag=None,
         max_active_tis_per_dagrun=at_once,
         map_index_template="{{ part[0] or 'the first' }} to {{ part[1] or 'the last' }}",
@@ -119,14 +123,15 @@ def load_task(definition: IndexDefinition, at_once: int) -> Task[..., dict[str, 
         of, own = Plan.model_validate(plan), Range(*part)
         position = TaskPosition(task_state_store, f"{of.context.uuid} {own.first} {own.before}")
 
-        def attempt(client: Elasticsearch) -> dict[str, Any]:
-            name = f"load {own.first or ''} {run_id}"
-            with resources_of(definition, name, client, of.context, counters) as resources:
+        name = f"load {own.first or ''} {run_id}"
+
+        def attempt(servers: Servers) -> dict[str, Any]:
+            with resources_of(definition, name, servers, of.context, counters) as resources:
                 in_range = of_range(resources, position)
                 return load_range(own, of, str(run_id), in_range, settings)
 
-        with elasticsearch(MoviesElasticsearchHook(), definition) as client:
-            return going_on(lambda: attempt(client), counters, settings.patience)
+        with servers_of(definition, settings, name) as servers:
+            return going_on(lambda: attempt(servers), counters, settings.patience)
 
     return load
 
@@ -134,7 +139,12 @@ def load_task(definition: IndexDefinition, at_once: int) -> Task[..., dict[str, 
 def check_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
     """Return the task that lets the index catch up and compares it."""
 
-    @task(task_id="check", show_return_value_in_logs=False, trigger_rule=TriggerRule.NONE_FAILED)
+    @task(
+        task_id="check",
+        show_return_value_in_logs=False,
+        retries=RETRIES,
+        trigger_rule=TriggerRule.NONE_FAILED,
+    )
     @told_on_one_line()
     def check(
         plan: dict[str, Any],
@@ -155,7 +165,7 @@ def check_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
 def swap_task(definition: IndexDefinition) -> Task[..., dict[str, Any]]:
     """Return the task that gives the alias to the index."""
 
-    @task(task_id="swap", show_return_value_in_logs=False)
+    @task(task_id="swap", show_return_value_in_logs=False, retries=RETRIES)
     @told_on_one_line()
     def swap(plan: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
         settings = load_settings()

@@ -21,8 +21,8 @@ _ModelT = TypeVar("_ModelT", bound=BaseModel)
 def _remembered(key: str, model: type[_ModelT]) -> _ModelT | None:
     """Return the value of a Variable, None when there is none.
 
-    One that cannot be decrypted, or that is no such value, is ignored and overwritten: someone else
-    wrote it, or another version.
+    A value that cannot be decrypted, or is of another kind, is ignored and overwritten: someone
+    else wrote it, or another version of the program.
     """
     if not exists(key):
         return None
@@ -126,7 +126,7 @@ class VariableReconcileStore:
             self._key,
             state.model_dump_json(),
             description=f"What {self._definition.reindex_dag} saw of index {self._index}, which "
-            "has not the alias, when it was compared last."
+            "does not have the alias, when it was compared last."
             if self._index
             else f"How far {self._definition.reconcile_dag} has come, since when everything is "
             "verified, and what its tasks did last. Delete it to have everything compared again.",

@@ -1,4 +1,4 @@
-"""What others are told of a task that has ended: metrics, an event of the index's asset, mail."""
+"""Signals of a task that has ended: metrics, an event of the index's asset, mail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from movies_etl import __version__
 from movies_etl.airflow import metrics
 from movies_etl.airflow.mail import announce
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.errors import MoviesEtlError
+from movies_etl.errors import MoviesEtlError, on_one_line
 from movies_etl.es.transport import CompatibleTransport, Traffic
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison, DifferenceStore
@@ -28,7 +28,7 @@ FOLLOW = "follow"
 """The task of a run that goes on, for all streams."""
 
 COUNTED = ("indexed", "deleted", "refused")
-"""Counters that an event has; of these, documents that changed make one."""
+"""Counters that an event has."""
 
 
 def asset_of(definition: IndexDefinition) -> Asset:
@@ -51,7 +51,7 @@ def tell(
     events: EventsOfOutlets | None,
     horizon: str | None = None,
 ) -> None:
-    """Tell what a task did; it is done, so nothing here fails it.
+    """Report what a task did; it is done, so nothing here may fail it.
 
     :param task: its name: the stream's, or ``follow``.
     :param result: what it returns.
@@ -65,7 +65,7 @@ def tell(
         if task in (definition.streams[-1].name, FOLLOW):
             metrics.of_letters(definition, len(resources.letters.ids()))
     except MoviesEtlError as error:  # a server was lost a moment ago
-        log.warning("Not all metrics of this task are told: %s", error)
+        log.warning("Not all metrics of this task were sent: %s", on_one_line(error))
     if events is not None and (result["indexed"] or result["deleted"]):
         extra = {name: result[name] for name in COUNTED}
         extra |= {"stream": task, "index": context.index, "horizon": horizon or context.horizon}
@@ -75,7 +75,7 @@ def tell(
 
 
 def traffic_of(client: Elasticsearch) -> Traffic:
-    """Return what was counted of a client that a hook made."""
+    """Return the traffic of a client that a hook made."""
     return cast("CompatibleTransport", client.transport).traffic
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.sdk import task
 from airflow.sdk.definitions.retry_policy import RetryPolicy
-from elasticsearch import Elasticsearch
 
 from movies_etl.airflow import metrics, signals, trigger
 from movies_etl.airflow.beside import stores_of
@@ -18,26 +17,32 @@ from movies_etl.airflow.remembered import (
     VariableDifferenceStore,
     VariableLayoutStore,
     VariableNoticeStore,
+    VariableReconcileStore,
 )
 from movies_etl.airflow.servers import (
+    Servers,
     catalogue,
+    check_replica,
     elasticsearch,
     going_on,
     resources_of,
+    servers_of,
     spare_the_collector,
 )
 from movies_etl.airflow.variables import VariableCursorStore, VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition, Stream
+from movies_etl.follow.turns import is_followed
 from movies_etl.rebuild.beside import feed_others
-from movies_etl.reconcile.each_run import run_stream
+from movies_etl.reconcile.each_run import run_stream, without_loading
 from movies_etl.retries import retrying
 from movies_etl.settings import load_settings
-from movies_etl.state.layout import remember
+from movies_etl.state.layout import Layouts
 from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams, checked
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.resources import Resources
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import Task
@@ -71,22 +76,23 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
             f"{host}. Set the connection's schema to https"
             for host in hook.in_clear_text
         ]
-        state = State(
-            VariableCursorStore(definition),
-            VariableHorizonStore(definition),
-            Notices(VariableNoticeStore(definition), in_clear_text),
-        )
-        layouts = VariableLayoutStore(definition)
         with elasticsearch(hook, definition) as client:
 
             def prepared() -> RunContext:
-                known, name = layouts.load(), f"init {run_id}"
-                with catalogue(definition, settings, name, known=known) as source:
+                layouts = Layouts(VariableLayoutStore(definition))
+                state = State(
+                    VariableCursorStore(definition),
+                    VariableHorizonStore(definition),
+                    VariableReconcileStore(definition),
+                    Notices(VariableNoticeStore(definition), in_clear_text),
+                    layouts,
+                )
+                name = f"init {run_id}"
+                with catalogue(definition, settings, name, known=layouts.known) as source:
                     checked(asked, source)
+                    check_replica(settings, name, source)
                     hurried = client.options(request_timeout=5)
-                    context = prepare_run(source, hurried, state, settings, reload)
-                remember(layouts, known, context.layout)
-                return context
+                    return prepare_run(source, hurried, state, settings, reload)
 
             context = retrying(FIRST_CONTACT_SECONDS)(prepared)
         log.info(
@@ -114,28 +120,45 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
         params: dict[str, Any] | None = None,
         run_id: str | None = None,
         outlet_events: Any = None,  # noqa: ANN401 - Airflow's
+        dag_run: Any = None,  # noqa: ANN401 - Airflow's
     ) -> dict[str, Any]:
         spare_the_collector()
         settings = load_settings()
+        is_scheduled = dag_run is not None and dag_run.run_type == "scheduled"
+        may_step_aside = is_scheduled and settings.follow_seconds > 0
         asked = trigger.asked_for(params or {})
         if stream is not definition.root:  # whose task loads what is asked for
             asked = RunParams(asked.page_size)
         counters, run = Counters(), RunContext.model_validate(context)
+        name = f"{stream.name} {run_id}"
 
-        def attempt(client: Elasticsearch) -> dict[str, Any]:
-            name = f"{stream.name} {run_id}"
-            with resources_of(definition, name, client, run, counters) as resources:
+        def attempt(servers: Servers) -> dict[str, Any]:
+            with resources_of(definition, name, servers, run, counters) as resources:
                 store = VariableDifferenceStore(definition)
                 before = store.load() if is_last else None
-                result = run_stream(stream, resources, settings, store, asked)
-                signals.tell(stream.name, resources, result, outlet_events)
+                steps_aside = may_step_aside and is_followed(resources.source.server, run.uuid)
+                if steps_aside:
+                    horizon = _confirmed(resources, stream)
+                    result = without_loading(stream, resources, settings, store)
+                else:
+                    horizon = run.horizon
+                    result = run_stream(stream, resources, settings, store, asked)
+                signals.tell(stream.name, resources, result, outlet_events, horizon)
                 signals.announce_what_fails_no_task(definition, settings, result, before, store)
                 if is_last:
                     have_asked(resources, settings, outlet_events)
-                    feed_others(resources, settings, stores_of(definition))
+                    if not steps_aside:
+                        feed_others(resources, settings, stores_of(definition))
                 return result
 
-        with elasticsearch(MoviesElasticsearchHook(), definition) as client:
-            return going_on(lambda: attempt(client), counters, settings.patience)
+        with servers_of(definition, settings, name) as servers:
+            return going_on(lambda: attempt(servers), counters, settings.patience)
 
     return sync_stream
+
+
+def _confirmed(resources: Resources, stream: Stream) -> str:
+    """Log that a stream is left to the task that follows; return how far that one has come."""
+    log.info("A task follows, so %s is left to it", stream.name)
+    cursor = resources.cursors.load(stream.name)
+    return (cursor and cursor.horizon) or resources.context.horizon

@@ -31,7 +31,7 @@ def filled_in(
 
 
 def check_conf(dag: DAG, conf: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-    """Refuse a run that would not do what it was triggered with.
+    """Refuse a run that would not do what was asked of it.
 
     :param conf: what the run was triggered with.
     :param params: what Airflow makes of it, unknown keys included.
@@ -83,5 +83,5 @@ def to_rebuild(params: Mapping[str, Any]) -> Asked:
 
 
 def _lines(given: Iterable[str] | None) -> tuple[str, ...]:
-    """Return what the lines of a field say; blank ones say nothing."""
+    """Return the lines of a field without the blank ones."""
     return tuple(stripped for line in given or () if (stripped := line.strip()))

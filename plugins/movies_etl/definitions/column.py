@@ -12,8 +12,8 @@ class Column:
 
     :param kind: ``id``; ``key``, the id of another table's row; ``stamp``, a cursor column; a
         ``text`` or a ``number`` that documents show, or ``any`` other type.
-    :param of: of a key, the table whose ids it holds.
-    :param known: of a text, the values that ``documents.sql`` knows by name; rows of other values
+    :param of: for a key, the table whose ids it holds.
+    :param known: for a text, the values that ``documents.sql`` knows by name; rows of other values
         appear in no document. Empty: it shows any.
     """
 

@@ -73,7 +73,7 @@ class IndexDefinition:
     :param noun: one document in words, for messages; the dead letters' key field, too.
     :param document: the pydantic model of a document.
     :param streams: in the order of a run. The first is the *root*: its rows are the documents' own.
-    :param reads: columns that ``documents.sql`` reads beside ids, cursor columns and keys, by
+    :param reads: columns that ``documents.sql`` reads besides ids, cursor columns and keys, by
         table, and what they must be.
     :param variables: prefix of the Airflow Variables; ``movies_etl.<name>`` when empty. No
         prefix may begin another one, because absence is decided by listing a prefix.
@@ -191,7 +191,7 @@ class IndexDefinition:
 
     @property
     def required(self) -> dict[str, dict[str, Column]]:
-        """What is asked of the columns that queries read, by table; stamps by their usual names."""
+        """What the columns that queries read must be, by table; stamps by their usual names."""
         columns: defaultdict[str, dict[str, Column]] = defaultdict(dict)
         of_root = Column("key", of=self.root.rows.table)
         for stream in self.streams:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-# Names and texts hardly repeat within the cache of strings, keys always do.
+# Keys repeat in every document, names and texts hardly ever: only keys are worth a cache.
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, cache_strings="keys")
 
 MAX_ID_BYTES = 512

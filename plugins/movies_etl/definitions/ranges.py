@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Range(NamedTuple):
-    """The ids from one text, which belongs to it, up to another one, which does not.
+    """The ids from ``first``, which is included, up to ``before``, which is not.
 
     Texts are compared by bytes. None is no bound.
     """

@@ -1,4 +1,4 @@
-"""Blocks: why Elasticsearch takes nothing for an index or for the cluster, and what lifts them."""
+"""Blocks: why an index or a cluster accepts no writes, and what lifts them."""
 
 from __future__ import annotations
 

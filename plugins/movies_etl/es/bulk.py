@@ -31,7 +31,7 @@ _VERSION = b',"version":%d,"version_type":"external_gte"}}\n'
 
 
 class BulkSerializer(NdjsonSerializer):
-    """Sends a body that is written already as it is: the client's own copies it twice."""
+    """Passes a finished body on as it is: the client's own serializer copies it twice."""
 
     def dumps(self, data: object) -> bytes:
         """Return what is to be sent."""

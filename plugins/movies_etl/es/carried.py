@@ -35,7 +35,7 @@ Value = str | list[str]
 
 
 _OF_TEXTS = ("index.analysis.", "index.similarity.")
-"""Settings that say how texts are taken apart and weighed."""
+"""Settings that say how texts are analysed and scored."""
 
 
 def flat(settings: Mapping[str, Any]) -> dict[str, Value]:
@@ -45,8 +45,16 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Value]:
     }
 
 
+def shards_of(file: Mapping[str, Value]) -> int:
+    """Return how many shards the settings of a file ask for.
+
+    :param file: by their whole names.
+    """
+    return int(str(file.get("index.number_of_shards", 1)))
+
+
 def changed_analysis(found: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """Return in what an index takes texts apart or weighs them otherwise than its file has it.
+    """Return the settings by which an index analyses or scores texts otherwise than its file.
 
     :param found: settings of the index, by their whole names.
     :param settings: those of the file.

@@ -101,8 +101,8 @@ def _address(error: elasticsearch.ApiError) -> str:
 def whole(answer: ObjectApiResponse[Any], what: str) -> ObjectApiResponse[Any]:
     """Return an answer that every shard gave in time.
 
-    :param what: was asked, for the message.
-    :raises IndexUnavailableError: the answer is of some of them only.
+    :param what: what was asked, for the message.
+    :raises IndexUnavailableError: some shards gave no answer.
     """
     shards = answer["_shards"]
     if answer.get("timed_out") or shards["successful"] < shards["total"]:
@@ -112,6 +112,22 @@ def whole(answer: ObjectApiResponse[Any], what: str) -> ObjectApiResponse[Any]:
             f"{', and it ran out of time' if answer.get('timed_out') else ''}."
         )
     return answer
+
+
+def looked_up(answer: ObjectApiResponse[Any], index: str) -> list[dict[str, Any]]:
+    """Return what a look-up by ids says of each; ``found`` tells which are there.
+
+    :param index: was asked, for the message.
+    :raises IndexUnavailableError: the shard of one of them did not answer.
+    """
+    documents: list[dict[str, Any]] = answer["docs"]
+    for one in documents:
+        if "error" in one:
+            reason = one["error"].get("reason", one["error"])
+            raise IndexUnavailableError(
+                f"Elasticsearch could not look up {one['_id']} in {index}: {reason}."
+            )
+    return documents
 
 
 class Patient(Protocol):
@@ -147,7 +163,7 @@ def patient(
 
 
 def check_server(client: Elasticsearch) -> None:
-    """Refuse a server that has not the version of the API that the client asks for.
+    """Refuse a server without the version of the API that the client asks for.
 
     :raises ConfigurationError: another major version, or not Elasticsearch.
     """

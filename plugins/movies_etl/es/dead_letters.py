@@ -1,9 +1,9 @@
 """Documents that were refused: kept apart so that one bad document stops no other.
 
 A document has at most one letter. It says what was refused, why, and how often; it goes away when
-the document is indexed later. Letters are written, and looked up by id, in real time; which
-documents have one is told by a search, kept current by a refresh with every change. They carry the
-version of the reading that decided: a late request brings no resolved letter back.
+the document is indexed later. Letters are written, and looked up by id, in real time; a search says
+which documents have one, and each change refreshes the index for it. They carry the version of the
+reading that decided: a late request brings no resolved letter back.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Parked(NamedTuple):
 class DeadLetters:
     """The index of letters of one declared index.
 
-    :param client: of the Elasticsearch that has that index, too.
+    :param client: of the Elasticsearch that has the declared index.
     :param patience: seconds that each method waits for a lost or overloaded Elasticsearch.
     :param of: a concrete index without the alias, which has letters of its own: what one index
         refuses another one may take.

@@ -10,12 +10,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self
 
 from elasticsearch import Elasticsearch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.es.carried import flat
 from movies_etl.es.client import translated_errors
 from movies_etl.es.dead_letters import letters_of
 from movies_etl.es.index import Index
@@ -33,7 +35,7 @@ class Build(BaseModel):
     :param state: ``loading``; ``loaded``, so it may be fed and take the alias; ``failed``, it was
         refused at the last look; ``live``, it had the alias once, and has it unless another one
         took it.
-    :param run: the id of the run of the DAG that makes it.
+    :param run: the id of the run of the DAG that makes it; empty of one that ``init`` made.
     :param replaces: the index that had the alias before.
     :param settings: those of the file, as it was then, by their whole names; None where nobody
         knows.
@@ -49,9 +51,25 @@ class Build(BaseModel):
     settings: dict[str, str | list[str]] | None = None
     files: str | None = None
 
+    @classmethod
+    def at_first(cls, described: Mapping[str, Any]) -> Self:
+        """Return that of the first index of an alias, which has it from the beginning.
+
+        :param described: settings and mappings of the file, with its maker.
+        """
+        file = flat(described["settings"])
+        return cls(state="live", run="", settings=file, files=files_of(described))
+
     def written(self, meta: dict[str, Any] | None) -> dict[str, Any]:
         """Return ``_meta`` with this in it."""
         return {**(meta or {}), _KEY: self.model_dump(mode="json")}
+
+
+def built(described: Mapping[str, Any], build: Build) -> dict[str, Any]:
+    """Return the description of an index with how it came to be in the mapping's ``_meta``."""
+    mapping = described["mappings"]
+    meta = build.written(mapping.get("_meta"))
+    return {**described, "mappings": {**mapping, "_meta": meta}}
 
 
 def files_of(described: Mapping[str, Any]) -> str:
@@ -68,7 +86,7 @@ def files_of(described: Mapping[str, Any]) -> str:
 def family(client: Elasticsearch, definition: IndexDefinition) -> dict[str, Build | None]:
     """Return the concrete indexes of an alias by name, the oldest first.
 
-    :returns: None for one that no rebuild made.
+    :returns: None for one that says nothing of it: an earlier version made it.
     """
     with translated_errors():
         found = client.indices.get_mapping(
@@ -83,6 +101,16 @@ def family(client: Elasticsearch, definition: IndexDefinition) -> dict[str, Buil
     }
 
 
+def free_name(client: Elasticsearch, definition: IndexDefinition, now: datetime) -> str:
+    """Return a name for a new index of an alias: that of this second, or of the next free one.
+
+    :param now: by the database's clock, as in the names that are there.
+    """
+    while exists(client, name := f"{definition.alias}-{now:%Y%m%d%H%M%S}"):
+        now += timedelta(seconds=1)
+    return name
+
+
 def is_concrete(definition: IndexDefinition, name: str) -> bool:
     """Whether a name is one that this program gives to an index of an alias."""
     return bool(re.fullmatch(rf"{re.escape(definition.alias)}-\d{{14}}", name))
@@ -95,7 +123,7 @@ def exists(client: Elasticsearch, name: str) -> bool:
 
 
 def build_of(index: Index) -> Build | None:
-    """Return how an index came to be; None of one that no rebuild made."""
+    """Return how an index came to be; None of one that does not say so."""
     return _build(index.mapping().get("_meta"))
 
 

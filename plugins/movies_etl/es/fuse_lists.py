@@ -51,7 +51,7 @@ class Place(NamedTuple):
 class FuseLists:
     """The lists of one declared index.
 
-    :param client: of the Elasticsearch that has that index, too.
+    :param client: of the Elasticsearch that has the declared index.
     :param patience: seconds that each method waits for a lost or overloaded Elasticsearch.
     :raises ConfigurationError: (every method) Elasticsearch refuses the request.
     :raises IndexUnavailableError: (every method) Elasticsearch cannot be reached or is overloaded,
@@ -164,13 +164,14 @@ class FuseLists:
             if one.kind == kind:
                 yield from self.pieces(one)
 
-    def pieces(self, of: FuseList) -> Iterator[list[str]]:
+    def pieces(self, of: FuseList, first: int = 0) -> Iterator[list[str]]:
         """Yield the ids of a list.
 
+        :param first: as many pieces are left out.
         :raises IndexUnavailableError: a piece is missing.
         """
-        left = of.count
-        for number in range(_pieces(of)):
+        left = max(of.count - first * IDS_PER_PIECE, 0)
+        for number in range(first, _pieces(of)):
             ids = self._piece(f"{of.digest}.{number}")
             left -= len(ids)
             yield ids

@@ -117,7 +117,7 @@ class Index:
     def check_uuid(self, uuid: str) -> None:
         """Refuse an index that is gone, or of which there is another one by this name.
 
-        :raises ConfigurationError: as said.
+        :raises ConfigurationError: it is gone, or another one.
         """
         try:
             found = self.uuid()

@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 from elastic_transport import ObjectApiResponse
 
 from movies_etl.definitions.ranges import Range
-from movies_etl.errors import IndexUnavailableError
-from movies_etl.es.client import patient, whole
+from movies_etl.es.client import looked_up, patient, whole
 from movies_etl.es.index import Index
 
-LISTED_PER_REQUEST = 12_000
-"""Documents that one request lists."""
+LISTED_PER_REQUEST = 24_000
+"""Documents that one request lists: those of the rows that are read together, and some strays."""
 
 WRITTEN_PER_REQUEST = 1_000
 """Documents that one request returns with their text."""
@@ -29,7 +28,7 @@ class Listed(NamedTuple):
     """What a search sees of the documents of one id.
 
     :param checksum: None where there is none, or several.
-    :param copies: documents that say to have this id: more than one are strays.
+    :param copies: documents whose field ``id`` is this; where there are several, some are strays.
     """
 
     checksum: int | None
@@ -111,7 +110,7 @@ class DocumentInventory:
 
     @patient
     def elsewhere(self, ids: Sequence[str], limit: int) -> list[str]:
-        """Return the keys of documents that say to have one of these ids, and lie under no such."""
+        """Return the keys of documents whose field ``id`` is one of these, but not their key."""
         said, under = {"terms": {"id": [*ids]}}, {"ids": {"values": [*ids]}}
         return self._keys({"bool": {"filter": said, "must_not": under}}, limit)
 
@@ -155,13 +154,8 @@ class DocumentInventory:
         """Return documents by their keys, in real time."""
         if not ids:
             return {}
-        answer = self._client.mget(index=self._name, ids=[*ids])
-        for one in answer["docs"]:
-            if "error" in one:
-                raise IndexUnavailableError(
-                    f"Elasticsearch could not look up {one['_id']} in {self._name}: {one['error']}."
-                )
-        return {one["_id"]: one["_source"] for one in answer["docs"] if one["found"]}
+        found = looked_up(self._client.mget(index=self._name, ids=[*ids]), self._name)
+        return {one["_id"]: one["_source"] for one in found if one["found"]}
 
     def _search(self, **body: Any) -> ObjectApiResponse[Any]:  # noqa: ANN401 - the client's own
         answer = self._client.search(

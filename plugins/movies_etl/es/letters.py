@@ -18,7 +18,7 @@ MAX_DOCUMENT_BYTES = 400_000
 MAX_REQUEST_BYTES = 1_000_000
 """Size of a request that parks letters: what any server takes, and nginx before it by default."""
 _META_BYTES = 800
-"""What a letter has in a request beside its values, with the longest id."""
+"""Bytes of a letter in a request besides its values, with the longest id."""
 
 
 class Letter(NamedTuple):

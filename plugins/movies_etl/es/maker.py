@@ -1,7 +1,7 @@
 """What made the documents of an index: its mapping's ``_meta`` says it from the beginning.
 
-After a change of the query that assembles documents nearly each differs from its row: that
-is no drift to be corrected one by one.
+After a change of the query that assembles documents nearly every document differs from its row:
+that is no drift to be corrected one by one.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def maker_of(mapping: Mapping[str, Any]) -> Maker | None:
 
 
 def note(index: Index, maker: Maker) -> None:
-    """Write what has made an index's documents, beside whatever else its ``_meta`` says."""
+    """Write what has made an index's documents, and leave what else its ``_meta`` says."""
     meta = {**(index.mapping().get("_meta") or {}), KEY: maker.model_dump()}
     with translated_errors():
         index.client.indices.put_mapping(index=index.name, meta=meta)

@@ -1,7 +1,7 @@
 """Whether an index takes the documents of this version of the program, and what else it lacks.
 
-Only a mapping that refuses documents stops a run. Any other difference from the file is told:
-documents are loaded all the same, and searches that need what is missing find nothing.
+Only a mapping that refuses documents stops a run. ``init`` warns of any other difference from the
+file: documents are loaded all the same, and searches that need what is missing find nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ _TAKEN_BY = {
     "long": _TEXTS | _NUMBERS,
     "float": _TEXTS | _NUMBERS | {"half_float", "scaled_float", "integer", "short"},
     "nested": frozenset({"nested", "object", "flattened"}),
+    "object": frozenset({"nested", "object"}),
 }
-"""Which types take what the file gives this type to; anything else is taken by itself and texts."""
+"""By a type in the file: the types that accept its values. A type that is not here: itself and
+texts."""
 
 
 class Difference(NamedTuple):
@@ -69,9 +71,9 @@ def differences(
     for difference in found:
         if difference.refuses:
             raise ConfigurationError(
-                f"{subject} refuses this program's documents: {difference}. Take the alias away "
-                "from the index: the next run creates one and loads everything, and until then "
-                "searches find nothing."
+                f"{subject} refuses this program's documents: {difference}. Trigger "
+                f"{index.definition.reindex_dag}: it makes an index from the present files while "
+                "people search."
             )
     for field in _refused_fields(index.definition.document, mapping):
         raise ConfigurationError(

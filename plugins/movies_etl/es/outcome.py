@@ -13,7 +13,7 @@ from movies_etl.es.client import NEWER_IS_THERE, NO_INDEX, OVERLOADED, SERVER_ER
 
 _FORBIDDEN = frozenset({401, 403})
 _NOT_FOUND = 404
-_LONGEST_REASON = 200
+_MAX_REASON_CHARACTERS = 200
 """Characters that are kept of a reason and of its cause."""
 
 
@@ -117,4 +117,6 @@ def sort_out(
 def _reason(error: dict[str, Any]) -> str:
     """Return Elasticsearch's words; a value that it quotes whole may have a megabyte."""
     said = (error["reason"] or error["type"], (error.get("caused_by") or {}).get("reason"))
-    return ": ".join(shorten(part, _LONGEST_REASON, placeholder="...") for part in said if part)
+    return ": ".join(
+        shorten(part, _MAX_REASON_CHARACTERS, placeholder="...") for part in said if part
+    )

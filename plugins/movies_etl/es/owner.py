@@ -55,7 +55,7 @@ class Owner(BaseModel):
 def owner_of(mapping: Mapping[str, Any]) -> Owner | None:
     """Return whose an index is by its mapping; None of one that version 0.1.0 made.
 
-    What is no owner was written by somebody else; it is ignored and overwritten.
+    A value that is no owner was written by someone else; it is ignored and overwritten.
     """
     try:
         return Owner.model_validate((mapping.get("_meta") or {}).get(_KEY))

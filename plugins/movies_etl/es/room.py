@@ -14,8 +14,8 @@ from movies_etl.es.client import translated_errors
 
 log = logging.getLogger(__name__)
 
-GROWTH = 1.3
-"""An index that is loaded has segments that are being merged, beside the merged ones."""
+GROWTH_WHILE_LOADING = 1.3
+"""While an index is loaded, segments that are merged lie on the disk beside the merged ones."""
 
 _UNITS = {"b": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4, "pb": 5}
 _DISK = "cluster.routing.allocation.disk"
@@ -70,7 +70,7 @@ def _settings(client: Elasticsearch) -> dict[str, str]:
 
 
 def _on_disks(size: int, copies: int, disks: Any, settings: Mapping[str, str]) -> Iterator[str]:  # noqa: ANN401 - the client's own
-    needed = int(size * copies * GROWTH)
+    needed = int(size * copies * GROWTH_WHILE_LOADING)
     watermark = settings.get(f"{_DISK}.watermark.low", "85%")
     headroom = settings.get(f"{_DISK}.watermark.low.max_headroom", "-1")
     rooms = [

@@ -18,7 +18,7 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
 from movies_etl.es.client import translated_errors
 
-KEPT_NAMES = 20
+MAX_KEPT_NAMES = 20
 """Concrete indexes that are remembered, the newest last: a request is late by minutes."""
 
 PRIORITY = 1013
@@ -78,7 +78,7 @@ def _names(definition: IndexDefinition, before: Sequence[str], concrete: str) ->
     used = [name for name in before if "*" not in name and name not in always]
     if concrete not in used:
         used.append(concrete)
-    return [*always, *used[-KEPT_NAMES:]]
+    return [*always, *used[-MAX_KEPT_NAMES:]]
 
 
 def _priority(client: Elasticsearch, own: str, names: Sequence[str]) -> int:

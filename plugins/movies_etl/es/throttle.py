@@ -49,7 +49,7 @@ class Throttle:
                 self._free.notify_all()
 
     def pushed_back(self) -> None:
-        """Halve both: Elasticsearch refused something for want of room."""
+        """Halve both: Elasticsearch had no room for something."""
         with self._free:
             self._bytes = max(self._bytes / 2, min(MIN_BODY_BYTES, self._most_bytes))
             self.permits = max(self.permits // 2, 1)

@@ -1,8 +1,8 @@
-"""Cursors of a task that holds the writer's lock for minutes: read once, written when they must be.
+"""Cursors of a task that holds the writer's lock for minutes: read once, written when needed.
 
-No other task writes them meanwhile. A person may: to remove a cursor, or to set it back, is how a
-stream is loaded again, so it is not written over. A position that is kept late repeats rows after a
-crash and loses none. A version must be kept before it is sent.
+No other task writes them meanwhile. A person may: a stream is loaded again by removing its cursor
+or setting it back, so such a change is not overwritten. A position that is kept late repeats rows
+after a crash and loses none. A version must be kept before it is sent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class CursorChangedError(Exception):
 
 
 class HeldCursors:
-    """Cursors in memory over those that last.
+    """Cursors in memory in front of those that last.
 
     :param store: where they last.
     :param streams: of the index.
@@ -34,7 +34,7 @@ class HeldCursors:
         return self._present[stream]
 
     def save(self, stream: str, cursor: Cursor) -> None:
-        """Take a cursor; write it if it promises higher versions than those that were written.
+        """Take a cursor; write it if it reserves higher versions than the written ones do.
 
         :raises CursorChangedError: it is not what was written last; nothing was written.
         """
@@ -45,14 +45,14 @@ class HeldCursors:
     def keep(self) -> None:
         """Write what changed since it was written last.
 
-        :raises CursorChangedError: a cursor is not what was written last; it was left so.
+        :raises CursorChangedError: a cursor is not what was written last; it was not overwritten.
         """
         for stream, cursor in self._present.items():
             if cursor and cursor != self._kept[stream]:
                 self._keep(stream, cursor)
 
     def _promised(self) -> int:
-        """Return the highest version that a start after a crash would leave out."""
+        """Return the version above which a task begins after a crash."""
         kept = [cursor.version for cursor in self._kept.values() if cursor and cursor.open]
         return max(kept, default=0)
 

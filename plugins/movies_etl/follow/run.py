@@ -1,4 +1,4 @@
-"""What the task ``follow`` does: spells, turns for others, deletions when they are hinted at."""
+"""What the task ``follow`` does: spells, turns for others, and deletions when there is a hint."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from movies_etl.errors import ConfigurationError, MoviesEtlError, WriterBusyError
+from movies_etl.errors import ConfigurationError, WriterBusyError, on_one_line
 from movies_etl.follow.cursors import CursorChangedError, HeldCursors
+from movies_etl.follow.gone import Gone
+from movies_etl.follow.hints import Hint, Hints
+from movies_etl.follow.others import Feeding, Others
 from movies_etl.follow.spell import ClockSetBackError, Spell
-from movies_etl.follow.turns import turn
+from movies_etl.follow.turns import Turns
 from movies_etl.postgres import lock
 from movies_etl.postgres.horizon import HorizonStore
-from movies_etl.postgres.traces import statistics
 from movies_etl.reconcile.each_run import checked
+from movies_etl.reconcile.fuses import FEW_DELETIONS
 from movies_etl.settings import Settings
-from movies_etl.state.comparison import DifferenceStore, TableStatistics
+from movies_etl.state.comparison import DifferenceStore
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.exchange import is_replaced
 from movies_etl.sync.resources import Resources
@@ -25,68 +28,57 @@ from movies_etl.sync.run import check_context
 
 log = logging.getLogger(__name__)
 
-STAND_BY_LIMIT = 60.0
-"""Seconds that a task stands by longer than another one follows."""
+MAX_STAND_BY_SECONDS = 60.0
+"""A task stands by for so many seconds longer than another one may follow."""
 
 TELL_SECONDS = 60.0
 """Seconds between two lines of progress."""
 
-HINT_SECONDS = 1.0
-"""Seconds between two looks at what PostgreSQL counts of deleted rows."""
-
-HINTS_LAST_SECONDS = 20.0
-"""Seconds after a commit within which PostgreSQL has counted what was deleted: a session that goes
-idle tells it after ten."""
-
-REST_TIMES = 9.0
-"""How many times as long as a search for deleted rows took the next one is left alone: where rows
-are deleted all the time, that takes a tenth of the time."""
-
-MAX_REST_SECONDS = 60.0
-"""How long that is at most."""
-
 FIRST_LOAD_SECONDS = 1.0
-"""Seconds between two looks whether a load of everything has come to its end."""
-
-
-OTHERS_SECONDS = 10.0
-"""Seconds between two feedings of the indexes beside the live one."""
+"""Seconds between two checks whether a load of everything has ended."""
 
 
 @dataclass(frozen=True)
 class Stores:
-    """What is kept between tasks, beside the cursors.
+    """What is kept between tasks, besides the cursors.
 
-    :param feed_others: feeds the indexes beside the live one; takes the context of the newest
-        cycle.
+    :param feed_others: begins to feed the indexes beside the live one; see :class:`Others`.
     """
 
     horizons: HorizonStore
     differences: DifferenceStore
-    feed_others: Callable[[RunContext], None]
+    feed_others: Callable[[RunContext], Feeding]
 
 
 def follow(resources: Resources, settings: Settings, stores: Stores) -> dict[str, Any]:
-    """Follow the catalogue for ``follow_seconds``, alone.
+    """Follow the catalogue for ``follow_seconds``, alone; again if the next task is killed early.
 
-    :returns: the counters; ``cycles`` in which something was looked for, ``spells`` between turns
-        of other tasks, and the ``difference`` where counts were compared.
+    :returns: the counters; ``cycles`` that looked for something, ``spells`` between turns of other
+        tasks, and the ``difference`` where counts were compared.
     :raises MoviesEtlError: see ``sync``.
     """
     server, uuid = resources.source.server, resources.context.uuid
-    follower = _Follower(resources, settings, stores)
-    with turn(server, uuid, settings.follow_seconds + STAND_BY_LIMIT) as is_ours:
-        if is_ours:
-            follower.follow()
-    resources.counters.tick()
+    follower, turns = _Follower(resources, settings, stores), Turns(server, uuid)
+    is_ours = turns.begin(settings.follow_seconds + MAX_STAND_BY_SECONDS)
+    while is_ours:
+        may_go_on = follower.follow()
+        is_ours = turns.hand_over(settings.follow_seconds if may_go_on else 0)
+    counters = resources.counters
+    counters.tick()
+    log.info(
+        "follow is done: %s, in %d cycles, after %.1f s",
+        counters.outcomes() or "nothing to load",
+        follower.cycles,
+        counters.seconds,
+    )
     done = {"cycles": follower.cycles, "spells": follower.spells}
-    return resources.counters.as_result() | done | follower.compared
+    return counters.as_result() | done | follower.compared
 
 
 class _Follower:
     """Follows for a time.
 
-    ``cycles`` and ``spells`` count what was done; ``compared`` is the last ``difference``.
+    ``cycles`` and ``spells`` are counted; ``compared`` is the last ``difference``.
     """
 
     def __init__(self, resources: Resources, settings: Settings, stores: Stores) -> None:
@@ -94,27 +86,32 @@ class _Follower:
         self._settings = settings
         self._stores = stores
         self._server = resources.source.server
-        self._table = resources.definition.root.rows.table
-        last = stores.differences.load()
-        self._statistics = last and last.statistics
-        self._hint_at = self._hints_until = 0.0
-        self._told_at = self._fed_at = time.monotonic()
-        self._others_are_behind = False
+        self._hints = Hints(resources, stores.differences)
+        self._gone = Gone(resources)
+        self._others = Others(stores.feed_others)
+        self._told_at = time.monotonic()
         self._deadline = 0.0
+        self._may_go_on = True
         self._hinted: RunContext | None = None
         self.cycles = self.spells = 0
         self.compared: dict[str, int] = {}
 
-    def follow(self) -> None:
-        """Follow until the time is over, or something is for the next ``init`` to decide.
+    def follow(self) -> bool:
+        """Follow until the time is over, or until only the next ``init`` can decide something.
 
         When a rebuild has given the alias to another index, the next run goes on with that.
+
+        :returns: False when this run may not go on.
         """
         try:
             self._take_turns()
         except ConfigurationError:
             if not is_replaced(self._resources):
                 raise
+            self._may_go_on = False
+        finally:
+            self._others.pause()
+        return self._may_go_on
 
     def _take_turns(self) -> None:
         uuid = self._resources.context.uuid
@@ -125,19 +122,21 @@ class _Follower:
                 lock.take(self._server, uuid, wait=left)
                 check_context(self._resources)
             except WriterBusyError as error:
-                log.info("The time is over: %s", error)
+                log.info("The time is over: %s", on_one_line(error))
                 return
             except ConfigurationError as error:
                 self._server.unlock(lock.key_of(uuid))
                 if not self.spells:
                     raise
-                log.warning("Following ends, the next run goes on: %s", error)
+                log.warning("Following ends, the next run goes on: %s", on_one_line(error))
+                self._may_go_on = False
                 return
             try:
                 is_loaded = self._spell()
             except CursorChangedError as error:
-                # The lock goes with the session, after what was sent.
-                log.warning("Following ends, the next run goes on: %s", error)
+                # The session ends, and with it the lock, after everything that was sent.
+                log.warning("Following ends, the next run goes on: %s", on_one_line(error))
+                self._may_go_on = False
                 return
             self._server.unlock(lock.key_of(uuid))
             if self._hinted:
@@ -148,7 +147,7 @@ class _Follower:
     def _spell(self) -> bool:
         """Follow until another task wants to write, rows were deleted, or the time is over.
 
-        :returns: False while a load of everything is under way: that is for its own run.
+        :returns: False while a load of everything is under way: another run does that.
         """
         streams = self._resources.definition.streams
         cursors = HeldCursors(self._resources.cursors, streams)
@@ -156,68 +155,57 @@ class _Follower:
         if not all(cursor and cursor.horizon for cursor in known):
             return False
         self.spells += 1
+        self._hints.begin()
         self._hinted = None
         spell = Spell(self._resources, self._settings, self._stores.horizons, cursors)
         try:
             self._hinted = spell.context if self._looks(spell) else None
         except ClockSetBackError:
             log.warning("The database's clock was set back: following ends, the next run goes on")
-            self._deadline = 0.0
+            self._deadline, self._may_go_on = 0.0, False
+        self._others.pause()
         spell.close()
         return True
 
     def _looks(self, spell: Spell) -> bool:
-        """Look again and again; say whether PostgreSQL counts rows that were deleted."""
+        """Look again and again; say whether deleted rows are to be searched for."""
         while (began := time.monotonic()) < self._deadline and not spell.is_awaited:
             if spell.look():
                 self.cycles += 1
-                self._hints_until = max(self._hints_until, began + HINTS_LAST_SECONDS)
-                self._others_are_behind = True
+                self._hints.changed(began)
+                self._others.changed()
             self._resources.counters.looks += 1
-            self._feed_others(spell)
-            if self._is_hinted():
+            if not spell.is_awaited:
+                self._others.step(spell.context)
+            hint = self._hints.look()
+            if hint is Hint.MANY or (hint is Hint.FEW and not self._deleted_some(spell)):
                 return True
             self._tell()
             time.sleep(max(0.0, began + self._settings.poll_seconds - time.monotonic()))
         return False
 
-    def _feed_others(self, spell: Spell) -> None:
-        """Feed the indexes beside the live one, if something changed since and nobody waits."""
-        context, is_due = spell.context, time.monotonic() - self._fed_at >= OTHERS_SECONDS
-        if self._others_are_behind and is_due and not spell.is_awaited:
-            try:
-                self._stores.feed_others(context)
-                self._others_are_behind = False
-            except MoviesEtlError as error:
-                log.warning("The indexes beside %s were not fed: %s", context.index, error)
-            self._fed_at = time.monotonic()
-
-    def _is_hinted(self) -> bool:
-        now = time.monotonic()
-        if not self._hint_at <= now <= self._hints_until:
-            return False
-        self._hint_at = now + HINT_SECONDS
-        return self._counted() != self._statistics
-
-    def _counted(self) -> TableStatistics | None:
-        return statistics(self._resources.source.queries, [self._table]).get(self._table)
+    def _deleted_some(self, spell: Spell) -> bool:
+        """Delete a few documents whose rows are gone; say whether there were any."""
+        began = time.monotonic()
+        gone = self._gone.find()
+        deleted = spell.delete(gone) if 0 < len(gone) <= FEW_DELETIONS else 0
+        self._hints.found(deleted, began)
+        return deleted > 0
 
     def _delete(self, context: RunContext) -> None:
-        """Have the documents deleted whose rows are gone.
+        """Delete the documents whose rows are gone.
 
-        The lock is taken for each batch of them: many take longer than others wait. Then they are
-        left alone for a while that grows with the time that it took.
+        The lock is taken for each batch of them: many take longer than others wait. The next search
+        waits for a time that grows with the time that this one took.
         """
         self._hinted = None
         began = time.monotonic()
-        self._statistics = self._counted()
         resources = replace(self._resources, context=context)
+        self._gone.note(self._hints.rows)
         done = checked(resources, self._settings, self._stores.differences)
+        self._hints.searched(began)
         self._resources.counters.deleted += done.pop("deleted", 0)
         self.compared |= done
-        now = time.monotonic()
-        self._hint_at = now + min(REST_TIMES * (now - began), MAX_REST_SECONDS)
-        self._hints_until = self._hint_at + HINTS_LAST_SECONDS
 
     def _tell(self) -> None:
         now = time.monotonic()

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SERVER_SECONDS = 1.5
 """Seconds in which a server has to answer one request."""
 ANSWER_SECONDS = 1.8
-"""Seconds after which a question is answered without those that have not: it takes two at most."""
+"""Seconds after which the page answers without the servers that did not: in two seconds at most."""
 THREADS = 8
 """Threads per server: one that hangs holds up those that ask it, and no others."""
 
@@ -60,8 +60,14 @@ def _taken(name: str, asked: Future[Any], deadline: float, seconds: float) -> An
         return Answered(None, f"{name} did not answer within {seconds:.1f} s.")
     except MoviesEtlError as error:
         return Answered(None, on_one_line(error))
-    except Exception:  # whatever it is, the other servers' answers are shown
-        log.exception("%s could not be asked", name)
-        return Answered(
-            None, f"{name} could not be asked; the log of Airflow's API server says why."
-        )
+    except Exception as error:  # noqa: BLE001 - the other servers' answers are shown all the same
+        return Answered(None, unforeseen(name, error))
+
+
+def unforeseen(name: str, error: Exception) -> str:
+    """Say that something cannot be read, and leave the reason, which nobody foresaw, in the log.
+
+    :param name: of what was asked, as people know it.
+    """
+    log.error("%s could not be read", name, exc_info=error)
+    return f"{name} could not be read; the log of Airflow's API server says why."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -12,15 +13,15 @@ from movies_etl.page.asking import together
 from movies_etl.page.memory import AIRFLOW, Finished, Servers
 
 DAY = timedelta(days=1)
-PIECE = timedelta(minutes=15)
+CHART_STEP = timedelta(minutes=15)
 """What one bar of a chart stands for."""
 
 COUNTED = ("indexed", "unchanged", "refused", "deleted")
-"""Counters of tasks that are added up; the first is documents that were sent and taken."""
+"""Counters of tasks that are added up; the first counts documents that Elasticsearch took."""
 
 
 class Piece(BaseModel):
-    """What runs did that ended within some minutes.
+    """What the runs did that ended within a piece of the day.
 
     :param start: of the minutes.
     :param rate: documents sent per second of those tasks that sent any; 0 when none was sent.
@@ -57,14 +58,16 @@ class Day(BaseModel):
 def last_day(definition: IndexDefinition, servers: Servers, now: datetime | None = None) -> Day:
     """Return what the runs of the last day did."""
     now = now or datetime.now(UTC)
-    start = _begin(now - DAY) + PIECE
+    start = _begin(now - DAY) + CHART_STEP
     said = together({AIRFLOW: lambda: servers.finished(definition, start)})[AIRFLOW]
     ended: list[Finished] = said.answer or []
     pieces = []
     while start <= now:
-        within = [one for one in ended if one.run.ended and start <= one.run.ended < start + PIECE]
+        within = [
+            one for one in ended if one.run.ended and start <= one.run.ended < start + CHART_STEP
+        ]
         pieces.append(_piece(start, within))
-        start += PIECE
+        start += CHART_STEP
     return Day(
         index=definition.name,
         noun=definition.noun,
@@ -77,7 +80,7 @@ def last_day(definition: IndexDefinition, servers: Servers, now: datetime | None
 
 def _begin(moment: datetime) -> datetime:
     """Return the beginning of the minutes that a moment lies in."""
-    return moment - (moment - datetime.min.replace(tzinfo=UTC)) % PIECE
+    return moment - (moment - datetime.min.replace(tzinfo=UTC)) % CHART_STEP
 
 
 def _piece(start: datetime, runs: Iterable[Finished]) -> Piece:
@@ -89,8 +92,14 @@ def _piece(start: datetime, runs: Iterable[Finished]) -> Piece:
             piece.longest = max(piece.longest, (run.ended - run.started).total_seconds())
         for result in results.values():
             for name in COUNTED:
-                setattr(piece, name, getattr(piece, name) + int(result.get(name) or 0))
-            if result.get("indexed"):
-                seconds += float(result.get("seconds") or 0)
+                setattr(piece, name, getattr(piece, name) + int(_number(result, name)))
+            if _number(result, "indexed"):
+                seconds += _number(result, "seconds")
     piece.rate = piece.indexed / seconds if seconds else 0.0
     return piece
+
+
+def _number(result: Mapping[str, Any], name: str) -> float:
+    """Return a counter of a task; 0 where it has none, or what is no number."""
+    value = result.get(name)
+    return value if isinstance(value, int | float) else 0

@@ -18,8 +18,10 @@ class RowFacts(BaseModel):
     :param is_passed: the cursor of its stream lies at or behind it.
     :param document: the text that it becomes; None where it cannot be assembled.
     :param problem: why it cannot be assembled, or would not be sent.
-    :param behind: streams that have linked rows or links waiting, of this document or another.
+    :param behind: streams that have linked rows or links waiting, of this document or another; None
+        where that could not be asked.
     :param holder: what keeps the horizon back, in words.
+    :param unread: parts that could not be read, and why.
     """
 
     exists: bool
@@ -27,8 +29,9 @@ class RowFacts(BaseModel):
     is_passed: bool = False
     document: dict[str, Any] | None = None
     problem: str | None = None
-    behind: list[str] = []
+    behind: list[str] | None = []
     holder: str | None = None
+    unread: list[str] = []
 
 
 class DocumentFacts(BaseModel):
@@ -62,13 +65,13 @@ class Facts(BaseModel):
     """What is known of one document; what a server did not answer is None and a problem.
 
     :param label: its title or name.
-    :param letter: its dead letter.
-    :param is_remembered: Airflow told its cursors and runs; else ``is_loaded`` and what follows is
-        not known.
+    :param letter: its dead letter; None also where ``knows_letter`` says that it could not be read.
+    :param is_remembered: Airflow said which cursors and runs there are; else ``is_loaded`` and the
+        fields after it are not known.
     :param left: documents without a row that the last look left, because a person decides.
-    :param purge_dag: asks that person.
-    :param is_moving: a run is under way, and comes on.
-    :param hanging: the run that is under way and does not.
+    :param purge_dag: the DAG that asks that person.
+    :param is_moving: a run is under way and makes progress.
+    :param hanging: the run that is under way and makes no progress.
     """
 
     index: str
@@ -79,6 +82,7 @@ class Facts(BaseModel):
     row: RowFacts | None = None
     document: DocumentFacts | None = None
     letter: LetterSeen | None = None
+    knows_letter: bool = True
     differences: list[Difference] = []
     is_remembered: bool = True
     is_loaded: bool = False

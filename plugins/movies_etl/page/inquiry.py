@@ -12,24 +12,33 @@ from pydantic import ValidationError
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import problems
-from movies_etl.es import admin
-from movies_etl.es.client import translated_errors
+from movies_etl.es.client import looked_up, translated_errors, whole
 from movies_etl.es.index import Index
-from movies_etl.page.catalogue import waiting
 from movies_etl.page.facts import Difference, DocumentFacts, Facts, RowFacts
 from movies_etl.page.labels import label_of
 from movies_etl.page.letters import LetterSeen, letter_of
 from movies_etl.page.memory import ELASTICSEARCH, POSTGRES, Memory, Servers
+from movies_etl.page.parts import Hurried, Parts, live_index
 from movies_etl.page.rounds import in_two_rounds
 from movies_etl.page.visitor import place_of, text_fields
+from movies_etl.postgres import lookups
 from movies_etl.postgres.source import Source
 
 CHECKSUM = "checksum"
 
 
 class _Indexed(NamedTuple):
-    document: DocumentFacts
+    """What Elasticsearch has.
+
+    :param document: None where the index could not be read.
+    :param knows_letter: whether dead letters could be read.
+    :param unread: parts that could not be read, and why.
+    """
+
+    document: DocumentFacts | None
     letter: LetterSeen | None
+    knows_letter: bool
+    unread: list[str]
 
 
 def known_of(definition: IndexDefinition, servers: Servers, id_: str) -> Facts:
@@ -60,6 +69,7 @@ def known_of(definition: IndexDefinition, servers: Servers, id_: str) -> Facts:
         row=row,
         document=document,
         letter=indexed.letter if indexed else None,
+        knows_letter=bool(indexed and indexed.knows_letter),
         differences=_differences(row, document),
         is_remembered=said.is_remembered,
         left=memory.comparison.surplus if memory.comparison else 0,
@@ -71,40 +81,49 @@ def known_of(definition: IndexDefinition, servers: Servers, id_: str) -> Facts:
         last_failed=bool(memory.ended and memory.ended.state == "failed"),
         is_moving=is_moving,
         hanging=memory.running.run_id if memory.running and not is_moving else None,
-        problems=said.problems,
+        problems=[*said.problems, *(one for part in (row, indexed) if part for one in part.unread)],
     )
 
 
 def _row(definition: IndexDefinition, servers: Servers, id_: str, memory: Memory) -> RowFacts:
-    cursors = memory.cursors
+    parts = Parts()
     with servers.catalogue(definition) as source:
-        of_root = cursors.get(definition.root.name)
-        behind = [
-            stream.name
-            for stream in definition.streams
-            # Another root row says nothing of this document.
-            if waiting(
-                source,
-                stream,
-                cursors.get(stream.name),
-                links_only=stream is definition.root,
-            )
-        ]
-        activity = source.server.activity()
-        facts = RowFacts(exists=False, behind=behind, holder=str(activity.holder or "") or None)
-        if not source.possible([id_]):
-            return facts
-        after = of_root.rows if of_root else None
-        seen = source.looked_at(definition.root.rows, id_, after)
-        if seen is None:
-            return facts
-        found = facts.model_copy(
-            update={"exists": True, "modified": seen.stamp, "is_passed": seen.is_passed}
+        # First: a run that loads what waits would else leave a difference that nothing explains.
+        behind = parts.ask("Rows that wait", lambda: _behind(definition, source, memory))
+        holder = parts.ask("The oldest transaction", lambda: source.server.activity().holder)
+        around = {"holder": holder and str(holder), "behind": behind, "unread": parts.unread}
+        return RowFacts.model_validate({**_looked_at(definition, source, id_, memory), **around})
+
+
+def _looked_at(
+    definition: IndexDefinition, source: Source, id_: str, memory: Memory
+) -> Mapping[str, object]:
+    cursor = memory.cursors.get(definition.root.name)
+    seen = None
+    if source.possible([id_]):
+        seen = lookups.looked_at(source, definition.root.rows, id_, cursor.rows if cursor else None)
+    if seen is None:
+        return {"exists": False}
+    found = {"exists": True, "modified": seen.stamp, "is_passed": seen.is_passed}
+    return found | _assembled(definition, source, id_)
+
+
+def _behind(definition: IndexDefinition, source: Source, memory: Memory) -> list[str]:
+    """Return the streams that have rows waiting; another root row says nothing of a document."""
+    return [
+        stream.name
+        for stream in definition.streams
+        if lookups.waiting(
+            source,
+            stream,
+            memory.cursors.get(stream.name),
+            at_most=1,
+            links_only=stream is definition.root,
         )
-        return found.model_copy(update=_assembled(definition, source, id_))
+    ]
 
 
-def _assembled(definition: IndexDefinition, source: Source, id_: str) -> Mapping[str, object]:
+def _assembled(definition: IndexDefinition, source: Source, id_: str) -> dict[str, object]:
     """Build the document as a task does, and say whether the model lets it pass."""
     _, pieces = source.documents([id_])
     with closing(pieces):
@@ -124,20 +143,25 @@ def _assembled(definition: IndexDefinition, source: Source, id_: str) -> Mapping
 
 def _document(definition: IndexDefinition, servers: Servers, id_: str) -> _Indexed:
     with servers.elasticsearch() as client:
-        letter = letter_of(client, definition, id_)
-        index = admin.live(client, definition)
-        return _Indexed(_found(index, id_) if index else DocumentFacts(), letter)
+        node, parts, letters = Hurried(client), Parts(), Parts()
+        index = live_index(parts, node.client, definition)
+        letter = letters.ask("Dead letters", lambda: letter_of(node.client, definition, id_))
+        document = None if parts.unread else DocumentFacts()
+        if index:
+            document = parts.ask(f"Index {index.name}", lambda: _found(node, index, id_))
+        return _Indexed(document, letter, not letters.unread, [*parts.unread, *letters.unread])
 
 
-def _found(index: Index, id_: str) -> DocumentFacts:
+def _found(node: Hurried, index: Index, id_: str) -> DocumentFacts:
     """Look a document up in real time, and by searches."""
-    client, concrete = index.client, index.name
+    concrete = index.name
     with translated_errors():
-        (answer,) = client.mget(index=concrete, ids=[id_], realtime=True)["docs"]
-        if not answer.get("found"):
+        answer = node.client.mget(index=concrete, ids=[id_], realtime=True)
+        (found,) = looked_up(answer, concrete)
+        if not found["found"]:
             return DocumentFacts(concrete=concrete)
-        by_id = client.count(index=concrete, query={"ids": {"values": [id_]}})
-    source, version = answer["_source"], answer["_version"]
+        by_id = node.client.count(index=concrete, query={"ids": {"values": [id_]}})
+    source, version = found["_source"], found["_version"]
     fields = text_fields(index)
     title = source.get(fields[0]) if fields else None
     return DocumentFacts(
@@ -145,7 +169,7 @@ def _found(index: Index, id_: str) -> DocumentFacts:
         version=version,
         read_at=datetime.fromtimestamp(version / 1_000_000, UTC),
         source=source,
-        is_searchable=by_id["count"] > 0,
+        is_searchable=whole(by_id, f"a count of {concrete}")["count"] > 0,
         place=place_of(index, fields, id_, title) if title else None,
     )
 

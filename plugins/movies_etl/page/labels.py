@@ -9,7 +9,7 @@ from movies_etl.definitions.definition import IndexDefinition
 
 
 def label_of(definition: IndexDefinition, document: Mapping[str, Any]) -> str | None:
-    """Return a document's title or name: the first text of its model beside the id."""
+    """Return a document's title or name: the first text of its model after the id."""
     for name, field in definition.document.model_fields.items():
         if name != "id" and field.annotation is str and isinstance(document.get(name), str):
             return str(document[name])

@@ -9,15 +9,15 @@ from elasticsearch import Elasticsearch
 from pydantic import BaseModel
 
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.es.client import translated_errors, whole
+from movies_etl.es.client import looked_up, translated_errors, whole
 from movies_etl.es.letters import key_of
 from movies_etl.page.asking import together
 from movies_etl.page.labels import label_of
 from movies_etl.page.memory import ELASTICSEARCH, Servers
 
-SHOWN = 100
+MAX_LETTERS = 100
 """Letters of one answer, the newest first."""
-SHOWN_CHARACTERS = 20_000
+MAX_CHARACTERS = 20_000
 """What is shown of a document's text; the letter has more."""
 
 _STAGES = {
@@ -30,7 +30,7 @@ _STAGES = {
 class LetterSeen(BaseModel):
     """A dead letter.
 
-    :param label: its title or name, where the refused text tells it.
+    :param label: its title or name, where the refused text has one.
     :param cause: what refused it, in words.
     :param reason: that step's own words.
     :param document: the beginning of the text that was refused; empty where there was none.
@@ -80,7 +80,7 @@ def _newest(definition: IndexDefinition, servers: Servers) -> tuple[int, list[Le
         answer = client.search(
             index=definition.dead_letters,
             ignore_unavailable=True,
-            size=SHOWN,
+            size=MAX_LETTERS,
             sort=[{"last_seen": {"order": "desc", "unmapped_type": "date_nanos"}}],
             track_total_hits=True,
         )
@@ -94,7 +94,8 @@ def letter_of(client: Elasticsearch, definition: IndexDefinition, id_: str) -> L
     with translated_errors():
         if not client.indices.exists(index=definition.dead_letters):
             return None
-        (found,) = client.mget(index=definition.dead_letters, ids=[key_of(id_)])["docs"]
+        answer = client.mget(index=definition.dead_letters, ids=[key_of(id_)])
+        (found,) = looked_up(answer, definition.dead_letters)
     return _seen(found["_source"], definition) if found.get("found") else None
 
 
@@ -105,7 +106,7 @@ def _seen(letter: dict[str, object], definition: IndexDefinition) -> LetterSeen:
             "id": letter[definition.noun],
             "label": _label(definition, document),
             "cause": _STAGES.get(str(letter["stage"]), letter["stage"]),
-            "document": document[:SHOWN_CHARACTERS],
+            "document": document[:MAX_CHARACTERS],
             **{name: letter[name] for name in ("reason", "first_seen", "last_seen", "attempts")},
         }
     )

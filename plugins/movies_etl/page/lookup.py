@@ -6,15 +6,15 @@ from pydantic import BaseModel
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.es import admin
-from movies_etl.es.client import translated_errors
+from movies_etl.es.client import translated_errors, whole
 from movies_etl.page.asking import together
 from movies_etl.page.memory import ELASTICSEARCH, POSTGRES, Servers
 from movies_etl.page.visitor import query_of, text_fields
-from movies_etl.postgres import ids
+from movies_etl.postgres import ids, lookups
 from movies_etl.postgres.layout import LOWEST_IDS
 
-SHOWN = 10
-MOST_WORDS = 10
+MAX_CANDIDATES = 10
+MAX_WORDS = 10
 
 
 class Candidate(BaseModel):
@@ -76,7 +76,9 @@ def looked_up(definition: IndexDefinition, servers: Servers, text: str) -> Candi
         )
         for one in dict.fromkeys([*in_rows, *in_index])
     ]
-    return Candidates(index=definition.name, candidates=found[: 2 * SHOWN], problems=problems)
+    return Candidates(
+        index=definition.name, candidates=found[: 2 * MAX_CANDIDATES], problems=problems
+    )
 
 
 def _known(side: _Rows | None, id_: str) -> bool | None:
@@ -89,7 +91,7 @@ def _rows(definition: IndexDefinition, servers: Servers, text: str) -> _Rows:
         written = ids.written(text, lowest)
         if written and (lowest or source.existing([written])):
             return _Rows(id=written)
-        found = source.with_words(text.split()[:MOST_WORDS], SHOWN)
+        found = lookups.with_words(source, text.split()[:MAX_WORDS], MAX_CANDIDATES)
         return _Rows(found=found)
 
 
@@ -101,15 +103,14 @@ def _documents(definition: IndexDefinition, servers: Servers, text: str) -> _Row
         fields = text_fields(index)
         with translated_errors():
             by_id = client.search(index=index.name, query={"ids": {"values": [text]}}, size=1)
-            if by_id["hits"]["hits"]:
+            if whole(by_id, f"a search of {index.name}")["hits"]["hits"]:
                 return _Rows(id=text)
             answer = client.search(
                 index=index.name,
                 query=query_of(fields[:1], text),
-                size=SHOWN,
+                size=MAX_CANDIDATES,
                 source_includes=fields[:1],
             )
     label = fields[0] if fields else ""
-    return _Rows(
-        found={hit["_id"]: str(hit["_source"].get(label)) for hit in answer["hits"]["hits"]}
-    )
+    hits = whole(answer, f"a search of {index.name}")["hits"]["hits"]
+    return _Rows(found={hit["_id"]: str(hit["_source"].get(label)) for hit in hits})

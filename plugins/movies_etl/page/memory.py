@@ -22,7 +22,7 @@ ELASTICSEARCH = "Elasticsearch"
 AIRFLOW = "Airflow's database"
 
 PATIENT = timedelta(minutes=5)
-"""Time without progress after which an index, and a run of it, is said not to move."""
+"""Time without progress after which the page says that an index, or a run of it, does not move."""
 
 
 class Run(BaseModel):
@@ -74,6 +74,8 @@ class Memory(NamedTuple):
     :param held_by: what held the horizon at the newest run that measured it, in words.
     :param rebuild: the newest run that makes the index anew.
     :param fed: indexes without the alias that have cursors.
+    :param problems: why cursors or runs cannot be told: nothing follows from what is missing then.
+    :param unread: what else could not be read, and why.
     """
 
     cursors: Mapping[str, Cursor | None]
@@ -84,6 +86,8 @@ class Memory(NamedTuple):
     held_by: str | None = None
     rebuild: Rebuild | None = None
     fed: frozenset[str] = frozenset()
+    problems: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def ended(self) -> Run | None:
@@ -92,7 +96,7 @@ class Memory(NamedTuple):
 
     @property
     def running(self) -> Run | None:
-        """The run that is under way; where runs go on the oldest, which others stand by for."""
+        """The run that is under way; where runs go on, the oldest of them: the others stand by."""
         return next((run for run in reversed(self.runs) if run.state == "running"), None)
 
     @property

@@ -41,8 +41,8 @@ class RebuildState(BaseModel):
     :param sentence: what it does, or how it ended.
     :param since: when it began to do that, or ended.
     :param done: ranges that are loaded, of ``ranges``; None before they are known.
-    :param index: that it makes; None when there is none of it.
-    :param documents: that a search finds in it.
+    :param index: the index that it makes; None when it has made none.
+    :param documents: number of documents that a search finds in it.
     """
 
     dag: str
@@ -59,13 +59,13 @@ class RebuildState(BaseModel):
 class BesideState(BaseModel):
     """An index beside the live one.
 
-    :param fate: ``made`` by the rebuild that is told of; ``kept`` and fed, so that a rollback may
-        take it back; ``left`` by a rebuild that came to no end, or not fed any more.
+    :param fate: ``made`` by the rebuild that the page shows; ``kept`` and fed, so that a rollback
+        may take it back; ``left`` by a rebuild that came to no end, or not fed any more.
     """
 
     name: str
-    created: datetime
-    documents: int
+    created: datetime | None
+    documents: int | None
     fate: Literal["made", "kept", "left"]
 
 
@@ -74,7 +74,7 @@ def rebuild_state(
 ) -> RebuildState | None:
     """Say how far the newest rebuild has come; None when there was none.
 
-    :param beside: indexes that have not the alias.
+    :param beside: indexes without the alias.
     """
     if seen is None:
         return None
@@ -124,7 +124,7 @@ def _said(
 
 
 def _is_open(task: str, tasks: Sequence[TasksSeen]) -> bool:
-    """Whether a task has not come to its end yet, in all its parts."""
+    """Whether a task, or one of its parts, has not ended yet."""
     states = [one.state for one in tasks if one.task == task]
     return not states or any(state not in DONE for state in states)
 
@@ -140,7 +140,7 @@ def _ranges(tasks: Sequence[TasksSeen]) -> tuple[int | None, int | None]:
 def beside_states(
     beside: Iterable[Concrete], rebuild: RebuildState | None, fed: Collection[str]
 ) -> list[BesideState]:
-    """Say what becomes of the indexes that have not the alias.
+    """Say what becomes of the indexes without the alias.
 
     :param fed: those that have cursors.
     """

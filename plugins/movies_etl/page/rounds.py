@@ -13,11 +13,12 @@ from movies_etl.page.memory import AIRFLOW, Memory, Servers
 
 
 class Said(NamedTuple):
-    """What was said.
+    """What the servers said.
 
-    :param memory: empty where Airflow did not answer; ``is_remembered`` tells.
+    :param memory: empty where Airflow did not answer; ``is_remembered`` tells whether it has all
+        cursors and runs.
     :param answers: by the name of the server; None of one that did not answer.
-    :param problems: servers that did not answer, and why.
+    :param problems: servers that did not answer, and cursors and runs that could not be read.
     """
 
     memory: Memory
@@ -48,9 +49,12 @@ def in_two_rounds(
     )
     return Said(
         memory=memory,
-        is_remembered=told.answer is not None,
+        is_remembered=told.answer is not None and not memory.problems,
         answers={name: one.answer for name, one in said.items()},
-        problems=[one.problem for one in (told, *said.values()) if one.problem],
+        problems=[
+            *memory.problems,
+            *(one.problem for one in (told, *said.values()) if one.problem),
+        ],
     )
 
 

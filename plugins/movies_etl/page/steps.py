@@ -55,11 +55,14 @@ def _cursor(facts: Facts, row: RowFacts | None) -> Step:
     if row.modified is None:
         return Step(name=name, state="yes", text="read in every run")
     if not facts.is_remembered:
-        return Step(name=name, state="unknown", text="Airflow does not tell the cursor")
+        return Step(name=name, state="unknown", text="Airflow does not say the cursor")
     if facts.cursor is None:
         return Step(name=name, state="waits", text="the first load has not saved a cursor")
     state: State = "yes" if row.is_passed else "waits"
-    return Step(name=name, state=state, text=f"it stands at {to_the_second(facts.cursor)}")
+    text = f"it stands at {to_the_second(facts.cursor)}"
+    if facts.horizon:
+        text += f"; all is confirmed up to {to_the_second(facts.horizon)}"
+    return Step(name=name, state=state, text=text)
 
 
 def _model(row: RowFacts | None) -> Step:
@@ -78,6 +81,8 @@ def _letter(facts: Facts) -> Step:
     if facts.letter:
         text = f"{facts.letter.cause}, refused {times(facts.letter.attempts)}"
         return Step(name=name, state="no", text=text)
+    if not facts.knows_letter:
+        return Step(name=name, state="unknown", text="dead letters cannot be read")
     return Step(name=name, state="yes", text="nothing was refused")
 
 

@@ -16,7 +16,7 @@ FIRST_PAGE = 10
 
 
 class Verdict(BaseModel):
-    """What is to be said of a document.
+    """The answer about a document.
 
     :param state: ``found``; ``waiting`` for a run; ``refused``; ``missing`` from the index or
         ``stale`` there though the cursor has passed; ``gone`` from the catalogue; ``unknown``.
@@ -36,7 +36,16 @@ def verdict(facts: Facts) -> Verdict:
     if facts.row is None or facts.document is None:
         return _without_an_answer(facts)
     said = _judged(facts, facts.row, facts.document)
-    return said if facts.is_remembered or said.state == "found" else _without_an_answer(facts)
+    return said if _is_certain(said, facts, facts.row) else _without_an_answer(facts)
+
+
+def _is_certain(said: Verdict, facts: Facts, row: RowFacts) -> bool:
+    """Whether nothing that could not be read may change a verdict."""
+    if said.state in ("found", "refused"):
+        return True
+    if said.state == "gone" or not facts.is_remembered:
+        return facts.is_remembered
+    return facts.knows_letter and row.behind is not None
 
 
 def _judged(facts: Facts, row: RowFacts, document: DocumentFacts) -> Verdict:
@@ -64,11 +73,14 @@ def _without_an_answer(facts: Facts) -> Verdict:
         has = "no document of it" if facts.document.version is None else "a document of it"
         known.append(f"the index has {has}")
     said = f" What is known: {'; '.join(known)}." if known else ""
-    is_asked = facts.row is not None and facts.document is not None
-    lacks = "without the cursors and runs" if is_asked else "while a server does not answer"
+    lacks = "without what could not be read"
+    if facts.row is None or facts.document is None:
+        lacks = "while a server does not answer"
+    elif not facts.is_remembered:
+        lacks = "without the cursors and runs"
     return Verdict(
         state="unknown",
-        sentence=f"Cannot be told {lacks}.{said}",
+        sentence=f"No answer {lacks}.{said}",
         next_step="What is named above has to be put right first.",
     )
 

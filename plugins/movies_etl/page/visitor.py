@@ -10,13 +10,13 @@ from pydantic import BaseModel
 
 from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.es import admin
-from movies_etl.es.client import translated_errors
+from movies_etl.es.client import translated_errors, whole
 from movies_etl.es.index import Index
 from movies_etl.page.asking import together
 from movies_etl.page.memory import ELASTICSEARCH, Servers
 
-SHOWN = 10
-FAR = 100
+MAX_HITS = 10
+LAST_PLACE = 100
 """Places up to which a document is looked for when its own title is searched for."""
 _HIDDEN = ("id", "checksum")
 
@@ -37,7 +37,7 @@ class Hit(BaseModel):
 class Found(BaseModel):
     """What a visitor finds.
 
-    :param fields: that are searched, the first one three times as important.
+    :param fields: the fields that are searched; the first counts three times as much.
     :param milliseconds: of the whole request.
     :param problem: why there is no answer.
     """
@@ -75,9 +75,10 @@ def _search(definition: IndexDefinition, servers: Servers, words: str) -> Found 
             answer = client.search(
                 index=index.name,
                 query=query_of(fields, words),
-                size=SHOWN,
+                size=MAX_HITS,
                 track_total_hits=True,
             )
+    whole(answer, f"a search of {index.name}")
     return Found(
         index=definition.name,
         noun=definition.noun,
@@ -108,12 +109,13 @@ def query_of(fields: Sequence[str], words: str) -> dict[str, Any]:
 
 
 def place_of(index: Index, fields: Sequence[str], id_: str, title: str) -> int | None:
-    """Return the place of a document when its title is searched for; None beyond `FAR`."""
+    """Return the place of a document when its title is searched for; None beyond `LAST_PLACE`."""
     with translated_errors():
         answer = index.client.search(
-            index=index.name, query=query_of(fields, title), size=FAR, source=False
+            index=index.name, query=query_of(fields, title), size=LAST_PLACE, source=False
         )
-    found = [hit["_id"] for hit in answer["hits"]["hits"]]
+    hits = whole(answer, f"a search of {index.name}")["hits"]["hits"]
+    found = [hit["_id"] for hit in hits]
     return found.index(id_) + 1 if id_ in found else None
 
 

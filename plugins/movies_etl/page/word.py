@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from movies_etl.page.memory import PATIENT, Memory
 
 PERIODS = 3
-"""Scheduled runs that must have come to nothing before the same is said of a slower schedule."""
+"""Scheduled runs without progress after which a slower schedule counts as not moving, too."""
 
 
 class Word(BaseModel):
@@ -27,14 +27,15 @@ class Word(BaseModel):
 
 
 class Standing(NamedTuple):
-    """What a word is made of.
+    """What a word is decided by.
 
     :param lags: of each stream, in seconds; None before its first load is complete.
     :param waiting: rows after the cursor of each stream; None where that is not known.
     :param holder: what keeps the horizon back, in words.
     :param now: the database's time.
     :param period: between two scheduled runs; None when there are none.
-    :param problems: servers that did not answer.
+    :param problems: what could not be read and decides.
+    :param has_index: the alias leads to an index.
     """
 
     lags: Sequence[float | None]
@@ -44,16 +45,19 @@ class Standing(NamedTuple):
     now: datetime
     period: timedelta | None
     problems: Sequence[str]
+    has_index: bool = True
 
 
 def word_of(seen: Standing) -> Word:
     """Say how an index stands."""
     if seen.problems:
         because = " ".join(seen.problems)
-        return Word(state="unknown", headline="Cannot be told at the moment", because=because)
+        return Word(state="unknown", headline="Not known at the moment", because=because)
     known = [lag for lag in seen.lags if lag is not None]
     if len(known) < len(seen.lags):
         return Word(state="loading", headline="Not loaded yet", because=_reason(seen))
+    if not seen.has_index:
+        return Word(state="stuck", headline="Searches find nothing", because=_of_the_alias(seen))
     lag = max(known)
     is_late = timedelta(seconds=lag) > max(PATIENT, PERIODS * (seen.period or timedelta(0)))
     because = _reason(seen) if is_late else _of_a_failure(seen.memory)
@@ -67,8 +71,13 @@ def word_of(seen: Standing) -> Word:
     return Word(state="behind", headline=f"{duration(lag)} behind", because=because)
 
 
+def _of_the_alias(seen: Standing) -> str:
+    said = "The alias leads to no index: the next run makes one and loads everything."
+    return f"{said} {_reason(seen)}" if seen.memory.paused is not False else said
+
+
 def _is_moving(seen: Standing) -> bool:
-    """Whether it comes on. While the horizon is held, runs come and go and confirm nothing."""
+    """Whether there is progress; while the horizon is held, runs end and confirm nothing."""
     if not seen.holder:
         return seen.memory.is_moving(seen.now)
     moved = seen.memory.moved

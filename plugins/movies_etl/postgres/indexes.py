@@ -35,6 +35,6 @@ def missing_indexes(
 
 
 def _statement(schema: str, table: str, columns: Iterable[str], layout: Layout) -> str:
-    """Return how the owner makes an index while the site goes on, as far as that is possible."""
+    """Return the statement that makes an index, where possible without blocking writers."""
     how = "" if table in layout.partitioned else "CONCURRENTLY "
     return f"CREATE INDEX {how}ON {spelled(schema, table)} ({', '.join(map(spelled, columns))})"

@@ -128,7 +128,7 @@ def _unknown_values(source: Source, table: str, name: str, column: Column) -> It
 
 
 def _stamps_in_the_future(source: Source) -> Iterator[str]:
-    """Doubt the assumed zone of columns without one."""
+    """Say where stamps lie in the future: the assumed zone is probably wrong."""
     now = parse(source.server.now())
     soon, tomorrow = in_utc(now + FUTURE_WORTH_A_WARNING), in_utc(now + timedelta(days=1))
     for stream in source.definition.streams:

@@ -7,23 +7,25 @@ exactly one range.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
 from typing import NamedTuple
 
 from movies_etl.definitions.ranges import Range
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import CancelledStatementError, ConfigurationError
 from movies_etl.postgres import names
 from movies_etl.postgres.assembly import OF_ONE_DOCUMENT, Assembled, assembled
 from movies_etl.postgres.layout import LOWEST_IDS
-from movies_etl.postgres.source import FETCH_SIZE, Source
+from movies_etl.postgres.source import FETCHED_ROWS, Source
 
 SAMPLED_PER_RANGE = 100
 """Rows of the sample for each range, about: ranges are then of equal size by a third."""
 
-READ_TOGETHER = 10_000
-"""Ids that are read together."""
+READ_TOGETHER = 20_000
+"""Ids, or documents, that are read by one query; PostgreSQL takes longer per document for fewer."""
 
 SCANNED_TOGETHER = 100_000
-"""The same where each page costs a look at the whole table."""
+"""The same where each query reads the whole table."""
 
 _LONGEST_ENDING = 40
 """Bytes of a document's end that hold its checksum: ``,"checksum":-9223372036854775808}``."""
@@ -68,7 +70,7 @@ class RowInventory:
         return self._folder == "root/uuid"
 
     def bounds(self, ranges: int) -> list[str]:
-        """Return ids that part the rows into at most this many ranges of about equal size."""
+        """Return ids that divide the rows into at most so many ranges of about equal size."""
         if ranges < 2:
             return []
         rows = self._estimate()
@@ -106,22 +108,33 @@ class RowInventory:
         )
         return [id_ for (id_,) in rows]
 
-    def pages(self, part: Range) -> Iterator[list[str]]:
-        """Yield the ids of a range in their order, a page at a time."""
+    def pages(self, part: Range) -> Iterator[tuple[Range, list[str]]]:
+        """Yield the ids of a range in their order, a page at a time.
+
+        :returns: the smaller ranges that make up this one, each with all of its ids.
+        """
         size = READ_TOGETHER if self.is_read_by_id else SCANNED_TOGETHER
-        while ids := self.ids(part, size + 1):
-            yield ids[:size]
-            if len(ids) <= size:
-                return
+        ids = self.ids(part, size + 1)
+        while len(ids) > size:
+            yield Range(part.first, ids[size]), ids[:size]
             part = Range(ids[size], part.before)
+            ids = self.ids(part, size + 1)
+        yield part, ids
 
     def built(self, ids: Sequence[str], whole: Sequence[str] = ()) -> dict[str, Built]:
         """Build the documents of these ids that exist; return their checksums.
 
-        :param whole: those of them whose texts are wanted, too.
+        Where that takes too long for one statement, several do it.
+
+        :param whole: the documents of which the text is wanted, too.
         """
         try:
             rows = self._queries.around(self._documents, _ENDINGS, ids=[*ids], whole=[*whole])
+        except CancelledStatementError:
+            if len(ids) < 2:
+                raise
+            middle = len(ids) // 2
+            return self.built(ids[:middle], whole) | self.built(ids[middle:], whole)
         except ConfigurationError as error:
             if not isinstance(error.__cause__, OF_ONE_DOCUMENT):
                 raise
@@ -129,9 +142,9 @@ class RowInventory:
         return {id_: Built(_checksum(ending), text) for id_, ending, text in rows}
 
     def _built_one_by_one(self, ids: Sequence[str], whole: Iterable[str]) -> dict[str, Built]:
-        """Build documents of which PostgreSQL cannot build some."""
-        pieces = assembled(self._queries, self._documents, FETCH_SIZE, ids)
-        return {one.id: _built(one, one.id in whole) for piece in pieces for one in piece}
+        """Build documents one by one where PostgreSQL cannot build some of them."""
+        with closing(assembled(self._queries, self._documents, FETCHED_ROWS, ids)) as pieces:
+            return {one.id: _built(one, one.id in whole) for one in chain.from_iterable(pieces)}
 
 
 def _built(one: Assembled, is_whole: bool) -> Built:

@@ -20,7 +20,8 @@ from movies_etl.errors import WriterBusyError, printable
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 1.0
-"""Seconds that one statement waits for the lock: it holds a snapshot, which VACUUM minds."""
+"""Seconds that one statement waits for the lock. While it waits, its snapshot keeps VACUUM from
+removing rows."""
 
 
 class LockHolder(NamedTuple):
@@ -43,7 +44,7 @@ class LockHolder(NamedTuple):
 
 
 class Lockable(Protocol):
-    """A session that can hold the lock, also several times: each taking is undone by itself."""
+    """A session that can take the lock several times; each `unlock` undoes one taking."""
 
     def lock(self, key: int) -> bool:
         """Take the lock if it is free."""

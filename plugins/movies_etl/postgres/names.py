@@ -56,7 +56,7 @@ def of_words(definition: IndexDefinition) -> Names:
 
 
 def of_hashed(table: str, root: str, lowest: str) -> Names:
-    """Return the names of the queries ``trace/*.sql`` that part documents by a hash of their ids.
+    """Return the names of the queries ``trace/*.sql`` that divide documents by a hash of ids.
 
     :param table: a link table, or the root table.
     :param root: its column of the document's id.

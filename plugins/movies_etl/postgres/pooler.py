@@ -27,10 +27,11 @@ ROUNDS = 3
 """How often both sessions are asked."""
 
 
-def with_a_server_of_its_own(opened: Callable[[], Session]) -> Session:
+def with_a_server_of_its_own(opened: Callable[[], Session], conn_id: str) -> Session:
     """Open a session, and see that its server is not lent to others.
 
     :param opened: opens a session; it is called again where a pooler is found.
+    :param conn_id: the Airflow connection.
     :raises ConfigurationError: a pooler lends servers for a transaction.
     :raises psycopg.Error: the server or the pooler was lost.
     """
@@ -39,7 +40,7 @@ def with_a_server_of_its_own(opened: Callable[[], Session]) -> Session:
         server = _server_of(session)
         if server != session.info.backend_pid and _is_lent(session, server, opened):
             raise ConfigurationError(
-                "Connection movies_postgres leads through a pooler that lends a server for one "
+                f"Connection {conn_id} leads through a pooler that lends a server for one "
                 "transaction only: settings would stay with a server that the site writes "
                 "through, and the lock with none of ours. Point the connection to PostgreSQL "
                 "itself, or to a pool in session mode (pgbouncer: pool_mode = session)."
@@ -54,7 +55,7 @@ def _is_lent(session: Session, server: int, opened: Callable[[], Session]) -> bo
     """Whether this session's server serves other sessions, too."""
     own, of_other = {server}, set()
     with opened() as other:
-        other.answer_seconds = FREE_SERVER_SECONDS
+        other.expect_answers(within=FREE_SERVER_SECONDS)
         with suppress(NoAnswerError):
             of_other.add(_server_of(other))
         for _ in range(ROUNDS):

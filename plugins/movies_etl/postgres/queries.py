@@ -12,7 +12,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from movies_etl.errors import ConfigurationError, SourceUnavailableError, on_one_line
+from movies_etl.errors import (
+    CancelledStatementError,
+    ConfigurationError,
+    SourceUnavailableError,
+    on_one_line,
+)
 from movies_etl.settings import included
 
 Names = Mapping[str, str | None]
@@ -65,17 +70,26 @@ def _values(parameters: Mapping[str, object]) -> dict[str, object]:
 class Queries:
     """The queries of a folder over one connection in autocommit: each has its own snapshot.
 
-    :param connection: an open connection to the primary.
+    :param connection: an open one.
     :param folder: where the queries lie.
     :param schema: the schema that holds the catalogue; ``{schema}`` in every query.
+    :param conn_id: the Airflow connection.
     :raises ConfigurationError: (every method) the database refuses the query.
-    :raises SourceUnavailableError: (every method) the connection was lost.
+    :raises SourceUnavailableError: (every method) the connection was lost; as
+        ``CancelledStatementError`` the statement took too long.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], folder: Path, schema: str) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        folder: Path,
+        schema: str,
+        conn_id: str = "movies_postgres",
+    ) -> None:
         self.connection = connection
         self._folder = folder
         self.schema = schema
+        self._conn_id = conn_id
 
     @property
     def database(self) -> str:
@@ -133,6 +147,10 @@ class Queries:
                 if rows:
                     yield rows
 
+    def close(self) -> None:
+        """End the session."""
+        self.connection.close()
+
     def text(self, file: str, names: Names | None = None) -> bytes:
         """Return a query with its names filled in."""
         return filled(self._folder / file, {"schema": self.schema, **(names or {})})
@@ -145,13 +163,15 @@ class Queries:
         except psycopg.Error as error:
             # A session that PostgreSQL ends for having been idle too long is an InternalError.
             if isinstance(error, psycopg.OperationalError) or self.connection.closed:
-                raise SourceUnavailableError(
-                    f"PostgreSQL (connection movies_postgres) was lost or gave up at {file}: "
+                is_cancelled = isinstance(error, psycopg.errors.QueryCanceled)
+                kind = CancelledStatementError if is_cancelled else SourceUnavailableError
+                raise kind(
+                    f"PostgreSQL (connection {self._conn_id}) was lost or gave up at {file}: "
                     f"{on_one_line(error)}. The cursor stands at the last loaded page; the next "
                     "attempt goes on from there."
                 ) from error
             raise ConfigurationError(
-                f"PostgreSQL (connection movies_postgres) refused {file}: {on_one_line(error)}. "
+                f"PostgreSQL (connection {self._conn_id}) refused {file}: {on_one_line(error)}. "
                 "Fix the catalogue, the role's rights or the value that it names: a cursor's is "
                 "in a Variable movies_etl.*cursor.*, that of an id in the trigger form."
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import psycopg
@@ -38,7 +39,7 @@ class Server:
     def identity(self) -> Identity:
         """Return which server and database this is.
 
-        :raises SourceUnavailableError: it is a standby's, for now or for good.
+        :raises SourceUnavailableError: the server is a standby, for now or for good.
         """
         ((name, oid, version, in_recovery),) = self.queries.rows("identity.sql")
         if in_recovery:
@@ -47,7 +48,7 @@ class Server:
                 "transactions are still open, nor keeps a second writer away. Point it to the "
                 "primary, or wait for its promotion."
             )
-        cluster = self.cluster()
+        cluster = self.cluster_at_opening
         database = Database(
             name=name,
             system_identifier=cluster and cluster.system_identifier,
@@ -55,6 +56,11 @@ class Server:
             oid=oid,
         )
         return Identity(int(version), database)
+
+    @cached_property
+    def cluster_at_opening(self) -> Cluster | None:
+        """What :meth:`cluster` said first: a session stays with its cluster to its end."""
+        return self.cluster()
 
     def cluster(self) -> Cluster | None:
         """Return which cluster this is and what is visible; None where the role may not know."""
@@ -113,9 +119,13 @@ class Server:
             self.queries.rows("lock_wait.sql", key=key, milliseconds=max(int(seconds * 1e3), 1))
         except SourceUnavailableError as error:
             if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-                return False
+                return self._has(key)  # it may have been given at the very moment the time was over
             raise
         return True
+
+    def _has(self, key: int) -> bool:
+        ((has,),) = self.queries.rows("held.sql", key=key)
+        return bool(has)
 
     def is_awaited(self, key: int) -> bool:
         """Whether another session waits for this lock."""

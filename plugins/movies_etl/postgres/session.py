@@ -1,4 +1,4 @@
-"""The session with PostgreSQL: an answer is waited for, but not without end.
+"""The session with PostgreSQL: it waits for an answer, but not forever.
 
 TCP notices a server whose machine is lost. It does not notice one that hangs while its machine goes
 on (a stopped process, a disk that never answers): the kernel there confirms everything it is sent.
@@ -28,12 +28,18 @@ class NoAnswerError(psycopg.OperationalError):
 
 
 class Session(psycopg.Connection[Any]):
-    """A connection that is closed when a statement has no answer in time.
+    """A connection that is closed when a statement has no answer in time."""
 
-    ``answer_seconds`` is that time; None is ``MAX_ANSWER_SECONDS``.
-    """
+    _answer_seconds: float | None = None
+    _last_answer: float | None = None
 
-    answer_seconds: float | None = None
+    def expect_answers(self, *, within: float | None = None, until: float | None = None) -> None:
+        """Wait for the statements to come no longer than this.
+
+        :param within: seconds for each of them; None is ``MAX_ANSWER_SECONDS``.
+        :param until: the moment, by the monotonic clock, at which the time of all of them ends.
+        """
+        self._answer_seconds, self._last_answer = within, until
 
     def wait(
         self,
@@ -54,14 +60,17 @@ class Session(psycopg.Connection[Any]):
             raise
 
     def _in_time(self, answer: Generator[Any, Any, AnswerT]) -> Generator[Any, Any, AnswerT]:
-        seconds = MAX_ANSWER_SECONDS if self.answer_seconds is None else self.answer_seconds
-        deadline = time.monotonic() + seconds
+        seconds = MAX_ANSWER_SECONDS if self._answer_seconds is None else self._answer_seconds
+        now = time.monotonic()
+        if self._last_answer is not None:
+            seconds = max(min(seconds, self._last_answer - now), 0)
+        deadline = now + seconds
         try:
             wanted = next(answer)
             while True:
                 ready = yield wanted
                 if not ready and time.monotonic() >= deadline:
-                    msg = f"no answer within {seconds:.0f} s"
+                    msg = f"no answer within {round(seconds, 1):g} s"
                     raise NoAnswerError(msg)
                 wanted = answer.send(ready)
         except StopIteration as end:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterable, Sequence
-from itertools import starmap
 from typing import Any, NamedTuple, Self
 
 import psycopg
 
 from movies_etl.definitions.definition import Feed, IndexDefinition, Stream
-from movies_etl.errors import ConfigurationError
 from movies_etl.postgres import names, timestamps
 from movies_etl.postgres.assembly import Assembled, assembled
 from movies_etl.postgres.ids import written
-from movies_etl.postgres.layout import FoundColumn, by_table, layout_of, stamps_of
+from movies_etl.postgres.learning import known_or_learned
 from movies_etl.postgres.queries import Names, Queries
-from movies_etl.postgres.schema import problems_of
 from movies_etl.postgres.server import Identity, Server
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Position
@@ -26,8 +22,8 @@ from movies_etl.state.visible import Visible
 BEGINNING = "0001-01-01T00:00:00.000000+00:00"
 """Below every row of a feed: what is stamped so early is read as undated."""
 
-FETCH_SIZE = 1000
-"""Documents that are fetched together: more would only take memory here."""
+FETCHED_ROWS = 1000
+"""Documents that are fetched together: more of them would only take more memory."""
 
 
 class Row(NamedTuple):
@@ -42,17 +38,6 @@ class Row(NamedTuple):
     stamp: str | None
     xmin: str
     root: str | None
-
-
-class Seen(NamedTuple):
-    """A row, looked at by itself.
-
-    :param stamp: its time, with the zone; None when no position in time reaches it.
-    :param is_passed: it lies at or below the position that was asked about.
-    """
-
-    stamp: str | None
-    is_passed: bool
 
 
 class IdPage(NamedTuple):
@@ -70,7 +55,7 @@ class Source:
     """The catalogue as one index reads it; see :class:`Queries` for the errors of every method.
 
     :param queries: over the session.
-    :param server: of the same session.
+    :param server: the primary; of the same session, unless rows are read on a replica.
     :param layout: of the catalogue, as it was found.
     """
 
@@ -99,9 +84,8 @@ class Source:
         queries = Queries(connection, settings.include_dir / "sql", settings.schema_name)
         queries.run("session.sql")
         server = Server(queries, settings.horizon_ignore)
-        if known is None or not _is_unchanged(known, server, definition, settings):
-            known = _learned(server, definition, settings)
-        return cls(queries, server, definition, known)
+        layout = known_or_learned(known, server, definition, settings)
+        return cls(queries, server, definition, layout)
 
     def identity(self) -> Identity:
         """Return which server, database and tables these are; see :meth:`Server.identity`."""
@@ -124,20 +108,6 @@ class Source:
             return set()
         root = names.of_root(self.definition)
         return {id_ for (id_,) in self.queries.rows("root/existing.sql", root, ids=possible)}
-
-    def with_words(self, words: Sequence[str], limit: int) -> dict[str, str]:
-        """Return root rows whose title or name has all of these words: id and title.
-
-        It looks at every row, so it takes a second or so per million.
-        """
-        if self.definition.text_column is None or not words:
-            return {}
-        escaped = (re.sub(r"([\\\\%_])", r"\\\1", word) for word in words)
-        patterns = [f"%{word}%" for word in escaped]
-        found = self.queries.rows(
-            "root/words.sql", names.of_words(self.definition), patterns=patterns, page_size=limit
-        )
-        return dict(found)
 
     def possible(self, texts: Sequence[str]) -> list[str]:
         """Return those of these texts that may be the id of a root row.
@@ -177,7 +147,7 @@ class Source:
         :param upto: the last position that may be on it; None is the end.
         :param limit: rows per page; None reads all between the bounds.
         """
-        bounds = self._between(feed, after, upto)
+        bounds = self.between(feed, after, upto)
         return [
             Row._make(row)
             for row in self.queries.rows(
@@ -191,22 +161,8 @@ class Source:
 
         :param at_most: rows are counted until there are so many.
         """
-        bounds = self._between(feed, after, None)
+        bounds = self.between(feed, after, None)
         return self.queries.count("feed/page.sql", self._names(feed), **bounds, page_size=at_most)
-
-    def looked_at(self, feed: Feed, id_: str, after: Position | None) -> Seen | None:
-        """Return when a row changed and whether a position has passed it; None without a row.
-
-        :param id_: one that :meth:`possible` lets through.
-        """
-        bounds = self._between(feed, None, after)
-        place = {name: bounds[name] for name in ("upto_stamp", "upto_id")}
-        for stamp, is_passed in self.queries.rows(
-            "feed/row.sql", self._names(feed), ids=[id_], **place
-        ):
-            placed = None if stamp is None else self._placed(feed, id_, stamp).stamp
-            return Seen(placed, bool(after) and bool(is_passed))
-        return None
 
     def above(self, feed: Feed, position: Position, undated: int) -> tuple[int, str | None]:
         """Return two numbers for the row versions above a position and those without a place.
@@ -223,7 +179,7 @@ class Source:
         self, feed: Feed, after: Position | None, upto: Position, limit: int
     ) -> IdPage | None:
         """Read the ids of a page of a feed, None after the last; see ``changed``."""
-        bounds = self._between(feed, after, upto)
+        bounds = self.between(feed, after, upto)
         ((ids, stamp),) = self.queries.rows(
             "feed/ids.sql", self._names(feed), **bounds, page_size=limit
         )
@@ -256,6 +212,10 @@ class Source:
         )
         return [root for (root,) in found]
 
+    def lasting(self, feed: Feed, rows: Sequence[Row]) -> list[Row]:  # noqa: ARG002 - a replica's
+        """Return those of these row versions that are seen by all that read after this moment."""
+        return [*rows]
+
     def documents(self, ids: Sequence[str]) -> tuple[int, Generator[list[Assembled], None, None]]:
         """Build whole documents from the present state of these root rows, in one snapshot.
 
@@ -264,15 +224,15 @@ class Source:
         """
         file = f"{self.definition.name}/documents.sql"
         version = self.server.clock()
-        return version, assembled(self.queries, file, FETCH_SIZE, ids)
+        return version, assembled(self.queries, file, FETCHED_ROWS, ids)
 
     def _names(self, feed: Feed) -> Names:
         return names.of_feed(feed, self.layout.stamps)
 
-    def _between(
+    def between(
         self, feed: Feed, after: Position | None, upto: Position | None
     ) -> dict[str, object]:
-        """Return the parameters that bound a page."""
+        """Return the parameters of a query that bound its rows: above a position, up to another."""
         lowest = self.layout.lowest_ids[feed.table]
         return {
             "after_stamp": after.stamp if after else BEGINNING,
@@ -280,39 +240,3 @@ class Source:
             "upto_stamp": upto.stamp if upto else "infinity",
             "upto_id": upto.id if upto else lowest,
         }
-
-
-def _learned(server: Server, definition: IndexDefinition, settings: Settings) -> Layout:
-    """Look what the catalogue's columns are, and refuse those that do not fit."""
-    queries = server.queries
-    cluster = server.cluster()  # before the columns: what comes later differs
-    rows = queries.rows("columns.sql", schema=settings.schema_name)
-    found = by_table(starmap(FoundColumn, rows))
-    if problems := problems_of(found, definition, settings, queries.connection.info.user):
-        raise ConfigurationError(
-            f"Database {queries.database} (connection movies_postgres) does not fit: "
-            f"{'; '.join(problems)}. Correct this, or point the connection to the film "
-            "catalogue."
-        )
-    layout = layout_of(found, definition, settings)
-    return layout.model_copy(update={"visible": Visible.of(cluster, layout.reader)})
-
-
-def _is_unchanged(
-    known: Layout, server: Server, definition: IndexDefinition, settings: Settings
-) -> bool:
-    """Whether the definition's tables, their columns and the settings are as they were."""
-    if known.oids.keys() != {feed.table for one in definition.streams for feed in one.feeds}:
-        return False
-    if known.settings != (settings.schema_name, stamps_of(settings), settings.timestamp_zone):
-        return False
-    if known.visible and known.visible == Visible.of(server.cluster(), known.reader):
-        return True
-    if known.is_earlier:
-        return False
-    queries = server.queries
-    try:
-        rows = queries.rows("tables.sql", schema=settings.schema_name, tables=[*known.oids])
-    except ConfigurationError:  # the schema may not be used any more; the columns tell what to do
-        return False
-    return dict(rows) == {oid: known.altered_by[table] for table, oid in known.oids.items()}

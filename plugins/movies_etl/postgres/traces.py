@@ -12,20 +12,19 @@ from typing import NamedTuple
 
 from movies_etl.definitions.definition import Feed, Stream
 from movies_etl.postgres import names
-from movies_etl.postgres.queries import Queries
 from movies_etl.postgres.source import Source
 from movies_etl.state.comparison import TableStatistics
 
 PARTS = 256
-"""Parts of the documents by which links are counted, by a hash of the document's id."""
+"""Links are counted by so many parts of the documents; a hash of its id says a document's part."""
 
 _NUMBERS = 2**32
-"""As many transactions have numbers of their own in a row."""
+"""After so many transactions the numbers in ``xmin`` repeat."""
 
 
 MOST_BETWEEN = 2**31 - 2**24
-"""Transactions that may lie between a ceiling and the next one: of more, ``xmin`` does not tell
-which came first."""
+"""Transactions that may lie between a ceiling and the next one: after more of them ``xmin`` does
+not tell which came first."""
 
 
 class Snapshot(NamedTuple):
@@ -39,7 +38,7 @@ class Snapshot(NamedTuple):
     next: int
 
     def reaches(self, ceiling: int) -> bool:
-        """Whether rows can be told by an earlier ceiling."""
+        """Whether ``xmin`` still tells which rows were written since an earlier ceiling."""
         return 0 <= self.next - ceiling < MOST_BETWEEN
 
 
@@ -55,18 +54,19 @@ class StandingRows(NamedTuple):
 
 
 class Stood(NamedTuple):
-    """How many links there are, and how many of them stand."""
+    """How many links there are, and how many stood at an earlier look already."""
 
     rows: int
     standing: int
 
 
-def statistics(queries: Queries, tables: Collection[str]) -> dict[str, TableStatistics]:
+def statistics(source: Source, tables: Collection[str]) -> dict[str, TableStatistics]:
     """Return what PostgreSQL counts of these tables, by table."""
-    rows = queries.rows("trace/statistics.sql", schema=queries.schema, tables=[*tables])
+    known = {source.layout.oids[table]: table for table in tables}
+    rows = source.queries.rows("trace/statistics.sql", oids=[*map(str, known)])
     return {
-        table: TableStatistics(deleted=deleted, files=files, since=since)
-        for table, deleted, files, since in rows
+        known[oid]: TableStatistics(deleted=deleted, files=files, since=since)
+        for oid, deleted, files, since in rows
     }
 
 
@@ -157,5 +157,5 @@ class Traces:
 
 
 def _short(transaction: int) -> str:
-    """Return a transaction's number as ``xmin`` has it: it goes around."""
+    """Return a transaction's number as ``xmin`` has it: its lowest 32 bits."""
     return str(transaction % _NUMBERS)

@@ -15,11 +15,11 @@ from movies_etl.rebuild.plan import Asked, Plan
 from movies_etl.rebuild.preflight import check_room, check_sample
 from movies_etl.rebuild.taken import back, resumed
 from movies_etl.state.cursors import Cursor, all_cursors
-from movies_etl.sync.exchange import follow_alias
+from movies_etl.sync.exchange import follow_alias, note_live
 
 LOCK_WAIT_SECONDS = 60.0
 EXCHANGE_WAIT_SECONDS = 60.0
-"""Seconds to wait for a run that writes to the index, where cursors have to be exchanged."""
+"""Seconds to wait for a run that writes to the index, if cursors must be exchanged."""
 
 
 def begin(begun: Beginning, asked: Asked) -> Plan:
@@ -71,18 +71,21 @@ def _replaced(begun: Beginning, asked: Asked) -> Index:
             f"Nothing is rebuilt: {difference}. Run {definition.sync_dag} first; it decides what "
             "becomes of the index."
         )
+    note_live(old)
     return old
 
 
 def _after_a_swap_that_died(begun: Beginning, old: Index) -> Cursor | None:
-    """Exchange the cursors, as ``init`` does; return the root stream's.
+    """Exchange what is kept, as ``init`` does; return the root stream's.
 
-    :raises WriterBusyError: a run is at it, or writes already.
+    :raises WriterBusyError: a run exchanges them at this moment, or writes already.
     """
     definition, server, store = begun.definition, begun.source.server, begun.state.cursors
+    looks = begun.state.reconciled
     with (
         lock.held(server, old.uuid(), EXCHANGE_WAIT_SECONDS),
         lock.held(server, definition.alias, EXCHANGE_WAIT_SECONDS),
     ):
-        cursors = follow_alias(store, all_cursors(store, definition.streams), old, server)
+        cursors = all_cursors(store, definition.streams)
+        cursors = follow_alias(store, looks, cursors, old, server)
     return cursors[definition.root.name]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 from dataclasses import replace
 
 from elasticsearch import Elasticsearch
 
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.errors import MoviesEtlError, WriterBusyError
+from movies_etl.errors import MoviesEtlError, WriterBusyError, on_one_line
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.family import exists, family, is_concrete, remove
 from movies_etl.es.index import Index
@@ -20,7 +20,7 @@ from movies_etl.state.cursors import CursorStore, LiveCursors, all_cursors
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.resources import Resources
-from movies_etl.sync.run import sync
+from movies_etl.sync.run import in_steps, sync
 from movies_etl.sync.versions import first_version
 
 log = logging.getLogger(__name__)
@@ -34,10 +34,10 @@ def fed_indexes(
     live: str,
     ready: Collection[str] = ("loaded", "live"),
 ) -> list[str]:
-    """Return the indexes without the alias that are whole and have cursors, the oldest first.
+    """Return the indexes without the alias that are complete and have cursors, the oldest first.
 
     :param live: the index with the alias.
-    :param ready: states in which one is whole; one that no rebuild made had the alias.
+    :param ready: states in which one is complete; one that does not say had the alias once.
     """
     names = cursors.indexes()
     if not names:
@@ -55,7 +55,7 @@ def fed_indexes(
 def forget_deleted(client: Elasticsearch, definition: IndexDefinition, state: Stores) -> None:
     """Forget the indexes that somebody deleted: their cursors, letters, and what was seen of them.
 
-    One that is closed is there.
+    A closed index still exists.
     """
     for name in state.cursors.indexes():
         if is_concrete(definition, name) and not exists(client, name):
@@ -94,41 +94,61 @@ def beside_context(
     )
 
 
-def feed(resources: Resources, settings: Settings) -> Counters:
-    """Load what changed in every stream into the index of these resources, the lock included."""
+def feed(resources: Resources, settings: Settings) -> None:
+    """Take the lock, and load what changed in every stream into the index of these resources."""
     own = replace(resources, counters=Counters())
     for stream in own.definition.streams:
         sync(stream, own, settings)
-    return own.counters
 
 
 def feed_others(resources: Resources, settings: Settings, state: Stores) -> None:
-    """Feed every index beside the live one; what goes wrong there fails no run.
+    """Feed every index beside the live one; an error there fails no run.
 
     :param resources: of the live index.
     """
+    for _ in feed_others_in_steps(resources, settings, state):
+        pass
+
+
+def feed_others_in_steps(
+    resources: Resources, settings: Settings, state: Stores
+) -> Generator[None, None, None]:
+    """Do the same batch by batch. Closed between two batches, it ends cleanly."""
     definition, live = resources.definition, resources.context.index
     try:
         forget_deleted(resources.client, definition, state)
         names = fed_indexes(resources.client, definition, state.cursors, live=live)
     except MoviesEtlError as error:
-        log.warning("Indexes beside %s were not looked for: %s", live, error)
+        log.warning("Indexes beside %s were not looked for: %s", live, on_one_line(error))
         return
     for name in names:
         try:
-            _feed_one(resources, settings, state.cursors.beside(name), name)
+            yield from _feed_one(resources, settings, state.cursors.beside(name), name)
         except WriterBusyError:
             log.info("Index %s is fed by another task", name)
         except MoviesEtlError as error:
-            log.warning("Index %s, beside the live one, was not fed: %s", name, error)
+            said = on_one_line(error)
+            log.warning("Index %s, beside the live one, was not fed: %s", name, said)
 
 
-def _feed_one(resources: Resources, settings: Settings, cursors: CursorStore, name: str) -> None:
+def _feed_one(
+    resources: Resources, settings: Settings, cursors: CursorStore, name: str
+) -> Generator[None, None, None]:
     source = resources.source
     index = Index(resources.client, resources.definition, name, resources.patience)
     context = beside_context(source, index, cursors, resources.context)
     if context is None:
         return
-    log.info("Index %s is fed, too", name)
     DeadLetters(resources.client, resources.definition, resources.patience, of=name).create()
-    feed(replace(resources, context=context, cursors=cursors, lock_wait=0), settings)
+    own = replace(
+        resources,
+        context=context,
+        cursors=cursors,
+        counters=Counters(),
+        lock_wait=0,
+        is_quiet=True,
+    )
+    for stream in own.definition.streams:
+        yield from in_steps(stream, own, settings)
+    done = own.counters.outcomes() or "nothing to load"
+    log.info("Index %s is fed, too: %s", name, done)

@@ -1,4 +1,4 @@
-"""The index that is to take the alias: what its check and its swap work on, and keeping it fed."""
+"""The index that is to take the alias: what its check and its swap need, and how it is fed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from movies_etl.sync.prepare import known_before, measure
 from movies_etl.sync.resources import Resources
 
 SHORT_PASS_SECONDS = 15.0
-"""A pass of the streams that takes less has caught up."""
+"""If a pass of the streams takes less than this, the index has caught up."""
 MAX_PASSES = 100
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, on_one_line
 from movies_etl.es import carried, family
 from movies_etl.es.client import translated_errors
 from movies_etl.es.index import Index
@@ -35,7 +35,7 @@ def changed_by_hand(old: Index, file: Mapping[str, carried.Value]) -> dict[str, 
 def carry_settings(candidate: Candidate) -> None:
     """Give the index the settings that were changed since it was made, or since it had the alias.
 
-    One that Elasticsearch takes of no open index is told, and left.
+    A setting that Elasticsearch does not change in an open index is logged, and left.
     """
     index = candidate.resources.index
     if candidate.plan.takes_over:
@@ -50,4 +50,5 @@ def carry_settings(candidate: Candidate) -> None:
             with translated_errors():
                 index.client.indices.put_settings(index=index.name, settings={name: value})
         except ConfigurationError as error:
-            log.warning("Setting %s of %s is not taken over: %s", name, candidate.old.name, error)
+            said, old = on_one_line(error), candidate.old.name
+            log.warning("Setting %s of %s is not taken over: %s", name, old, said)

@@ -1,4 +1,4 @@
-"""What differs in the index that is to take the alias is corrected, behind the reconcile's fuses.
+"""Corrects what differs in the index that is to take the alias, behind the reconcile's fuses.
 
 Differences are candidates, as there: each is read again under the lock of the index.
 """
@@ -10,9 +10,10 @@ from itertools import chain, islice
 
 from movies_etl.errors import ConfigurationError, WriterBusyError
 from movies_etl.rebuild.candidate import Candidate
+from movies_etl.rebuild.refusals import without_refused_deletions
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.compare import COMPARED_TOGETHER, Comparer
-from movies_etl.reconcile.fuses import lists_of, too_many_deletions, too_many_rewrites
+from movies_etl.reconcile.fuses import too_many_deletions, too_many_rewrites
 from movies_etl.reconcile.repair import carry_out
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.ids import Ids, in_pages
@@ -21,15 +22,15 @@ from movies_etl.sync.resources import Resources
 MAX_LOOKS = 5
 """How often what differs is read again and compared."""
 
-NAMED = 5
+MAX_NAMED = 5
 
 
 def correct(candidate: Candidate, resources: Resources, found: Candidates) -> None:
     """Read candidates again until none differs any more.
 
-    :raises ConfigurationError: so many are wrong that a person must decide, or some stay so.
+    :raises ConfigurationError: so many are wrong that a person must decide, or some stay wrong.
     """
-    found = _without_refused_deletions(candidate, found)
+    found = without_refused_deletions(candidate, found)
     _check_number(candidate, found)
     for _ in range(MAX_LOOKS):
         own = replace(resources, counters=Counters())
@@ -43,13 +44,13 @@ def correct(candidate: Candidate, resources: Resources, found: Candidates) -> No
             return
     raise ConfigurationError(
         f"Index {resources.index.name} does not take the alias: after {MAX_LOOKS} looks "
-        f"{', '.join(islice(found.different or found.missing, NAMED))} still differ from their "
+        f"{', '.join(islice(found.different or found.missing, MAX_NAMED))} still differ from their "
         "rows. Does documents.sql make the same text each time?"
     )
 
 
 def _compared_again(resources: Resources, found: Candidates) -> Candidates:
-    """Return which of the documents that were loaded again differ still."""
+    """Return the documents that were loaded again and still differ."""
     again, comparer = Candidates(documents=found.documents), Comparer(resources)
     loaded = chain(found.missing, found.different, found.damaged)
     for ids in in_pages(loaded, COMPARED_TOGETHER):
@@ -57,20 +58,10 @@ def _compared_again(resources: Resources, found: Candidates) -> Candidates:
     return again
 
 
-def _without_refused_deletions(candidate: Candidate, found: Candidates) -> Candidates:
-    """Leave the documents whose deletion a person has refused, or is asked about."""
-    if not found.surplus or candidate.plan.takes_over:
-        return found
-    surplus = Ids(found.surplus)
-    for aside in lists_of(candidate.resources).set_aside(candidate.old.uuid(), "deletions"):
-        surplus.difference_update(aside)
-    return replace(found, surplus=surplus)
-
-
 def _check_number(candidate: Candidate, found: Candidates) -> None:
-    """Refuse an index in which so much is wrong that the reconcile would ask a person.
+    """Refuse an index if so much of it is wrong that the reconcile would ask a person.
 
-    What the live index has no more either was deleted there behind the same fuses.
+    Documents that the live index lacks, too, were deleted there behind the same fuses.
     """
     undecided = Ids()
     for ids in in_pages(found.surplus, COMPARED_TOGETHER):

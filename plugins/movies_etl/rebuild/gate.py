@@ -14,30 +14,33 @@ from movies_etl.definitions.ranges import Range, ranges
 from movies_etl.errors import ConfigurationError, RefusedDocumentsError
 from movies_etl.es import family
 from movies_etl.es.client import translated_errors
-from movies_etl.postgres.inventory import READ_TOGETHER, RowInventory
+from movies_etl.postgres.inventory import RowInventory
 from movies_etl.rebuild.candidate import Candidate, at_this_moment, catch_up
 from movies_etl.rebuild.carry import carry_settings
-from movies_etl.rebuild.correct import correct
+from movies_etl.rebuild.correct import MAX_NAMED, correct
 from movies_etl.rebuild.plan import EVERYTHING
 from movies_etl.rebuild.searches import compare_searches
-from movies_etl.rebuild.since import compare_since, first_look, keep
+from movies_etl.rebuild.since import compare_since, first_look, keep, noted_before
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.completely import compare_completely
 from movies_etl.reconcile.contents import Contents
 from movies_etl.reconcile.presence import presence
-from movies_etl.state.reconcile import Pass, ReconcileState
+from movies_etl.state.reconcile import Pass, ReconcileState, WrittenDocuments
 from movies_etl.sync.resources import Resources
 
 log = logging.getLogger(__name__)
 
-COMPARED_TOGETHER = 5 * READ_TOGETHER
-"""Documents of a range where a share is compared: some more are, up to the end of the last read."""
+COMPARED_TOGETHER = 50_000
+"""Documents per range where only a share is compared; the last read of a range may add some."""
 MAX_RANGES = 1_000
+
+COUNT_AFTER_SECONDS = (0.0, 0.5, 2.0)
+"""When documents are counted: a count may lack some for a moment, so a bad one is asked again."""
 
 FEWER_DOCUMENTS = 100
 FEWER_SHARE = 0.05
-"""More documents fewer than this, and than this share: nobody asked for an emptier index."""
-NAMED = 5
+"""If more documents than this, and more than this share, are missing, the swap is refused: nobody
+asked for an emptier index."""
 
 
 def check(candidate: Candidate, checks: int) -> dict[str, Any]:
@@ -51,7 +54,7 @@ def check(candidate: Candidate, checks: int) -> dict[str, Any]:
     try:
         figures = _checked(candidate, checks)
     except (ConfigurationError, RefusedDocumentsError):
-        _note(candidate, "failed")  # so that it is fed no more
+        _note(candidate, "failed")  # then it is not fed any more
         raise
     _note(candidate, "loaded")
     log.info("Index %s is ready: %s", candidate.resources.index.name, figures)
@@ -69,9 +72,10 @@ def _note(candidate: Candidate, state: family.BuildState) -> None:
 def _checked(candidate: Candidate, checks: int) -> dict[str, Any]:
     began = time.monotonic()
     plan, settings = candidate.plan, candidate.settings
+    before = noted_before(candidate.resources)
     passes = catch_up(candidate)
     resources = at_this_moment(candidate)
-    found, look = _compared(candidate, resources, checks)
+    found, look = _compared(candidate, resources, checks, before)
     correct(candidate, resources, found)
     keep(candidate, look)
     counts = check_documents(candidate, resources)
@@ -94,19 +98,20 @@ def _checked(candidate: Candidate, checks: int) -> dict[str, Any]:
 
 
 def _compared(
-    candidate: Candidate, resources: Resources, checks: int
+    candidate: Candidate, resources: Resources, checks: int, before: WrittenDocuments
 ) -> tuple[Candidates, ReconcileState]:
     """Compare everything, or the ids of everything and the checksums of a share.
 
-    Of an index that is taken back, the ids and what changed since it had the alias.
+    Of an index that takes the alias back: the ids, and what changed since it had the alias.
 
+    :param before: noted before the index caught up.
     :returns: what was found, and the look to be kept.
     """
     plan = candidate.plan
     if not plan.loads:
         found = presence(resources)
-        return found, compare_since(candidate, resources, found)
-    look = first_look(resources)
+        return found, compare_since(candidate, resources, found, before)
+    look = first_look(resources, before)
     if plan.resumes or checks >= EVERYTHING:
         began = resources.source.server.now()
         return compare_completely(resources), look.model_copy(update={"verified_at": began})
@@ -132,18 +137,21 @@ def _chosen(parts: list[Range], checks: int) -> list[Range]:
 
 def check_documents(candidate: Candidate, resources: Resources) -> dict[str, int]:
     """Refuse an index of far fewer documents than the present one."""
-    before, now = candidate.old.documents(), resources.index.documents()
-    if before - now > max(FEWER_DOCUMENTS, FEWER_SHARE * before) and not candidate.plan.takes_over:
-        raise ConfigurationError(
-            f"Index {resources.index.name} does not take the alias: it has {now} documents and "
-            f"{candidate.old.name} has {before}. If so many rows were deleted, let "
-            f"{resources.definition.purge_dag} delete their documents first; then clear this task."
-        )
-    return {"documents": now, "documents_before": before}
+    for pause in COUNT_AFTER_SECONDS:
+        time.sleep(pause)
+        before, now = candidate.old.documents(), resources.index.documents()
+        is_enough = before - now <= max(FEWER_DOCUMENTS, FEWER_SHARE * before)
+        if is_enough or candidate.plan.takes_over:
+            return {"documents": now, "documents_before": before}
+    raise ConfigurationError(
+        f"Index {resources.index.name} does not take the alias: it has {now} documents and "
+        f"{candidate.old.name} has {before}. If so many rows were deleted, let "
+        f"{resources.definition.purge_dag} delete their documents first; then clear this task."
+    )
 
 
 def _check_refused(candidate: Candidate, resources: Resources) -> None:
-    """Refuse an index that has letters of documents that the present one took."""
+    """Refuse an index that has dead letters of documents that the present one accepted."""
     refused = resources.letters.ids()
     here = resources.index.stored(sorted(refused))
     there = candidate.old.stored(sorted(refused - here.keys()))
@@ -152,7 +160,7 @@ def _check_refused(candidate: Candidate, resources: Resources) -> None:
         raise RefusedDocumentsError(
             f"Index {resources.index.name} does not take the alias: it refuses {len(there)} "
             f"documents that {candidate.old.name} has, such as "
-            f"{', '.join(sorted(there)[:NAMED])}. {letters.name} says why. Fix "
+            f"{', '.join(sorted(there)[:MAX_NAMED])}. {letters.name} says why. Fix "
             f"elasticsearch/{resources.definition.name}.json or the rows, and trigger a new "
             "rebuild."
         )

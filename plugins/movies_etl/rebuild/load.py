@@ -20,11 +20,14 @@ from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import check_context
 from movies_etl.sync.stream_run import StreamRun
 
-PAGE_SIZE = 5_000
-"""Documents that are built by one statement; a death of the worker costs as many."""
+PAGE_SIZE = 20_000
+"""Documents that are built by one statement; a worker that dies repeats as many.
+
+Of a million films, PostgreSQL builds each in 28 µs in such pages, and in 50 µs in pages of 5,000.
+"""
 
 SCANNED_TOGETHER = 100_000
-"""Ids that are read at once where each look for some is one at the whole table."""
+"""Ids that are read by one query where each query reads the whole table."""
 
 
 class PositionStore(Protocol):
@@ -68,12 +71,14 @@ def load_range(
     :raises ConfigurationError: another run goes on with the index, or it is gone.
     """
     definition, context = resources.definition, resources.context
-    # Two attempts of one task may be at work at once; the one that is lost ends with its session.
+    # Two attempts of one task may run at once; the lost one ends with its session.
     lock.take(resources.source.server, f"{context.uuid} {part.first or ''}", resources.lock_wait)
     check_context(resources)
     _check_build(resources, run_id)
     run = StreamRun.begun(definition.root, resources, settings)
-    for ids in _pages(RowInventory(resources.source), part, run.cursor.loaded_to):
+    source = resources.caught_up()
+    run.read_on(source)
+    for ids in _pages(RowInventory(source), part, run.cursor.loaded_to):
         reached = run.cursor.moved(loaded_to=ids[-1])
         run.load(Batch(ids, reached, skip_unchanged=plan.resumes))
     run.finish()

@@ -1,11 +1,11 @@
-"""The end of the load: an index that is searched takes the place of one that is filled."""
+"""The end of the load: the index gets the settings of one that is searched."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from movies_etl.errors import ConfigurationError
-from movies_etl.es import carried, family
+from movies_etl.es import admin, carried, family
 from movies_etl.es.client import translated_errors
 from movies_etl.postgres import lock
 from movies_etl.rebuild.candidate import Candidate
@@ -23,7 +23,8 @@ def loaded(candidate: Candidate, run_id: str, versions: Sequence[int]) -> None:
     lock.take(resources.source.server, resources.context.uuid, resources.lock_wait)
     check_context(resources)
     build = family.build_of(index)
-    if build is None or build.run != run_id or build.state == "live":
+    has_alias = admin.live_name(index.client, index.definition) == index.name
+    if build is None or build.run != run_id or build.state == "live" or has_alias:
         raise ConfigurationError(
             f"Index {index.name} is not this run's any more: another one goes on with it, or it "
             "had the alias already. Nothing was done."

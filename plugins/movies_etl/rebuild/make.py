@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from movies_etl.definitions.definition import IndexDefinition
@@ -23,10 +22,16 @@ log = logging.getLogger(__name__)
 
 
 def shards_of(definition: IndexDefinition, old: Index, described: Mapping[str, Any]) -> int:
-    """Return how many shards the present index has, or the file of one that is not ours."""
-    if old.name != definition.alias:
-        return old.shards()
-    return int(str(carried.flat(described["settings"]).get("index.number_of_shards", 1)))
+    """Return the present index's number of shards, or the file's if it was changed since.
+
+    Of an index that is not ours, the file's.
+    """
+    wanted = carried.shards_of(carried.flat(described["settings"]))
+    if old.name == definition.alias:
+        return wanted
+    build = family.build_of(old)
+    is_new = build and build.settings is not None and carried.shards_of(build.settings) != wanted
+    return wanted if is_new else old.shards()
 
 
 def made(begun: Beginning, old: Index, described: Mapping[str, Any], shards: int) -> Plan:
@@ -44,8 +49,8 @@ def made(begun: Beginning, old: Index, described: Mapping[str, Any], shards: int
         settings=file,
         files=family.files_of(described),
     )
-    mapping = owned(described, Owner.of(database))["mappings"]
-    name = _free_name(begun)
+    described = family.built(owned(described, Owner.of(database)), build)
+    name = family.free_name(client, definition, parse(source.server.now()))
     for one in (name, letters_of(name)):
         forbid_automatic_creation(client, definition, one)
     index = admin.create_beside(
@@ -53,18 +58,10 @@ def made(begun: Beginning, old: Index, described: Mapping[str, Any], shards: int
         definition,
         name,
         carried.created_with(described, by_hand, shards),
-        {**mapping, "_meta": build.written(mapping.get("_meta"))},
+        described["mappings"],
     )
     DeadLetters(client, definition, of=name).create()
     log.info("Created index %s with %d shards, to replace %s", name, shards, old.name)
     context = begun.context_of(index)
     StartingPoints(context, source, begun.state.cursors.beside(name)).at_the_ends()
     return Plan(context=context, replaces=old.name, takes_over=old.name == definition.alias)
-
-
-def _free_name(begun: Beginning) -> str:
-    now: datetime = parse(begun.source.server.now())
-    taken = family.family(begun.client, begun.definition)
-    while (name := f"{begun.definition.alias}-{now:%Y%m%d%H%M%S}") in taken:
-        now += timedelta(seconds=1)
-    return name

@@ -1,4 +1,4 @@
-"""Indexes that no rebuild will bring to an end: gone on with, removed, or left and named."""
+"""Indexes that no rebuild will finish: continued, removed, or left and named."""
 
 from __future__ import annotations
 

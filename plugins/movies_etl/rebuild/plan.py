@@ -23,7 +23,7 @@ class Asked:
 
     :param shards: of the new index; None takes as many as the present one has.
     :param checks: per cent of the documents whose checksums are compared before the swap.
-    :param resume: go on with the index of a rebuild that came to no end.
+    :param resume: go on with the index of a rebuild that did not finish.
     :param rollback: give the alias back to the index that had it before.
     :param take_over: replace an index that has the alias's name.
     """

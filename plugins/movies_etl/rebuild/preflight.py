@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,19 +19,19 @@ from movies_etl.postgres.source import Source
 from movies_etl.rebuild.beginning import Beginning
 from movies_etl.rebuild.carry import changed_by_hand
 
-SAMPLED = 100
+SAMPLED_DOCUMENTS = 100
 """Documents that are built and validated before anything is made."""
 
 
 def check_sample(source: Source) -> None:
     """Refuse a ``documents.sql`` of which no document is one."""
-    ids = RowInventory(source).ids(Range(), SAMPLED)
+    ids = RowInventory(source).ids(Range(), SAMPLED_DOCUMENTS)
     if not ids:
         return
     _, pieces = source.documents(ids)
     reasons = []
-    for piece in pieces:
-        for one in piece:
+    with closing(pieces):
+        for one in chain.from_iterable(pieces):
             try:
                 source.definition.document.model_validate_json(one.text)
             except ValidationError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 import elasticsearch
 
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, on_one_line
 from movies_etl.es.client import translated_errors
 from movies_etl.es.index import Index
 from movies_etl.settings import included
@@ -37,7 +37,8 @@ def compare_searches(include_dir: Path, old: Index, new: Index) -> list[dict[str
         try:
             before, took_before = _first(old, body)
         except elasticsearch.ApiError as error:
-            log.warning("Search %s is not compared, %s refuses it: %s", name, old.name, error)
+            said = on_one_line(error)
+            log.warning("Search %s is not compared, %s refuses it: %s", name, old.name, said)
             continue
         with translated_errors():
             now, took = _first(new, body)

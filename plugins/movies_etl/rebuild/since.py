@@ -1,8 +1,12 @@
 """What left no trace in ``modified`` since an index was compared: a swap may come a day later.
 
 A person may take that long to approve, and an index that is taken back was compared when it had the
-alias. Rows that are gone are found by their ids, for the rest the looks of the reconcile are used:
-links that are gone, rows by the transaction that wrote them, documents that were written since.
+alias. Rows that are gone are found by their ids. The looks of the reconcile find the rest: links
+that are gone, rows by the transaction that wrote them, documents that were written since.
+
+A look counts the links below the oldest transaction that runs. A younger link that goes away before
+the next look is found by its document: those that may have one are compared again, see
+:func:`movies_etl.reconcile.touched.compared`.
 """
 
 from __future__ import annotations
@@ -17,54 +21,82 @@ from movies_etl.reconcile.compare import Comparer
 from movies_etl.reconcile.completely import compare_completely
 from movies_etl.reconcile.links import Links, next_due, without_due
 from movies_etl.reconcile.presence import presence
-from movies_etl.state.reconcile import Nowhere, ReconcileState, Sweep
+from movies_etl.state.reconcile import Nowhere, ReconcileState, Sweep, WrittenDocuments
 from movies_etl.sync.resources import Resources
 
 
 def compare_again(candidate: Candidate) -> None:
     """Compare what may have changed since the last look, correct it, and keep the new look."""
     resources = at_this_moment(candidate)
+    before = noted_before(resources)
     found = presence(resources)
-    look = compare_since(candidate, resources, found)
+    look = compare_since(candidate, resources, found, before)
     correct(candidate, resources, found)
     keep(candidate, look)
 
 
-def first_look(resources: Resources) -> ReconcileState:
-    """Return what there is to see of links and transactions, before everything is compared."""
+def noted_before(resources: Resources) -> WrittenDocuments:
+    """Note a moment some time before a first look.
+
+    The links of documents of that moment are counted by the look, unless a transaction runs from
+    here to there.
+    """
+    nothing = WrittenDocuments(places=(-1,) * resources.index.shards())
+    return touched.compared(_noted(resources, nothing)[0])
+
+
+def first_look(resources: Resources, before: WrittenDocuments) -> ReconcileState:
+    """Return the first look at links and transactions, before everything is compared.
+
+    :param before: noted some time before, see :func:`noted_before`.
+    """
     context = resources.context
     fresh = ReconcileState(index=context.uuid, history=context.history, database=context.database)
-    return _looked(resources, fresh, Traces(resources.source).snapshot())
+    return _looked(resources, fresh, before)
 
 
-def _looked(resources: Resources, last: ReconcileState, snapshot: Snapshot) -> ReconcileState:
-    """Return the look after another one. Parts of the link tables that lost links are due in it."""
-    inventory, links = DocumentInventory(resources.index), Links(resources)
-    places = tuple(inventory.newest(shard) for shard in range(resources.index.shards()))
+def _looked(
+    resources: Resources, last: ReconcileState, written: WrittenDocuments
+) -> ReconcileState:
+    """Return the look after another one; in it, parts that lost links are due."""
+    links = Links(resources)
+    known, snapshot = _noted(resources, written)
     return links.look(last, snapshot).model_copy(
         update={
             "relinked": 0,
             "keys": links.keys(),
             "nowhere": None,
             "sweep": Sweep(since=snapshot.ceiling),
-            "written": touched.marked(places, snapshot, None),
+            "written": known,
         }
     )
 
 
-def compare_since(candidate: Candidate, resources: Resources, found: Candidates) -> ReconcileState:
-    """Add what differs since the look that is kept; without a usable one everything is compared.
+def _noted(resources: Resources, written: WrittenDocuments) -> tuple[WrittenDocuments, Snapshot]:
+    """Note what shards have written up to now, and then which transactions are over."""
+    inventory, index = DocumentInventory(resources.index), resources.index
+    places = tuple(inventory.newest(shard) for shard in range(index.shards()))
+    snapshot = Traces(resources.source).snapshot()
+    anew = written.model_copy(update={"reached": None, "rewritten": 0})
+    return touched.marked(places, snapshot, anew), snapshot
 
+
+def compare_since(
+    candidate: Candidate, resources: Resources, found: Candidates, before: WrittenDocuments
+) -> ReconcileState:
+    """Add what differs since the kept look; without a usable one everything is compared.
+
+    :param before: noted some time before, see :func:`noted_before`; of use without such a look.
     :returns: the look of this moment, to be kept when what was found is corrected.
     """
     last, snapshot = _kept(candidate, resources), Traces(resources.source).snapshot()
-    if last is None or not _reaches(snapshot, last):
-        look, everything = first_look(resources), compare_completely(resources)
+    if last is None or last.written is None or not _reaches(snapshot, last):
+        look, everything = first_look(resources, before), compare_completely(resources)
         found.missing.update(everything.missing)
         found.different.update(everything.different)
         found.damaged.update(everything.damaged)
         return look
-    look = _looked(resources, last, snapshot)
+    look = _looked(resources, last, last.written)
     _compare_written(resources, last, look, found)
     return _compare_links(resources, last, look, found)
 
@@ -92,15 +124,14 @@ def _compare_written(
         sweep = Sweep(since=last.sweep.since, upto=look.sweep.since)
         for ids, _ in touched.swept(resources, sweep):
             comparer.compare(ids, found)
-    if last.written and look.written:
-        known = look.written.model_copy(update={"places": last.written.places})
-        for page, _ in touched.written(DocumentInventory(resources.index), known):
+    if look.written:
+        for page, _ in touched.written(DocumentInventory(resources.index), look.written):
             comparer.compare([one.key for one in page], found)
 
 
 def _reaches(snapshot: Snapshot, last: ReconcileState) -> bool:
-    """Whether a look is whole, and the transactions since can be told from those before."""
-    if last.sweep is None or last.written is None:
+    """Whether a look is complete, and ``xmin`` still tells which rows came after it."""
+    if last.sweep is None:
         return False
     ceilings = [last.sweep.since, *(one.ceiling for one in last.standing.values())]
     return all(map(snapshot.reaches, ceilings))
@@ -115,21 +146,7 @@ def _kept(candidate: Candidate, resources: Resources) -> ReconcileState | None:
 
 
 def keep(candidate: Candidate, look: ReconcileState) -> None:
-    """Keep a look, for the swap and for the reconcile after it."""
-    candidate.state.reconciled.beside(candidate.resources.index.name).save(look)
-
-
-def hand_over(candidate: Candidate) -> None:
-    """Let the reconcile go on from the look at the index that has the alias.
-
-    That at the index before is kept beside: it may be taken back.
-    """
-    store, name = candidate.state.reconciled, candidate.resources.index.name
-    own, former = store.beside(name).load(), store.load()
-    if own is None:
-        return
-    if former and not candidate.plan.takes_over and former.index == candidate.old.uuid():
-        store.beside(candidate.old.name).save(former)
-        own = own.model_copy(update={"results": former.results})
-    store.save(own)
-    store.forget(name)
+    """Keep a look of which everything is compared, for the swap and for the reconcile after it."""
+    written = look.written and touched.compared(look.written)
+    done = look.model_copy(update={"written": written})
+    candidate.state.reconciled.beside(candidate.resources.index.name).save(done)

@@ -8,11 +8,10 @@ from movies_etl.postgres.source import Source
 from movies_etl.rebuild.plan import Plan
 
 ROWS_PER_RANGE = 250_000
-"""Rows that one task loads: some minutes at most, so that the start of a task does not count."""
-FEW_RANGES = 8
+"""Rows that one task loads, in some minutes at most: the start of a task hardly matters then."""
+FEW_RANGES = 4
 SMALL_RANGE = 10_000
-"""A catalogue of fewer rows per range than the first is parted into a few ranges, as long as each
-has so many."""
+"""A smaller catalogue has `FEW_RANGES` at most, with at least so many rows each."""
 MAX_RANGES = 1_000
 """Airflow maps a task to 1,024 at most, by default."""
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from movies_etl.errors import ConfigurationError
-from movies_etl.es import admin, carried, family
-from movies_etl.es.client import translated_errors
-from movies_etl.es.dead_letters import DeadLetters, letters_of
+from movies_etl.es import admin, family
 from movies_etl.postgres import lock
+from movies_etl.rebuild.aliases import keep_letters, move
 from movies_etl.rebuild.beside import fed_indexes, feed
 from movies_etl.rebuild.candidate import Candidate, at_this_moment, catch_up
 from movies_etl.rebuild.carry import carry_settings
 from movies_etl.rebuild.gate import check_documents
-from movies_etl.rebuild.since import compare_again, hand_over
+from movies_etl.rebuild.refusals import carry_refused_deletions
+from movies_etl.rebuild.since import compare_again
 from movies_etl.state.cursors import all_cursors
 from movies_etl.sync.exchange import follow_alias
 
@@ -25,13 +27,22 @@ LOCK_WAIT_SECONDS = 600.0
 """Seconds to wait for a task that writes to the old index, or for the start of a run."""
 
 SHORT_LOOK_SECONDS = 5.0
-"""If a look at what is gone took less than this, it is repeated under the locks."""
+"""A look at what is gone that takes less holds up nobody when it is repeated under the locks."""
+SHORTER = 0.7
+"""A look that takes more of the time of the one before does not become shorter."""
+MAX_LOOKS = 5
+
+LONGEST_LOOK_SECONDS = 30.0
+"""No longer one is repeated under the locks."""
 
 
 def swap(candidate: Candidate) -> dict[str, Any]:
     """Give the alias, and every other one of the old index, to the new one.
 
     From that request on searches see the new index, with everything that the old one had.
+
+    A task that dies behind that request leaves what is kept of both indexes to the next one that
+    follows the alias: its own next attempt, or the next run of the sync.
 
     :returns: the index, the one before, and those that were removed.
     :raises ConfigurationError: the alias leads elsewhere, or Elasticsearch refuses; nothing was
@@ -44,23 +55,46 @@ def swap(candidate: Candidate) -> dict[str, Any]:
         log.info("%s has alias %s already", index.name, definition.alias)
         lock.take(server, definition.alias, LOCK_WAIT_SECONDS)
     else:
-        catch_up(candidate)
-        began = time.monotonic()
-        compare_again(candidate)
-        is_short = time.monotonic() - began < SHORT_LOOK_SECONDS
-        _while_nobody_writes(candidate, looks_again=is_short)
+        took = looked_until_short(partial(_look, candidate))
+        _while_nobody_writes(candidate, looks_again=took < LONGEST_LOOK_SECONDS)
         log.info("Alias %s leads to %s, before to %s", definition.alias, index.name, old.name)
-    cursors = all_cursors(candidate.state.cursors, definition.streams)
-    follow_alias(candidate.state.cursors, cursors, index, server)
-    hand_over(candidate)
+    state = candidate.state
+    cursors = all_cursors(state.cursors, definition.streams)
+    cursors = follow_alias(state.cursors, state.reconciled, cursors, index, server)
+    root = cursors[definition.root.name]
+    if root and root.index == resources.context.uuid:
+        state.forget(index.name)  # an attempt may have died just before
     removed = _remove_old_ones(candidate)
     return {"index": index.name, "before": old.name, "removed": removed}
+
+
+def looked_until_short(look: Callable[[], None]) -> float:
+    """Look again and again, until that is short or gets no shorter.
+
+    Each look has to see only what changed since the one before.
+
+    :returns: the seconds that the last one took.
+    """
+    took = float("inf")
+    for _ in range(MAX_LOOKS):
+        began, before = time.monotonic(), took
+        look()
+        took = time.monotonic() - began
+        if took < SHORT_LOOK_SECONDS or took > SHORTER * before:
+            break
+    return took
+
+
+def _look(candidate: Candidate) -> None:
+    catch_up(candidate)
+    compare_again(candidate)
 
 
 def _while_nobody_writes(candidate: Candidate, *, looks_again: bool) -> None:
     """Load the last changes and move the aliases, while no task writes to the old index.
 
-    :param looks_again: compare what is gone once more; what takes long would hold up the runs.
+    :param looks_again: compare once more what is gone. It is left out where it takes long: it would
+        make runs fail. The reconcile goes on from the look before.
     """
     resources = candidate.resources
     server = resources.source.server
@@ -71,10 +105,17 @@ def _while_nobody_writes(candidate: Candidate, *, looks_again: bool) -> None:
     feed(at_this_moment(candidate), candidate.settings)
     if looks_again:
         compare_again(candidate)
+    else:
+        log.warning(
+            "What is deleted at this moment is found by the next run of %s: a last look would hold "
+            "up the sync for too long",
+            resources.definition.reconcile_dag,
+        )
     check_documents(candidate, resources)
     carry_settings(candidate)
-    _keep_letters(candidate)
-    _move(candidate)
+    carry_refused_deletions(candidate)
+    keep_letters(candidate)
+    move(candidate)
 
 
 def _check_alias(candidate: Candidate) -> None:
@@ -86,73 +127,8 @@ def _check_alias(candidate: Candidate) -> None:
         )
 
 
-def _keep_letters(candidate: Candidate) -> None:
-    """Copy the letters of the live index to an index of its own, where there is none yet."""
-    resources = candidate.resources
-    client, definition = resources.client, resources.definition
-    letters = definition.dead_letters
-    with translated_errors():
-        is_index = client.indices.exists(index=letters) and not client.indices.exists_alias(
-            name=letters
-        )
-    if not is_index:
-        return
-    kept = DeadLetters(client, definition, resources.patience, of=candidate.plan.replaces)
-    kept.create()
-    DeadLetters(client, definition, resources.patience).copy_to(kept)
-
-
-def _move(candidate: Candidate) -> None:
-    """Move all aliases in one request.
-
-    The index is noted as live before: one that had the alias is never taken for half-made.
-    """
-    resources, old, index = candidate.resources, candidate.old, candidate.resources.index
-    build = family.build_of(index) or family.Build(state="live", run="")
-    live = {"state": "live", "replaces": old.name}
-    actions = _to_take_over(candidate) if candidate.plan.takes_over else moved(candidate)
-    family.note(index, build.model_copy(update=live))
-    try:
-        with translated_errors():
-            resources.client.indices.update_aliases(actions=actions)
-    except ConfigurationError:  # refused, so nothing was moved
-        family.note(index, build)
-        raise
-
-
-def moved(candidate: Candidate) -> list[dict[str, Any]]:
-    """Return the actions that move every alias, and that of the letters."""
-    old, index = candidate.old, candidate.resources.index
-    return [*carried.moved_aliases(old, index), *_letters(candidate)]
-
-
-def _to_take_over(candidate: Candidate) -> list[dict[str, Any]]:
-    index, alias = candidate.resources.index, candidate.resources.definition.alias
-    with translated_errors():
-        aliases = index.client.indices.get_alias(index=alias)[alias]["aliases"]
-    return [
-        {"remove_index": {"index": alias}},
-        {"add": {"index": index.name, "alias": alias, "is_write_index": True}},
-        *({"add": {"index": index.name, "alias": name, **of}} for name, of in aliases.items()),
-        *_letters(candidate),
-    ]
-
-
-def _letters(candidate: Candidate) -> list[dict[str, Any]]:
-    """Return the actions that make the letters' name lead to those of the new index."""
-    client, name = candidate.resources.client, candidate.resources.definition.dead_letters
-    to = {"add": {"index": letters_of(candidate.resources.index.name), "alias": name}}
-    with translated_errors():
-        if not client.indices.exists(index=name):
-            return [to]
-        if not client.indices.exists_alias(name=name):
-            return [{"remove_index": {"index": name}}, to]
-        before = client.indices.get_alias(name=name)
-    return [*({"remove": {"index": one, "alias": name}} for one in before), to]
-
-
 def _remove_old_ones(candidate: Candidate) -> list[str]:
-    """Remove the kept indexes that are more than are to be kept, the oldest first.
+    """Remove kept indexes until only as many are left as the setting says, the oldest first.
 
     The one that had the alias until now goes last, whatever its age: after a rollback it is older
     than the one that was rolled back.

@@ -1,4 +1,4 @@
-"""An index that is there is taken: one that is half made, or one that had the alias before."""
+"""An existing index is taken: a half-made one, or one that had the alias before."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def resumed(begun: Beginning, old: Index, name: str, files: str) -> Plan:
-    """Go on with an index of which nobody knows how far it was loaded.
+    """Go on with an index; how far it was loaded is not known.
 
-    What the other run sent has versions up to a minute ahead of the clock of that time.
+    The other run sent versions up to a minute ahead of the clock of that time.
 
     :param files: digest of the present ones.
     :raises ConfigurationError: the index was begun with other ones.

@@ -1,4 +1,4 @@
-"""What somebody asked a run of the reconcile for, in its trigger form."""
+"""What somebody asked of a run of the reconcile, in its trigger form."""
 
 from __future__ import annotations
 

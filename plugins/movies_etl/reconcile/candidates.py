@@ -9,11 +9,13 @@ from movies_etl.sync.ids import Ids
 
 @dataclass
 class Candidates:
-    """Ids of documents, each of which is read again before anything is done.
+    """Ids of documents; each is read again before anything is done.
 
-    :param documents: what fuses are measured by: the documents of the index, or of a pass so far.
+    :param documents: the number that fuses are measured by: all documents of the index, or those of
+        a pass so far.
     :param looked_at: documents and rows that were compared.
     :param rewritten: documents that were loaded again before, for the same reason.
+    :param deleted: documents that were deleted before, for the same reason.
     :param missing: rows without a document.
     :param different: documents that are not what their row says.
     :param damaged: documents that are not what their row says though their checksum may be.
@@ -24,6 +26,7 @@ class Candidates:
     documents: int = 0
     looked_at: int = 0
     rewritten: int = 0
+    deleted: int = 0
     missing: Ids = field(default_factory=Ids)
     different: Ids = field(default_factory=Ids)
     damaged: Ids = field(default_factory=Ids)
@@ -32,5 +35,5 @@ class Candidates:
 
     @property
     def rewrites(self) -> int:
-        """How many documents are there that are not what their row says."""
+        """How many documents that exist are not what their row says."""
         return len(self.different) + len(self.damaged)

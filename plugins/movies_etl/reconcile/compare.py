@@ -1,4 +1,4 @@
-"""Documents beside what their rows make now: which of some ids are not what they should be."""
+"""Documents compared with what their rows make now: which are not what they should be."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMPARED_TOGETHER = 5_000
 
 FOUND_TOGETHER = 100_000
 """Documents that one look through a table leads to: at 1,000,000 films the look costs as much as
-comparing 10,000 of them."""
+the comparison of 10,000."""
 
 
 def followed(
@@ -103,7 +103,7 @@ class Comparer:
         wanted: Mapping[str, Any],
         found: Candidates,
     ) -> None:
-        """Add what only one side has, and refused documents of which that may be over.
+        """Add what only one side has, and refused documents that may be accepted now.
 
         :param wanted: those built documents that are not refused.
         """

@@ -1,6 +1,6 @@
 """Everything at once: one index beside the catalogue, each document and each row.
 
-It is what another index has to stand before it takes the place of the one that is searched.
+A new index must pass it before it takes the place of the one that is searched.
 """
 
 from __future__ import annotations

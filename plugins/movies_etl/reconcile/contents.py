@@ -16,7 +16,7 @@ from movies_etl.es.inventory import DocumentInventory, Listed
 from movies_etl.postgres.inventory import READ_TOGETHER, SCANNED_TOGETHER, Built, RowInventory
 from movies_etl.postgres.timestamps import parse
 from movies_etl.reconcile.candidates import Candidates
-from movies_etl.reconcile.closing import close_corrected
+from movies_etl.reconcile.closing import begin_to_close_corrected, close_corrected
 from movies_etl.reconcile.compare import Comparer
 from movies_etl.reconcile.strays import strays
 from movies_etl.reconcile.task import ReconcileTask
@@ -26,19 +26,24 @@ from movies_etl.sync.resources import Resources
 PASS_TAKES = timedelta(hours=11)
 """Time in which a pass comes to its end, where its runs are as regular as by default."""
 
-WHOLE_TEXTS = 100
-"""One document of so many is compared as whole text; others in each pass."""
+SAMPLED_ONE_OF = 100
+"""One document in so many is compared as whole text; in each pass it is another one."""
 
 
 def go_on_with_everything(task: ReconcileTask) -> None:
-    """Go on with the pass that is under way, or begin one."""
+    """Go on with the pass that is under way, or begin one, once the first looks were taken.
+
+    The looks find what is deleted or written after a range was compared.
+    """
+    has_looked = task.state.written is not None and task.state.sweep is not None
+    if not (has_looked or task.asked.dry_run):
+        return
     making, is_full = task.making, task.asked.full
     now = task.resources.source.server.now()
     current = None if is_full else task.state.current
     if current is None or not making.goes_on(current):
         current = making.begun(now)
-    documents = task.resources.index.documents()
-    contents = Contents(task.resources)
+    documents, contents = task.documents, Contents(task.resources)
     is_hurried = is_full or task.state.verified_at is None
     found = Candidates(rewritten=current.rewritten)
     after = contents.compare_next(current, found)
@@ -56,8 +61,9 @@ def go_on_with_everything(task: ReconcileTask) -> None:
         return
     if not task.asked.dry_run:
         making.passed(done.rewritten, found.documents)
-        close_corrected(task.resources)
     task.remember(current=None, verified_at=current.began)
+    begin_to_close_corrected(task)
+    close_corrected(task)
 
 
 class Contents:
@@ -122,7 +128,7 @@ def is_due(now: Pass, documents: int, at: str) -> bool:
 def is_sampled(id_: str, began: str) -> bool:
     """Whether a document is compared as whole text in the pass that began at a time."""
     number = int(datetime.fromisoformat(began).timestamp() // PASS_TAKES.total_seconds())
-    return (zlib.crc32(id_.encode()) + number) % WHOLE_TEXTS == 0
+    return (zlib.crc32(id_.encode()) + number) % SAMPLED_ONE_OF == 0
 
 
 def _checksum(one: Listed) -> int | None:

@@ -1,4 +1,4 @@
-"""What the reconcile works on: the index that the sync has loaded, and the database it is from."""
+"""What the reconcile works on: the index that the sync has loaded, and its database."""
 
 from __future__ import annotations
 

@@ -16,13 +16,12 @@ from movies_etl.errors import ConfigurationError
 from movies_etl.postgres.timestamps import parse
 from movies_etl.postgres.traces import statistics
 from movies_etl.reconcile.presence import presence
-from movies_etl.reconcile.repair import repair
+from movies_etl.reconcile.repair import Repaired, repair
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison, DifferenceStore, TableStatistics
 from movies_etl.state.cursors import all_cursors
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
-from movies_etl.sync.counters import Counters
 from movies_etl.sync.counts import arrived, never_indexed
 from movies_etl.sync.exchange import is_replaced
 from movies_etl.sync.ids import Ids
@@ -35,8 +34,8 @@ CHEAP_ROWS = 1_000_000
 """Rows that are counted in every run, in 50 ms or less."""
 
 COMPARE_EVERY = timedelta(minutes=4, seconds=30)
-"""Time after which a run that loaded nothing counts more rows than those: each fifth one of a run
-per minute, though they do not begin at the same second."""
+"""Time after which a run that loaded nothing counts more rows than those. With a run per minute
+that is each fifth one, though they do not begin at the same second."""
 
 
 def run_stream(
@@ -55,14 +54,25 @@ def run_stream(
     :raises MoviesEtlError: see ``sync``.
     """
     try:
-        counters = sync(stream, resources, settings, asked)
+        sync(stream, resources, settings, asked)
     except ConfigurationError:
         if not is_replaced(resources):
             raise
         return resources.counters.as_result()
+    return without_loading(stream, resources, settings, store)
+
+
+def without_loading(
+    stream: Stream, resources: Resources, settings: Settings, store: DifferenceStore
+) -> dict[str, Any]:
+    """Do what is left of a stream's task when what changed is loaded, by it or by another one.
+
+    :returns: see ``run_stream``.
+    """
+    result = resources.counters.as_result()
     if stream is not resources.definition.streams[-1]:
-        return counters.as_result()
-    return counters.as_result() | checked(resources, settings, store)
+        return result
+    return result | checked(resources, settings, store)
 
 
 def checked(resources: Resources, settings: Settings, store: DifferenceStore) -> dict[str, int]:
@@ -84,16 +94,17 @@ def checked(resources: Resources, settings: Settings, store: DifferenceStore) ->
     if is_hinted or now.difference < -now.surplus:
         _tell_of_hint(resources, last, counted)
         now, done = _without_surplus(resources, settings, now)
-        now = now.model_copy(update={"statistics": counted})
-        deleted = {"deleted": done.deleted}
+        # A hint is used up when all that it announced is gone: else the next run is hinted, too.
+        now = now.model_copy(update={"statistics": None if done.left else counted})
+        deleted = {"deleted": done.counters.deleted}
     _warn_of_drift(resources, last, now)
-    if _is_due(resources.context, last) or _changed(last, now):
+    if _is_due(resources.context, last) or _changed(resources.context, last, now):
         store.save(now)
     return {"difference": now.difference, **deleted}
 
 
 def _of_this_index(resources: Resources, last: Comparison | None) -> Comparison | None:
-    """Return the last comparison, None of another index: nothing of this one was compared yet.
+    """Return the last comparison; None if it was of another index.
 
     Rows may have been deleted while a rebuild gave it the alias.
     """
@@ -103,7 +114,7 @@ def _of_this_index(resources: Resources, last: Comparison | None) -> Comparison 
 
 def _statistics(resources: Resources) -> TableStatistics | None:
     table = resources.definition.root.rows.table
-    return statistics(resources.source.queries, [table]).get(table)
+    return statistics(resources.source, [table]).get(table)
 
 
 def _is_time_to_count(resources: Resources, last: Comparison | None) -> bool:
@@ -143,16 +154,17 @@ def _compared(resources: Resources, last: Comparison | None) -> Comparison:
 
 def _without_surplus(
     resources: Resources, settings: Settings, now: Comparison
-) -> tuple[Comparison, Counters]:
+) -> tuple[Comparison, Repaired]:
     """Compare the ids of both sides and delete the documents whose rows are gone.
 
-    What is missing is for the reconcile: it holds up no run.
+    What is missing is left to the reconcile, so that no run takes longer.
     """
     found = presence(resources)
     done = repair(resources, settings, replace(found, missing=Ids()))
-    left = done.listed + done.set_aside
-    difference = len(found.missing) - left
-    return now.model_copy(update={"surplus": left, "difference": difference}), done.counters
+    asked = done.listed + done.set_aside
+    undone = max(done.left - len(found.letters), 0)  # letters are read again last
+    difference = len(found.missing) - asked - undone
+    return now.model_copy(update={"surplus": asked, "difference": difference}), done
 
 
 def _tell_of_hint(
@@ -167,20 +179,28 @@ def _tell_of_hint(
         )
 
 
-def _changed(last: Comparison | None, now: Comparison) -> bool:
-    """Whether a comparison differs in anything that the next run asks for."""
-    return last is None or now.model_copy(update={"at": last.at, "rows": last.rows}) != last
+def _changed(context: RunContext, last: Comparison | None, now: Comparison) -> bool:
+    """Whether a comparison differs in anything that the next run reads.
+
+    What was visible may be visible then, too, if nothing was committed during this run.
+    """
+    if last is None:
+        return True
+    unasked: dict[str, object] = {"at": last.at, "rows": last.rows}
+    if context.layout is None or now.visible != context.layout.visible:
+        unasked["visible"] = last.visible
+    return now.model_copy(update=unasked) != last
 
 
 def _warn_of_drift(resources: Resources, last: Comparison | None, now: Comparison) -> None:
-    """Warn when the difference has the sign that it had before: it does not go by itself."""
+    """Warn when the difference has the same sign as before: it does not go away by itself."""
     if last is None or now.difference * last.difference <= 0:
         return
     log.warning(
-        "The index has %d %s %s than the database, after %d in the last comparison. %s",
-        abs(now.difference),
-        resources.definition.nouns,
+        "The index has %s %s than the database: %d, and %d in the last comparison. %s",
         "more" if now.difference < 0 else "fewer",
+        resources.definition.nouns,
+        abs(now.difference),
         abs(last.difference),
         _next_step(now.difference, resources),
     )

@@ -1,7 +1,7 @@
-"""Fuses: of so many deletions or rewrites a person decides, about a list that is kept.
+"""Fuses: a person decides about very many deletions or rewrites, by a list that is kept.
 
-What is on a list that waits or was refused is set aside: it is neither done nor asked again, and
-what is found beside it is done as usual. Adding a missing document needs no fuse.
+What is on a list that waits or was refused is set aside: it is neither done nor asked again;
+anything else that is found is done as usual. Adding a missing document needs no fuse.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 FEW_DELETIONS = 100
 FEW_REWRITES = 1000
 LARGEST_SHARE = 0.05
-"""More than a few, and more than this share of the documents: a person is asked."""
+"""For more than a few, and more than this share of the documents, a person is asked."""
 
-EXAMPLES = 10
+MAX_EXAMPLES = 10
 """Documents that a question names."""
 
 
@@ -54,16 +54,19 @@ def allowed(resources: Resources, found: Candidates) -> tuple[Candidates, int, i
 
 
 def to_be_listed(found: Candidates) -> int:
-    """Return of how many candidates a person would have to decide, without looking at lists."""
+    """Return how many candidates a person would have to decide about, whatever the lists say."""
     deletions = len(found.surplus) if too_many_deletions(found) else 0
     rewrites = found.rewrites if too_many_rewrites(found) else 0
     return deletions + rewrites
 
 
 def too_many_deletions(found: Candidates) -> str | None:
-    """Say of how many deletions a person must decide, None when they may be done."""
-    surplus, documents = len(found.surplus), found.documents
-    if surplus and surplus >= documents:
+    """Say about how many deletions a person must decide; None when they may be done."""
+    if not found.surplus:
+        return None
+    surplus = found.deleted + len(found.surplus)
+    documents = found.deleted + found.documents
+    if surplus >= documents:
         return f"all of {documents} documents have no row any more"
     if surplus > max(FEW_DELETIONS, LARGEST_SHARE * documents):
         return f"{surplus} of {documents} documents have no row any more"
@@ -71,7 +74,7 @@ def too_many_deletions(found: Candidates) -> str | None:
 
 
 def too_many_rewrites(found: Candidates) -> str | None:
-    """Say of how many rewrites a person must decide, None when they may be done."""
+    """Say about how many rewrites a person must decide; None when they may be done."""
     now = found.rewrites
     return over_for_rewrites(found.rewritten + now, found.documents) if now else None
 
@@ -101,7 +104,7 @@ def _without_set_aside(lists: FuseLists, index: str, found: Candidates) -> Candi
 def _without(found: Ids, aside: Iterator[list[str]]) -> Ids:
     left = found
     for ids in aside:
-        left = Ids(found) if left is found else left  # what was found is told, too
+        left = Ids(found) if left is found else left  # what was found is reported, too
         left.difference_update(ids)
     return left
 
@@ -118,7 +121,7 @@ def _listed(resources: Resources, found: Candidates, kind: Kind, ids: Ids, over:
         index=resources.context.uuid,
         count=len(ids),
         documents=found.documents,
-        examples=tuple(_known_by(resources, [*islice(ids, EXAMPLES)])),
+        examples=tuple(_known_by(resources, [*islice(ids, MAX_EXAMPLES)])),
         found_at=resources.source.server.now(),
     )
     lists_of(resources).keep(new, ids)
@@ -132,7 +135,7 @@ def _listed(resources: Resources, found: Candidates, kind: Kind, ids: Ids, over:
 
 
 def _known_by(resources: Resources, ids: Sequence[str]) -> list[str]:
-    """Return what people know documents by, as the index has them; else their ids."""
+    """Return the documents' titles or names, as the index has them; else their ids."""
     field = resources.definition.text_column or "id"
     texts = DocumentInventory(resources.index).texts(ids)
     return [str(texts.get(one, {}).get(field) or one) for one in ids]

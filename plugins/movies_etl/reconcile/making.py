@@ -1,8 +1,8 @@
-"""Whether an index's documents were made as they are made now; if not, it is to be rebuilt.
+"""Whether an index's documents were made as they are made now; if not, it must be rebuilt.
 
 After a change of ``documents.sql`` nearly all documents differ. They are not rewritten one by one,
-and nobody is asked: very many differences of an outdated index are left and told. A pass that finds
-few of them shows that the index is as it is made now, for example after a reload.
+and nobody is asked: very many differences of an outdated index are left and reported. A pass that
+finds few of them shows that the index is as it is made now, for example after a reload.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Making:
-    """What made the documents of an index, beside what makes them now.
+    """What made the documents of an index, and what makes them now.
 
     :param resources: the servers.
     :param include_dir: the folder with ``sql/``.
@@ -50,7 +50,7 @@ class Making:
         return now.maker == self._now.documents
 
     def leaves(self, found: Candidates) -> bool:
-        """Whether what differs is left to a rebuild; tells it."""
+        """Whether what differs is left to a rebuild; warns if so."""
         differ = found.rewritten + found.rewrites
         over = over_for_rewrites(differ, found.documents)
         if not self.is_outdated or over is None:

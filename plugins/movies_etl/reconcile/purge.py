@@ -9,15 +9,18 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
+from movies_etl.definitions.definition import Stream
 from movies_etl.errors import ConfigurationError, WriterBusyError
 from movies_etl.es.fuse_lists import Place
+from movies_etl.postgres.lookups import waiting
+from movies_etl.postgres.source import Source
 from movies_etl.postgres.timestamps import parse
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.closing import close, is_moot
 from movies_etl.reconcile.fuses import lists_of
-from movies_etl.reconcile.repair import Pace, carry_out
+from movies_etl.reconcile.repair import PAUSE_SECONDS, Pace, carry_out
 from movies_etl.settings import Settings
-from movies_etl.state.cursors import all_cursors
+from movies_etl.state.cursors import Cursor, all_cursors
 from movies_etl.state.fuse_list import FuseList
 from movies_etl.sync.counters import Counters
 from movies_etl.sync.resources import Resources
@@ -25,10 +28,7 @@ from movies_etl.sync.resources import Resources
 log = logging.getLogger(__name__)
 
 LATE = timedelta(hours=1)
-"""Beyond the time for an answer: the run that asked is gone, and another one may ask."""
-
-PAUSE_SECONDS = 0.6
-"""Between two batches under the lock, for a task that waits for it."""
+"""So long after the time for an answer, the run that asked counts as gone and another may ask."""
 
 
 def waits_for_a_question(resources: Resources, settings: Settings) -> bool:
@@ -41,7 +41,7 @@ def next_list(
 ) -> FuseList | None:
     """Take the next list to ask about, so that no other run does.
 
-    :param run: that asks.
+    :param run: the run that asks.
     :param digest: of the list that somebody wants to be asked about, one that was refused, too; its
         beginning is enough. Empty: the oldest one that waits.
     :returns: None where there is none.
@@ -76,14 +76,29 @@ def _unasked(resources: Resources, settings: Settings) -> list[tuple[FuseList, P
 def _is_for_the_sync(resources: Resources, one: FuseList) -> bool:
     """Whether the sync may still load what is on a list of rewrites by itself.
 
-    Many rows that were changed with a time of now differ from their documents until a run that
-    began later is over.
+    Many rows that were changed with a time of now differ from their documents until the sync has
+    loaded them: until nothing waits for it, or a run that began later is over.
     """
     if one.kind == "deletions":
         return False
-    cursors = all_cursors(resources.cursors, resources.definition.streams).values()
-    loaded = [parse(cursor.horizon) for cursor in cursors if cursor and cursor.horizon]
-    return len(loaded) < len(cursors) or min(loaded) <= parse(one.found_at)
+    streams = resources.definition.streams
+    cursors = all_cursors(resources.cursors, streams)
+    loaded = [parse(cursor.horizon) for cursor in cursors.values() if cursor and cursor.horizon]
+    if len(loaded) < len(streams):
+        return True
+    return min(loaded) <= parse(one.found_at) and any(
+        _has_work(resources.source, stream, cursors[stream.name]) for stream in streams
+    )
+
+
+def _has_work(source: Source, stream: Stream, cursor: Cursor | None) -> bool:
+    """Whether something waits for a stream; a row without a time is always loaded again."""
+    feeds = filter(None, (stream.rows, stream.links))
+    return bool(
+        (cursor and cursor.fan_out)
+        or waiting(source, stream, cursor, at_most=1)
+        or any(source.undated(feed, None, 1) for feed in feeds)
+    )
 
 
 def _asked_for(resources: Resources, digest: str) -> list[tuple[FuseList, Place]]:
@@ -101,9 +116,9 @@ def _asked_for(resources: Resources, digest: str) -> list[tuple[FuseList, Place]
 def approved(resources: Resources, settings: Settings, digest: str, by: str | None) -> Counters:
     """Carry out a list; only then it counts as done.
 
-    :param by: who approved.
+    :param by: the user who approved.
     :raises ConfigurationError: the list is of another index than the alias leads to.
-    :raises WriterBusyError: a task was writing all the time; what is left is left on the list.
+    :raises WriterBusyError: a task was writing all the time; what was not done stays on the list.
     """
     one = _about(resources, digest)
     own = replace(resources, counters=Counters())
@@ -127,7 +142,7 @@ def approved(resources: Resources, settings: Settings, digest: str, by: str | No
 def refused(resources: Resources, digest: str, by: str | None) -> None:
     """Keep that a list was refused: its documents stay as they are.
 
-    :param by: who refused it, None when time ran out.
+    :param by: the user who refused it, None when time ran out.
     """
     one = _about(resources, digest)
     if one.state == "done":  # it has no ids any more, so none of them can be set aside

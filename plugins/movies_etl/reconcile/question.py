@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from movies_etl.definitions.definition import IndexDefinition
+from movies_etl.errors import printable
 from movies_etl.state.fuse_list import FuseList
 
 _LONGEST_EXAMPLE = 80
@@ -42,5 +43,5 @@ def question_about(one: FuseList, definition: IndexDefinition) -> Question:
 
 def _plain(name: str) -> str:
     """Return a title as text that Markdown shows as it is."""
-    line = " ".join(name.split()).replace("`", "'")
+    line = printable(" ".join(name.split())).replace("`", "'")
     return f"`{line[:_LONGEST_EXAMPLE]}`" if line else "(empty)"

@@ -1,8 +1,8 @@
 """The one place where something is corrected: candidates are read again, under the writer's lock.
 
 A document whose row is gone at that reading is deleted with the reading's version. A film that is
-inserted meanwhile is read later, and so with a greater version: it is never deleted by an older
-reading, nor is a newer document overwritten.
+inserted meanwhile is read later, with a greater version: so an older reading never deletes it, and
+never overwrites a newer document.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
 
-from movies_etl.errors import WriterBusyError
+from movies_etl.errors import CancelledStatementError, WriterBusyError, on_one_line
 from movies_etl.postgres import lock
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.fuses import allowed
@@ -34,6 +34,9 @@ _StandT = TypeVar("_StandT", Sweep, WrittenDocuments, Nowhere)
 BATCH_SIZE = 2000
 """Documents that are read again while the lock is held once."""
 
+PAUSE_SECONDS = 0.1
+"""Seconds between two batches, in which a task that waits for the lock takes it."""
+
 
 @dataclass(frozen=True)
 class Repaired:
@@ -41,8 +44,8 @@ class Repaired:
 
     :param counters: what was read again, loaded and deleted.
     :param left: candidates that were left, because a task was writing all the time.
-    :param listed: candidates of which a person is to decide from now on.
-    :param set_aside: candidates of which a person was to decide before, or has refused.
+    :param listed: candidates that a person decides about from now on.
+    :param set_aside: candidates that a person was asked about before, or has refused.
     :param rewritten: documents that were rewritten for the same reason, now and before.
     """
 
@@ -54,7 +57,7 @@ class Repaired:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing of it has to be done another time."""
+        """Whether nothing of it is left for another time."""
         return not self.left and not self.listed
 
     def stands(self, before: _StandT, after: _StandT, *, goes_on: bool) -> _StandT:
@@ -87,7 +90,7 @@ UNTIL_DONE = Pace()
 def repair(
     resources: Resources, settings: Settings, found: Candidates, pace: Pace = UNTIL_DONE
 ) -> Repaired:
-    """Load or delete what was found; of very much a person decides, and it is kept on a list.
+    """Load or delete what was found; a list of very much is kept, and a person decides.
 
     :param resources: ``lock_wait`` is how long a task that writes is waited for.
     """
@@ -101,17 +104,17 @@ def carry_out(
 ) -> Repaired:
     """Load or delete candidates, however many: each is read again.
 
-    :param resources: whose counters count it.
+    :param resources: their counters count what is done.
     """
     ends = time.monotonic() + pace.seconds
     counters = resources.counters
     batches, left = _batches(found), 0
     for batch in batches:
         try:
-            _read_again(resources, settings, batch)
+            _read_again_in_time(resources, settings, batch)
         except WriterBusyError as error:
             left = len(batch.ids) + _number(batches)
-            log.info("%d candidates are left for the next time: %s", left, error)
+            log.info("%d candidates are left for the next time: %s", left, on_one_line(error))
             break
         if time.monotonic() >= ends and (left := _number(batches)):
             log.info("%d candidates are left for the next time: this took its time", left)
@@ -136,6 +139,18 @@ def _batches(found: Candidates) -> Iterator[Batch]:
 
 def _number(batches: Iterator[Batch]) -> int:
     return sum(len(batch.ids) for batch in batches)
+
+
+def _read_again_in_time(resources: Resources, settings: Settings, batch: Batch) -> None:
+    """Read candidates again; where one statement takes too long for all of them, by halves."""
+    try:
+        _read_again(resources, settings, batch)
+    except CancelledStatementError:
+        if len(batch.ids) < 2:
+            raise
+        middle = len(batch.ids) // 2
+        for ids in (batch.ids[:middle], batch.ids[middle:]):
+            _read_again_in_time(resources, settings, replace(batch, ids=ids))
 
 
 def _read_again(resources: Resources, settings: Settings, batch: Batch) -> None:

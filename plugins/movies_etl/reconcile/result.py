@@ -16,6 +16,7 @@ _WORDS = {
     "repaired": "loaded",
     "deleted": "deleted",
     "asked": "left to a person",
+    "unanswered": "questions without an answer in time",
 }
 """What was found and done, by field of the result."""
 
@@ -30,9 +31,10 @@ class Result:
     :param surplus: documents without a row.
     :param repaired: documents that were loaded.
     :param deleted: documents that were deleted.
-    :param asked: documents of which so many differ that a person decides, or has refused.
+    :param asked: documents that a person is asked about, because so many differ, or has refused.
+    :param unanswered: questions that took PostgreSQL too long; the next run asks them again.
     :param rebuild: whether the index is outdated: very many documents that differ are left.
-    :param seconds: that it took.
+    :param seconds: seconds that it took.
     :param verified_age_seconds: since then every document was compared; None before the first pass.
     """
 
@@ -43,6 +45,7 @@ class Result:
     repaired: int = 0
     deleted: int = 0
     asked: int = 0
+    unanswered: int = 0
     rebuild: bool = False
     seconds: float = 0.0
     verified_age_seconds: float | None = None

@@ -1,63 +1,53 @@
-"""The tasks of the reconcile, in their order: which questions each of them asks."""
+"""The tasks of the reconcile and the questions that each of them asks, one after another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from movies_etl.reconcile.closing import close_returned
+from movies_etl.errors import CancelledStatementError
+from movies_etl.reconcile.closing import close_corrected, close_returned
 from movies_etl.reconcile.contents import go_on_with_everything
-from movies_etl.reconcile.links import look_at_links
+from movies_etl.reconcile.links import look_for_links_that_are_gone, look_for_links_to_nowhere
 from movies_etl.reconcile.named import compare_named
-from movies_etl.reconcile.presence import presence
+from movies_etl.reconcile.presence import compare_presence
 from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.reconcile.touched import compare_written, sweep_rows
+
+Question = Callable[[ReconcileTask], None]
+
+TASKS: dict[str, tuple[Question, ...]] = {
+    "presence": (
+        close_returned,
+        compare_presence,
+        look_for_links_that_are_gone,
+        look_for_links_to_nowhere,
+    ),
+    "touched": (sweep_rows, compare_written),
+    "contents": (close_corrected, go_on_with_everything),
+}
+"""The tasks in their order, each with its questions."""
+
+OF_NAMED: dict[str, tuple[Question, ...]] = {"presence": (compare_named,)}
+"""The same where somebody named documents."""
 
 
 def run_task(name: str, task: ReconcileTask) -> dict[str, Any]:
     """Do one task; return its result.
 
+    A question that PostgreSQL does not answer in time keeps no other one from being asked.
+
     :param name: one of ``TASKS``.
     :raises MoviesEtlError: no answer, or one in part; the next run asks again.
     """
-    TASKS[name](task)
+    task.resources.source.queries.run("limit.sql")
+    questions = OF_NAMED.get(name, ()) if task.asked.ids else TASKS[name]
+    for number, question in enumerate(questions):
+        task.begin(questions=len(questions) - number)
+        try:
+            question(task)
+        except CancelledStatementError as error:
+            if task.asked.ids:  # no later run knows them
+                raise
+            task.leave(error)
     return task.ended(name)
-
-
-def _presence(task: ReconcileTask) -> None:
-    """Look which films and which links are gone."""
-    if task.asked.ids:
-        compare_named(task)
-        return
-    found = presence(task.resources)
-    found.looked_at = found.documents
-    if not task.asked.dry_run:
-        close_returned(task.resources, found.surplus)
-    task.repair(found)
-    look_at_links(task, found.documents)
-
-
-def _touched(task: ReconcileTask) -> None:
-    """Compare what was written since the last time, on either side."""
-    if not task.asked.ids:
-        documents = task.resources.index.documents()
-        sweep_rows(task, documents)
-        compare_written(task, documents)
-
-
-def _contents(task: ReconcileTask) -> None:
-    """Compare the next ranges of everything, once there is something to follow it up with.
-
-    What is deleted or written between a pass and the first looks would be seen by neither.
-    """
-    has_looked = task.state.written is not None and task.state.sweep is not None
-    if not task.asked.ids and (has_looked or task.asked.dry_run):
-        go_on_with_everything(task)
-
-
-TASKS: dict[str, Callable[[ReconcileTask], None]] = {
-    "presence": _presence,
-    "touched": _touched,
-    "contents": _contents,
-}
-"""The tasks in their order."""

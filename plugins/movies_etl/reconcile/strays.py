@@ -14,10 +14,10 @@ MAX_STRAYS = 1000
 def strays(
     documents: DocumentInventory, listed: Mapping[str, Listed], gone: Container[str]
 ) -> list[str]:
-    """Return the keys of documents that say to have an id which is not their key.
+    """Return the keys of documents whose field ``id`` is not their key.
 
-    Looked at are ids that several documents have, and those without a row: a stray may be the only
-    document that says so.
+    Only ids that several documents have, and those without a row, are checked: a stray may be the
+    only document with its id.
 
     :param listed: the documents of a range, by id.
     :param gone: those of them that have no row.

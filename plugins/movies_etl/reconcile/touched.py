@@ -1,8 +1,8 @@
 """What was written since the last look, on either side.
 
-Rows: those of a transaction at or above the ceiling of the sweep before, whatever their time says.
+Rows: those of a transaction at or above the ceiling of the last sweep, whatever their time says.
 Documents: those that a shard wrote since they were last compared. A link that came and went between
-two looks at the links has left neither a row nor a gap; a document that was built meanwhile shows
+two looks at the links leaves no trace in PostgreSQL, but a document that was built meanwhile shows
 it.
 """
 
@@ -21,18 +21,15 @@ from movies_etl.state.reconcile import Mark, Sweep, WrittenDocuments
 from movies_etl.sync.resources import Resources
 
 
-def sweep_rows(task: ReconcileTask, documents: int) -> None:
-    """Compare the documents of rows that were written since the last sweep.
-
-    :param documents: of the index.
-    """
+def sweep_rows(task: ReconcileTask) -> None:
+    """Compare the documents of rows that were written since the last sweep."""
     resources = task.resources
     snapshot = Traces(resources.source).snapshot()
     if task.state.sweep and not snapshot.reaches(task.state.sweep.since):
         task.forget("sweep", None)
     first = sweep = begun(task.state.sweep, snapshot)
     comparer = Comparer(resources)
-    found = Candidates(documents=documents, rewritten=sweep.rewritten)
+    found = Candidates(documents=task.documents, rewritten=sweep.rewritten)
     for ids, after in swept(resources, sweep):
         comparer.compare(ids, found)
         sweep = after
@@ -42,16 +39,13 @@ def sweep_rows(task: ReconcileTask, documents: int) -> None:
     task.remember(sweep=done.stands(first, sweep, goes_on=sweep.table is not None))
 
 
-def compare_written(task: ReconcileTask, documents: int) -> None:
-    """Compare the documents that were written before the last look at the links.
-
-    :param documents: of the index.
-    """
+def compare_written(task: ReconcileTask) -> None:
+    """Compare the documents that were written before the last look at the links."""
     first = task.state.written
     if first is None:
         return
     comparer, known = Comparer(task.resources), first
-    found = Candidates(documents=documents, rewritten=known.rewritten)
+    found = Candidates(documents=task.documents, rewritten=known.rewritten)
     for page, after in written(DocumentInventory(task.resources.index), known):
         there = {one.key: one.source for one in page}
         comparer.judge_texts(there, comparer.texts([*there]), found)
@@ -66,7 +60,7 @@ def compare_written(task: ReconcileTask, documents: int) -> None:
 
 
 def begun(last: Sweep | None, snapshot: Snapshot) -> Sweep:
-    """Return the sweep to go on with: the one under way, or one from where the last one ended."""
+    """Return the sweep to go on with: the unfinished one, or one that begins at the last end."""
     if last is None:
         return Sweep(since=snapshot.ceiling)
     if last.upto is not None:
@@ -142,8 +136,8 @@ def written(
 def compared(known: WrittenDocuments) -> WrittenDocuments:
     """Return what is known when everything before the last look was compared.
 
-    A link that a transaction wrote which ran at the look may not be among those that stand: what
-    was written before is compared again until that transaction is over.
+    The look may not have counted a link of a transaction that was running: what was written before
+    is compared again until that transaction is over.
     """
     newest, waiting = known.newest, known.waiting
     if newest is None or newest.ceiling >= newest.next:

@@ -16,8 +16,8 @@ class TableStatistics(BaseModel):
     """What PostgreSQL counts of one table: a hint that rows were deleted.
 
     :param deleted: rows that were ever deleted, those of rolled back transactions included.
-    :param files: numbers of the table's files; another one means TRUNCATE or a rewrite.
-    :param since: since when is counted; another value means that nothing is known.
+    :param files: numbers of the table's files; other ones mean TRUNCATE or a rewrite.
+    :param since: when counting began; with another value earlier counts say nothing.
     """
 
     model_config = _MODEL
@@ -34,9 +34,10 @@ class Comparison(BaseModel):
     :param at: the database's time when its run began.
     :param rows: of the root table.
     :param surplus: documents without a row that were found and left, because a person is asked.
-    :param statistics: of the root table, before its ids were compared with the index.
-    :param index: uuid of the index that was compared; empty of one that was kept before this was
-        noted.
+    :param statistics: of the root table, before its ids were compared with the index; None while
+        documents are there that were to be deleted.
+    :param index: uuid of the index that was compared; empty in a comparison that an older version
+        of the program kept.
     :param visible: what was visible before the rows were counted; None where that is not known.
     """
 

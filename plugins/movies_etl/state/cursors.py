@@ -19,7 +19,7 @@ from movies_etl.state.visible import Visible
 
 
 def _of_the_calendar(stamp: str) -> str:
-    """Refuse a day or an hour that there is not; PostgreSQL's years go beyond Python's."""
+    """Refuse a day or an hour that does not exist; PostgreSQL's years go beyond Python's."""
     year, _, rest = stamp.partition("-")
     datetime.fromisoformat(f"{2000 + int(year) % 400}-{rest}")  # the calendar repeats
     return stamp
@@ -115,8 +115,8 @@ class Cursor(BaseModel):
     """Where one stream stands.
 
     :param index: uuid of the concrete index that the loaded documents are in.
-    :param history: the index's when it had all that the cursors passed: a restored index has
-        another. Kept by the first stream; None of a cursor that version 0.1.0 wrote.
+    :param history: the index's history when it had all that the cursors passed: a restored index
+        has another one. Kept by the first stream; None in a cursor that version 0.1.0 wrote.
     :param database: the database that they were read from.
     :param rows: the last row that is loaded with everything below it; None is the beginning.
     :param links: the same for the link table of the stream.
@@ -160,8 +160,7 @@ class Cursor(BaseModel):
         seen = self.seen
         return (
             seen is not None
-            and (seen.server, seen.snapshot, seen.reader)
-            == (visible.server, visible.snapshot, visible.reader)
+            and seen.is_same(visible)
             and (seen.rows, seen.links, None) == (self.rows, self.links, self.fan_out)
             and seen.left_at in (None, horizon)
         )

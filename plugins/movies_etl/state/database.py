@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Database(BaseModel):
-    """Which database a cursor was read from; what could not be told, or was not yet, is None.
+    """Which database a cursor was read from; what is not known is None.
 
     :param system_identifier: the cluster's, None where the role may not read it.
     :param timeline: the cluster's: it rises when a server is promoted or restored.
     :param oid: the database's number in the cluster: a database that is dropped and created again
         under the same name has another.
-    :param tables: by table, the same of the tables that are read.
+    :param tables: the same numbers of the tables that are read, by table.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,7 +38,7 @@ class Database(BaseModel):
         return None
 
     def completed_by(self, other: Database) -> Self:
-        """Return what is known of this database together with what another look tells."""
+        """Return this with what another look knows: that counts where both know something."""
         told = {name: value for name, value in vars(other).items() if value is not None}
         return self.model_copy(update=told | {"tables": {**self.tables, **other.tables}})
 

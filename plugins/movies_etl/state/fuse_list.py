@@ -21,14 +21,14 @@ class FuseList(BaseModel):
 
     :param digest: of the kind, the index and the ids: the same documents are the same list.
     :param index: uuid of the concrete index that the documents are in.
-    :param count: of the documents on the list.
-    :param documents: that the fuse was measured by.
-    :param examples: the first documents, as people know them.
+    :param count: how many documents are on the list.
+    :param documents: how many documents there were, of which the list is a share.
+    :param examples: titles or names of the first documents.
     :param state: ``waiting`` for an answer, ``refused`` by one, or ``done``: carried out, or of no
         use any more.
     :param found_at: the database's time when it was made.
     :param asked_at: when a run began to ask; None before.
-    :param asked_by: that run.
+    :param asked_by: the id of that run.
     :param answered_at: when the answer was carried out or kept.
     :param answered_by: who gave it; None when time ran out.
     """
@@ -55,7 +55,7 @@ class FuseList(BaseModel):
 
 
 def digest_of(kind: Kind, index: str, ids: Iterable[str]) -> str:
-    """Return what tells a list from others.
+    """Return the digest that tells a list from others.
 
     :param ids: in the order of their bytes.
     """

@@ -13,19 +13,20 @@ from movies_etl.state.visible import Visible
 class Layout(BaseModel):
     """What the queries have to know.
 
-    :param name: of the schema; empty in the context of a run that began before this was noted.
+    :param name: of the schema; empty in the context of a run that an older version of the program
+        began.
     :param stamps: what the catalogue calls the columns ``modified`` and ``created``.
     :param without_zone: tables whose cursor column has no time zone.
     :param zone: the zone of those columns.
     :param lowest_ids: by table, the id that no other comes before.
     :param idless: tables whose ids may be NULL.
-    :param ambiguous: tables of whose rows several may share an id.
+    :param ambiguous: tables in which several rows may share an id.
     :param partitioned: tables that have partitions.
     :param oids: by table, its number: a table that is dropped and created again has another.
     :param altered_by: by table, the newest transaction that changed one of its columns.
     :param visible: what was visible before this was learned; None where the role may not know.
-    :param is_earlier: an earlier run learned it: since something became visible the role's rights
-        may be others, too.
+    :param is_earlier: an earlier run learned it: if something became visible since, the role's
+        rights may have changed, too.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,8 +51,13 @@ class Layout(BaseModel):
 
     @property
     def reader(self) -> str:
-        """What decides which rows are found, beside the rows: those settings and the program."""
-        return " ".join((__version__, self.name, *self.stamps.values(), self.zone))
+        """What decides which rows are found, beside the rows: those settings and the program.
+
+        The columns stand in a fixed order: a task gets its layout from another task, and the keys
+        in it may have moved.
+        """
+        stamps = (self.stamps[key] for key in sorted(self.stamps))
+        return " ".join((__version__, self.name, *stamps, self.zone))
 
 
 class LayoutStore(Protocol):
@@ -64,10 +70,27 @@ class LayoutStore(Protocol):
         """Keep it in place of what was kept before."""
 
 
-def remember(store: LayoutStore, known: Layout | None, learned: Layout | None) -> None:
-    """Keep what a run learned, if the next one can use it and does not know it.
+class Layouts:
+    """What runs learn of the catalogue: read once per run, and kept where the next one can use it.
 
-    :param known: what the store has.
+    :param store: where it is kept.
+
+    ``known`` is what an earlier run learned.
     """
-    if learned and learned.visible and (known is None or known.visible != learned.visible):
-        store.save(learned)
+
+    def __init__(self, store: LayoutStore) -> None:
+        self._store = store
+        self.known = store.load()
+
+    def look(self, learned: Layout, seen: Visible | None) -> None:
+        """Keep what a run learned, if the next one may find the same still visible.
+
+        On a server that commits all the time it does not, and nothing is written.
+
+        :param seen: what was visible when the run before read.
+        """
+        visible, before = learned.visible, self.known and self.known.visible
+        if visible is None or visible == before:
+            return
+        if before is None or (seen and visible.is_same(seen)):
+            self._store.save(learned)

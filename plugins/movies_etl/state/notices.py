@@ -42,7 +42,7 @@ class NoticeStore(Protocol):
 
 
 class Notices:
-    """Tells each notice once, and again when it was gone in between.
+    """Warns of each notice once, and again only after it was gone in between.
 
     :param store: what was noticed last.
     :param given: what this run has noticed already.
@@ -53,7 +53,7 @@ class Notices:
         self._given = given
 
     def look(self, now: str, noticing: Callable[[], Sequence[str]]) -> None:
-        """Warn of what was not noticed before, and keep what there is.
+        """Warn of what was not there at the last look, and keep what there is.
 
         :param now: the database's time.
         :param noticing: looks; it is not called while it is known that there was nothing.

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from movies_etl.state.comparison import TableStatistics
 from movies_etl.state.cursors import Stamp
 from movies_etl.state.database import Database
+from movies_etl.state.fuse_list import Kind
 
 _MODEL = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,8 +18,10 @@ class Standing(BaseModel):
     """The rows of a link table that stood at the last look.
 
     :param ceiling: the oldest transaction that ran then.
-    :param counts: rows written below it, by part of the documents.
+    :param counts: rows written below the ceiling, by part of the documents.
     :param due: parts of which rows are gone, or were changed: their documents are to be compared.
+    :param young: parts with rows that the first look did not count, as an older transaction ran.
+    :param counted_from: with a ceiling at or above this transaction, a look counts those as well.
     """
 
     model_config = _MODEL
@@ -26,12 +29,14 @@ class Standing(BaseModel):
     ceiling: int
     counts: tuple[int, ...]
     due: tuple[int, ...] = ()
+    young: tuple[int, ...] = ()
+    counted_from: int = 0
 
 
 class Sweep(BaseModel):
-    """How far rows were followed that were written since the sweep before.
+    """How far the rows were followed that were written since the last sweep.
 
-    :param since: the ceiling of the sweep before: rows at or above it are followed.
+    :param since: the ceiling of the last sweep: rows at or above it are followed.
     :param upto: the ceiling when this one began: the next one begins there.
     :param table: the table that is being followed; None between two sweeps.
     :param after: the last document that was compared for it.
@@ -48,7 +53,7 @@ class Sweep(BaseModel):
 
 
 class Nowhere(BaseModel):
-    """How far links were followed that may lead nowhere.
+    """How far the links were followed that may lead to no row.
 
     :param keys: statistics of the tables that they lead to, when it began.
     :param table: the one whose links are being followed.
@@ -62,6 +67,34 @@ class Nowhere(BaseModel):
     table: str | None = None
     after: str | None = None
     rewritten: int = 0
+
+
+class Presence(BaseModel):
+    """How far rows and documents were compared by their ids, where there were very many to list.
+
+    :param first: the first id that is not compared yet; None at the beginning.
+    :param looked_at: documents below it.
+    :param deleted: documents that were deleted so far.
+    """
+
+    model_config = _MODEL
+
+    first: str | None = None
+    looked_at: int = 0
+    deleted: int = 0
+
+
+class Closing(BaseModel):
+    """How far refused lists were looked through, whether they are of any use.
+
+    :param digest: of the list that is being looked through, in the order of the digests.
+    :param pieces: of it whose documents were all as they should be.
+    """
+
+    model_config = _MODEL
+
+    digest: str = ""
+    pieces: int = 0
 
 
 class Mark(BaseModel):
@@ -80,7 +113,7 @@ class Mark(BaseModel):
 
 
 class WrittenDocuments(BaseModel):
-    """Up to where documents were compared once more after they had been written.
+    """Up to where written documents were compared once more.
 
     :param places: of each shard: what it wrote up to there was compared.
     :param newest: the moment of the last look at the links.
@@ -123,12 +156,14 @@ class ReconcileState(BaseModel):
     """How far the reconcile of one index has come.
 
     :param index: uuid of the concrete index.
-    :param history: of that index.
-    :param database: that it is compared with.
+    :param history: the history of that index.
+    :param database: the database that it is compared with.
     :param verified_at: the database's time: every document was compared with its row since then.
     :param current: the pass that is under way; None between two.
+    :param presence: a comparison of ids that is under way; None between two.
+    :param closing: looks through refused lists that are under way, by kind of the lists.
     :param standing: links, by table.
-    :param relinked: documents that were loaded again since parts of them are due.
+    :param relinked: documents that were loaded again for the parts that are due.
     :param keys: statistics of the tables whose rows documents are linked to, at the last look for
         links that lead nowhere.
     :param nowhere: a look for those links that is under way; None between two.
@@ -142,6 +177,8 @@ class ReconcileState(BaseModel):
     database: Database
     verified_at: Stamp | None = None
     current: Pass | None = None
+    presence: Presence | None = None
+    closing: dict[Kind, Closing] = {}
     standing: dict[str, Standing] = {}
     relinked: int = 0
     keys: dict[str, TableStatistics] = {}
@@ -151,9 +188,9 @@ class ReconcileState(BaseModel):
     results: dict[str, dict[str, bool | int | float | None]] = {}
 
     def is_about(self, other: ReconcileState) -> bool:
-        """Whether this is of the index and the database of another state.
+        """Whether this and another state are about the same index and database.
 
-        After a promotion or a restore transactions may have the numbers of lost ones.
+        After a promotion or a restore the numbers of lost transactions may be given again.
         """
         same_history = None in (self.history, other.history) or self.history == other.history
         return (

@@ -14,20 +14,20 @@ class RunContext(BaseModel):
 
     :param index: the concrete index.
     :param uuid: its uuid: the alias must still lead to it when a task begins.
-    :param beside: the index has not the alias: it is being built, or is kept for a rollback.
+    :param beside: the index does not have the alias: it is being built, or is kept for a rollback.
     :param history: the index's; see ``Index.history``.
     :param database: the database that is read.
-    :param layout: of the database's catalogue, so that not every task has to ask for it; None of a
-        run that began before this was noted.
+    :param layout: of the database's catalogue, so that not every task has to ask for it; None in a
+        run that an older version of the program began.
     :param m2m_start: the database's time before this run read anything. A first load starts the
-        streams of linked rows (the many-to-many ones) below it: what they were before is
+        streams of linked rows (the many-to-many ones) below it: what those rows were before is
         contained in the documents as they are loaded.
     :param horizon: rows below it are stable: no row will appear among them, so a cursor may pass
         them.
     :param held_by: what keeps the horizon more than a minute behind; None when nothing does.
     :param version: the lowest version that this run may send: the database's clock, or one more
         than the highest version ever sent if the clock is behind it.
-    :param program: the version of this program; empty of a run that began before this was noted.
+    :param program: the version of this program; empty in a run that version 0.1.0 began.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 class Cluster(NamedTuple):
     """What tells one cluster from another; see ``include/sql/cluster.sql``.
 
-    :param life: from one start or recovery to the next, the database and the role included.
+    :param life: the time from one start or recovery to the next, for one database and one role.
     :param snapshot: what is visible in it.
     """
 
@@ -38,7 +38,15 @@ class Visible(BaseModel):
     snapshot: str
     reader: str
 
+    def is_same(self, other: Visible) -> bool:
+        """Whether nothing became visible between two looks of readers that read alike."""
+        return (self.server, self.snapshot, self.reader) == (
+            other.server,
+            other.snapshot,
+            other.reader,
+        )
+
     @classmethod
     def of(cls, cluster: Cluster | None, reader: str) -> Self | None:
-        """Return what is visible; None where the cluster could not be told."""
+        """Return what is visible; None where the cluster is not known."""
         return cluster and cls(server=cluster.life, snapshot=cluster.snapshot, reader=reader)

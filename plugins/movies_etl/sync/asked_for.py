@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, named
 from movies_etl.postgres import ids
 from movies_etl.postgres.source import Source
 from movies_etl.sync.resources import Resources
@@ -14,8 +14,6 @@ from movies_etl.sync.resources import Resources
 log = logging.getLogger(__name__)
 
 ALL = "all"
-MAX_NAMED = 10
-"""Ids that a message names; there may be thousands."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def checked(asked: RunParams, source: Source) -> RunParams:
     )
     if wrong:
         raise ConfigurationError(
-            f"No {source.definition.noun} can have the id {_named(wrong)}: an id of this catalogue "
+            f"No {source.definition.noun} can have the id {named(wrong)}: an id of this catalogue "
             f"is {ids.in_words(lowest)}. Nothing was done; correct the params ids and replay, and "
             "trigger again."
         )
@@ -64,7 +62,7 @@ def checked(asked: RunParams, source: Source) -> RunParams:
 def documents_asked_for(
     asked: RunParams, resources: Resources, with_letter: Collection[str]
 ) -> list[str]:
-    """Return the documents to be loaded; those that there are not are named and counted.
+    """Return the documents to be loaded; ids that do not exist are logged and counted.
 
     :param asked: checked.
     :param with_letter: the documents that have a dead letter.
@@ -76,19 +74,13 @@ def documents_asked_for(
     unknown = [one for one in wanted if one not in known]
     noun, nouns = resources.definition.noun, resources.definition.nouns
     if unknown:
-        log.warning("The catalogue has no %s of id %s", noun, _named(unknown))
+        log.warning("The catalogue has no %s of id %s", noun, named(unknown))
     if letterless:
         log.warning(
             "No dead letter is there of %s %s: param ids loads %s that have none",
             nouns,
-            _named(letterless),
+            named(letterless),
             nouns,
         )
     resources.counters.unknown = [*dict.fromkeys([*unknown, *letterless])]
     return [one for one in wanted if one in known]
-
-
-def _named(found: Collection[str]) -> str:
-    named = ", ".join(repr(one) for one in [*found][:MAX_NAMED])
-    more = len(found) - MAX_NAMED
-    return f"{named} and {more} more" if more > 0 else named

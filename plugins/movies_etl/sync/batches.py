@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -21,27 +20,17 @@ from movies_etl.state.run_context import RunContext
 from movies_etl.state.visible import Visible
 from movies_etl.sync.compared import Compared, Place
 from movies_etl.sync.ids import in_pages
+from movies_etl.sync.page_size import PageSize
 
-MAX_REMEMBERED = 1000
+MAX_REMEMBERED_ROWS = 1000
 """Rows above the horizon that a cursor remembers as fanned out."""
 
-MAX_UNDATED = 10_000
+MAX_UNDATED_ROWS = 10_000
 """How many rows without a usable timestamp an ordinary run reads. A first load or a reload reads
 all of them."""
 
-MAX_PAGE = 64_000
-"""Documents that are built together while all are sent. PostgreSQL spends a third less on a
-document than with pages of 1,000, as it reads persons and plans once per page. The first page is an
-ordinary one, so that Elasticsearch has something to do at once, and each is twice as large as the
-one before while they are quick."""
-
-MAX_PAGE_GROWTH = 64
-"""A page may grow to at most this multiple of page_size, so a small page_size keeps pages small."""
-
-QUICK_PAGE_SECONDS = 5.0
-"""If a page takes less than this, the next page is larger; if it takes more than twice this,
-smaller. A page is one statement and one snapshot: an ALTER of its tables waits for it, and what
-comes after the ALTER waits, too."""
+NOTHING_NEW = "nothing was committed since the stream was read last"
+"""Why a stream is not read at all."""
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +46,7 @@ class Batch:
         row can have.
     :param unless_read_since: skip documents whose indexed version is at least this: they were read
         after the change. 0 skips nothing.
+    :param decision: what is to be told of how the stream was read.
     """
 
     ids: list[str]
@@ -64,6 +54,7 @@ class Batch:
     skip_unchanged: bool = True
     unless_read_since: int = 0
     delete_absent: bool = False
+    decision: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,13 +64,18 @@ class Reading:
     :param context: the run's; it may be older than the cursor when a task was cleared.
     :param page_size: rows, and documents, per page.
     :param visible: what was visible before anything is read; None where that is not known.
-    :param compared: what is left out, as the task compared it before; of a task that goes on.
+    :param compared: the row versions that a task that goes on has compared already: they are left
+        out.
     """
 
     context: RunContext
     page_size: int
     visible: Visible | None = None
     compared: Compared = field(default_factory=Compared)
+
+    def has_nothing_for(self, cursor: Cursor) -> bool:
+        """Whether nothing became visible since the stream was last read to its end."""
+        return self.visible is not None and cursor.has_read(self.visible, self.context.horizon)
 
 
 def batches(stream: Stream, cursor: Cursor, source: Source, reading: Reading) -> Iterator[Batch]:
@@ -91,9 +87,8 @@ def batches(stream: Stream, cursor: Cursor, source: Source, reading: Reading) ->
 
     Nothing is read where nothing became visible since the stream was last read to its end.
     """
-    horizon, visible = reading.context.horizon, reading.visible
-    if visible and cursor.has_read(visible, horizon):
-        yield Batch([], cursor.moved(horizon=horizon))
+    if reading.has_nothing_for(cursor):
+        yield Batch([], cursor.moved(horizon=reading.context.horizon), decision=NOTHING_NEW)
         return
     reader = _Reader(stream, cursor, source, reading)
     for feed in stream.feeds:
@@ -102,7 +97,7 @@ def batches(stream: Stream, cursor: Cursor, source: Source, reading: Reading) ->
         yield from reader.undated(feed)
     for feed in stream.feeds:
         yield from reader.tail(feed)
-    yield Batch([], reader.ended(cursor))
+    yield Batch([], reader.ended(cursor), decision=reader.decision)
 
 
 def whatever_the_index_has(ids: Sequence[str], page_size: int) -> Iterator[Batch]:
@@ -131,6 +126,15 @@ class _Reader:
         self._remembered = {(row.id, row.xmin) for row in cursor.tail}
         self.above: list[SentRow] = []
         self._left_at: str | None = None
+        self._left = 0
+
+    @property
+    def decision(self) -> str:
+        """Say which rows are read again by the next run; empty where there are none."""
+        if not self._left:
+            return ""
+        rows = "1 row" if self._left == 1 else f"{self._left:,} rows"
+        return f"{rows} above the horizon {self._horizon} for the next run to read again"
 
     def ended(self, cursor: Cursor) -> Cursor:
         """Return a stream's cursor when everything that there was is read."""
@@ -152,19 +156,12 @@ class _Reader:
 
     def _stable_roots(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
         upto = self._source.below(feed, self._horizon)
-        size = self._page_size
-        largest = max(size, min(MAX_PAGE_GROWTH * size, MAX_PAGE))
-        began = time.monotonic()
-        while page := self._source.changed_ids(feed, cursor.rows, upto, size):
+        size = PageSize(self._page_size)
+        while page := self._source.changed_ids(feed, cursor.rows, upto, size.documents):
             cursor = cursor.moved(rows=RowPosition.at(page.last))
             yield Batch(page.ids, cursor, skip_unchanged=self._skip_unchanged)
             if not self._skip_unchanged:
-                took = time.monotonic() - began
-                if took < QUICK_PAGE_SECONDS:
-                    size = min(2 * size, largest)
-                elif took > 2 * QUICK_PAGE_SECONDS:
-                    size = max(size // 2, self._page_size)
-            began = time.monotonic()
+                size.next()
         return cursor
 
     def _stable_links(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
@@ -202,12 +199,12 @@ class _Reader:
     def undated(self, feed: Feed) -> Iterator[Batch]:
         """Page through the rows that no position in time reaches.
 
-        A first load or a reload takes all of them, any other run the first ``MAX_UNDATED``.
+        A first load or a reload takes all of them, any other run the first ``MAX_UNDATED_ROWS``.
         """
         after, place = None, Place(feed.table, "undated")
         self._compared.begin(place)
-        while rows := self._source.undated(feed, after, MAX_UNDATED + 1):
-            first = rows[:MAX_UNDATED]
+        while rows := self._source.undated(feed, after, MAX_UNDATED_ROWS + 1):
+            first = rows[:MAX_UNDATED_ROWS]
             for page in in_pages(first, self._page_size):
                 yield from self._above(feed, place, page, skip_unchanged=self._skip_unchanged)
             if len(rows) == len(first):
@@ -222,10 +219,10 @@ class _Reader:
         log.warning(
             "More than %d rows of table %s have no usable %s: only the first %d by id are looked "
             "at in each run. Give them a time, or trigger with reload=%s to load all of them",
-            MAX_UNDATED,
+            MAX_UNDATED_ROWS,
             feed.table,
             feed.stamp,
-            MAX_UNDATED,
+            MAX_UNDATED_ROWS,
             self._stream.name if feed is self._stream.rows else "all",
         )
 
@@ -240,6 +237,7 @@ class _Reader:
         self._compared.begin(place)
         while rows := self._source.changed(feed, after, None, self._page_size):
             self._left_at = self._horizon
+            self._left += len(rows)
             if left is None and len(rows) == self._page_size:
                 left = self._source.count_changed(feed, after)
             yield from self._above(feed, place, rows, skip_unchanged=True)
@@ -258,7 +256,7 @@ class _Reader:
                 yield Batch(ids, skip_unchanged=skip_unchanged)
         else:
             fresh = [row for row in fresh if (row.id, row.xmin) not in self._remembered]
-            remembered = rows[: MAX_REMEMBERED - len(self.above)]
+            remembered = self._source.lasting(feed, rows[: MAX_REMEMBERED_ROWS - len(self.above)])
             self.above += (SentRow(id=row.id, xmin=row.xmin) for row in remembered)
             for linked in self._fan_out(fresh, None):
                 yield Batch(linked, skip_unchanged=skip_unchanged)

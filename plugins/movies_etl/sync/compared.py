@@ -1,8 +1,8 @@
 """Which row versions above the horizon a task that goes on has compared already.
 
 While a transaction is open, the horizon stays, and whatever is written meanwhile stands above it:
-each cycle reads those rows again. The same row version as before is left out then: nothing became
-of its documents since, as nobody else writes.
+each cycle reads those rows again. The same row version as before is left out then: its documents
+did not change since, because no other task writes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from movies_etl.postgres.source import Row
 
-MAX_COMPARED = 50_000
+MAX_COMPARED_ROWS = 50_000
 """Row versions that are remembered for each feed, some 200 bytes each: 10 MB. What is beyond is
 compared anew in each cycle."""
 
@@ -47,7 +47,7 @@ class Compared:
     def note(self, place: Place, rows: Sequence[Row]) -> None:
         """Remember rows whose documents are compared, and sent where they differ."""
         found = self._next[place]
-        found.update((row.id, row.xmin) for row in rows[: MAX_COMPARED - len(found)])
+        found.update((row.id, row.xmin) for row in rows[: MAX_COMPARED_ROWS - len(found)])
 
     def end(self, place: Place) -> None:
         """Forget the rows that are not there any more: the place was read to its end."""

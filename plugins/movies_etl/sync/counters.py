@@ -29,8 +29,9 @@ class Counters:
     :param refused: documents parked as dead letters.
     :param pages: pages of documents.
     :param seconds: from the task's beginning to the last cursor, over all attempts.
-    :param unknown: ids that were asked for and that there are not.
+    :param unknown: ids that were asked for and do not exist.
     :param looks: looks for changes of a task that follows.
+    :param without_replica: how often the primary was read because the replica could not be.
     """
 
     read: int = 0
@@ -43,14 +44,15 @@ class Counters:
     seconds: float = 0.0
     unknown: list[str] = field(default_factory=list)
     looks: int = 0
+    without_replica: int = 0
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
 
     def as_result(self) -> dict[str, Any]:
-        """Return what a task returns: the numbers, unknown ids and looks where there are any."""
+        """Return what a task returns: the numbers, the last three of them where there are any."""
         result = {one.name: getattr(self, one.name) for one in fields(self)}
-        for name in ("unknown", "looks"):
+        for name in ("unknown", "looks", "without_replica"):
             if not result[name]:
                 del result[name]
         return result

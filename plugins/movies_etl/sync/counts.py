@@ -1,7 +1,7 @@
 """Whether the index has as many documents as the database has rows: the cheapest sign of drift.
 
-A row that arrived after the run's reading is in the database only, so as many as arrived are left
-out of a difference.
+A row that arrived after the run's reading is in the database only: such rows count as no
+difference.
 """
 
 from __future__ import annotations
@@ -28,21 +28,26 @@ def never_indexed(source: Source, index: Index, letters: DeadLetters) -> set[str
     return source.existing(sorted(refused - index.stored(sorted(refused)).keys()))
 
 
-def arrived(resources: Resources, at_most: int | None = None) -> Ids:
+def arrived(resources: Resources, at_most: int | None = None, looks_at: int | None = None) -> Ids:
     """Return rows at or above the horizon that have neither document nor letter.
 
     The next run reads them.
 
     :param at_most: rows are looked for until so many are found.
+    :param looks_at: rows that are looked at, no more: behind a transaction that is open for hours
+        there may be millions.
     """
     feed, source = resources.definition.root.rows, resources.source
     refused = resources.letters.ids()
-    found = Ids()
+    found, seen = Ids(), 0
     after = source.below(feed, resources.context.horizon)
     while rows := source.changed(feed, after, None, ARRIVED_PAGE_SIZE):
         ids = {row.id for row in rows} - refused
         found.update(ids - resources.index.stored(sorted(ids)).keys())
         after = source.position(feed, rows[-1])
+        seen += len(rows)
         if at_most is not None and len(found) >= at_most:
+            break
+        if looks_at is not None and seen >= looks_at:
             break
     return found

@@ -18,10 +18,10 @@ from movies_etl.errors import ConfigurationError
 
 _T = TypeVar("_T")
 
-MEMORY = 8_000
+MEMORY_KILOBYTES = 8_000
 """Kilobytes that are held in memory: of some 150,000 ids."""
 
-TOGETHER = 10_000
+IDS_PER_READ = 10_000
 """Ids that are read together."""
 
 
@@ -39,13 +39,13 @@ class Ids(AbstractSet[str]):
 
     def update(self, ids: Iterable[str]) -> None:
         """Add ids."""
-        for page in in_pages(ids, TOGETHER):
+        for page in in_pages(ids, IDS_PER_READ):
             self._number += self._changed("INSERT OR IGNORE INTO ids VALUES (?)", page)
 
     def difference_update(self, ids: Iterable[str]) -> None:
         """Take ids away; those that are not there do not matter."""
         if self._database:
-            for page in in_pages(ids, TOGETHER):
+            for page in in_pages(ids, IDS_PER_READ):
                 self._number -= self._changed("DELETE FROM ids WHERE id = ?", page)
 
     def clear(self) -> None:
@@ -62,12 +62,12 @@ class Ids(AbstractSet[str]):
         return bool(self._database and self._asked("SELECT 1 FROM ids WHERE id = ?", id_))
 
     def __iter__(self) -> Iterator[str]:
-        page = self._asked("SELECT id FROM ids ORDER BY id LIMIT ?", TOGETHER)
+        page = self._asked("SELECT id FROM ids ORDER BY id LIMIT ?", IDS_PER_READ)
         while page:
             yield from (id_ for (id_,) in page)
             (after,) = page[-1]
             page = self._asked(
-                "SELECT id FROM ids WHERE id > ? ORDER BY id LIMIT ?", after, TOGETHER
+                "SELECT id FROM ids WHERE id > ? ORDER BY id LIMIT ?", after, IDS_PER_READ
             )
 
     def __repr__(self) -> str:
@@ -102,7 +102,7 @@ def _empty(owner: Ids) -> sqlite3.Connection:
     """Return a database that is there as long as its owner."""
     database = sqlite3.connect("", check_same_thread=False)
     weakref.finalize(owner, database.close)
-    for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{MEMORY}"):
+    for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{MEMORY_KILOBYTES}"):
         database.execute(f"PRAGMA {setting}")
     database.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
     return database

@@ -39,7 +39,7 @@ class Loader(Generic[MarkT]):
     """Gathers documents into bodies and keeps a few of them in flight.
 
     :param send: sends the items of a body until each is settled.
-    :param executor: where bodies are sent from, one thread a request in flight.
+    :param executor: where bodies are sent from, one thread per request in flight.
     :param throttle: says at which size a body is sent.
     :param in_flight: bodies that may wait for their answer before the caller has to.
 

@@ -15,6 +15,7 @@ from movies_etl.errors import ConfigurationError, printable
 from movies_etl.es import admin
 from movies_etl.es.client import check_server
 from movies_etl.es.dead_letters import DeadLetters
+from movies_etl.es.family import free_name
 from movies_etl.es.mapping import check_file
 from movies_etl.es.template import forbid_automatic_creation
 from movies_etl.postgres import horizon, lock
@@ -25,7 +26,9 @@ from movies_etl.postgres.timestamps import parse
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import WITHOUT_A_CURSOR, Cursor, LiveCursors, all_cursors
 from movies_etl.state.database import Database
+from movies_etl.state.layout import Layouts
 from movies_etl.state.notices import Notices
+from movies_etl.state.reconcile import LiveReconcile
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.exchange import follow_alias
 from movies_etl.sync.starting_points import Reload, StartingPoints
@@ -42,11 +45,16 @@ LOCK_WAIT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class State:
-    """What is kept between runs."""
+    """What is kept between runs.
+
+    :param layouts: None where each run learns the catalogue's columns anew.
+    """
 
     cursors: LiveCursors
     horizons: HorizonStore
+    reconciled: LiveReconcile
     notices: Notices
+    layouts: Layouts | None = None
 
 
 def prepare_run(
@@ -74,8 +82,10 @@ def prepare_run(
         lock.take(server, target.uuid, wait=LOCK_WAIT_SECONDS)
     lock.take(server, definition.alias, wait=LOCK_WAIT_SECONDS)
     cursors = all_cursors(state.cursors, definition.streams)
+    if not (target and _is_of(target, cursors[definition.root.name])):
+        target = _found_under_the_lock(source, client)
     if target:
-        cursors = follow_alias(state.cursors, cursors, target.index, server)
+        cursors = follow_alias(state.cursors, state.reconciled, cursors, target.index, server)
     root = cursors[definition.root.name]
     if target:
         target.check(described, database, root)
@@ -89,12 +99,12 @@ def prepare_run(
     measured = measure(source, settings, Known() if set_back else known)
     if target:
         target.claim(database)
-    new_name = f"{definition.alias}-{parse(measured.now):%Y%m%d%H%M%S}"
-    forbid_automatic_creation(client, definition, target.index.name if target else new_name)
+    name = target.index.name if target else free_name(client, definition, parse(measured.now))
+    forbid_automatic_creation(client, definition, name)
     no_letters = DeadLetters(client, definition).create()
     is_fresh = target is None and no_letters
     version = first_version(server.clock(), cursors.values(), is_fresh=is_fresh)
-    target = target or Target.created(client, definition, new_name, described, database)
+    target = target or Target.created(client, definition, name, described, database)
     context = RunContext(
         index=target.index.name,
         uuid=target.uuid,
@@ -111,7 +121,24 @@ def prepare_run(
     StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
     state.horizons.save(measured.horizon, measured.epochs)
     state.notices.look(measured.now, lambda: notices_of(source))
+    if state.layouts:
+        state.layouts.look(source.layout, root.seen if root else None)
     return context
+
+
+def _is_of(target: Target, cursor: Cursor | None) -> bool:
+    return cursor is not None and cursor.index == target.uuid
+
+
+def _found_under_the_lock(source: Source, client: Elasticsearch) -> Target | None:
+    """Return the index behind the alias, which is not moved while this session has its lock.
+
+    It may just have been moved: a swap, or the first run, had the lock until now.
+    """
+    target = Target.found(client, source.definition)
+    if target:
+        lock.take(source.server, target.uuid, wait=LOCK_WAIT_SECONDS)
+    return target
 
 
 def _check_positions(

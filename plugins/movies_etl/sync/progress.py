@@ -48,6 +48,7 @@ class Progress:
         self._pages: deque[_Page] = deque()
         self._queued = 0
         self._settled = 0
+        self._decision = ""
 
     def queued(self, documents: int) -> None:
         """Count documents that are sent; they are settled in this order."""
@@ -70,14 +71,18 @@ class Progress:
             said = self._rate(page.read)
             log.log(self._level, "%s: page %d is done: %s", self._stream, page.number, said)
 
+    def decided(self, what: str) -> None:
+        """Note what is to be told at the end of how the stream was read."""
+        self._decision = f"; {what}"
+
     def done(self) -> None:
-        """Tell what the task did."""
+        """Tell what the task did and decided."""
         self._counters.tick()
         if outcomes := self._counters.outcomes():
             said = f"{self._rate(self._counters.read)}: {outcomes}"
         else:
             said = f"nothing to load, after {self._counters.seconds:.1f} s"
-        log.info("%s is done: %s", self._stream, said)
+        log.log(self._level, "%s is done: %s%s", self._stream, said, self._decision)
 
     def _rate(self, read: int) -> str:
         seconds = self._counters.seconds

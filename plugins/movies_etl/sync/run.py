@@ -16,10 +16,12 @@ A crash between any two steps repeats a page and changes nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import suppress
 from itertools import chain
 
 from movies_etl.definitions.definition import Stream
-from movies_etl.errors import ConfigurationError
+from movies_etl.errors import ConfigurationError, MoviesEtlError
 from movies_etl.es.admin import live
 from movies_etl.postgres import lock
 from movies_etl.settings import Settings
@@ -39,22 +41,43 @@ def sync(
     :returns: what was done; also when nothing changed.
     :raises MoviesEtlError: the cursor stands at the last settled page; see ``errors``.
     """
+    for _ in in_steps(stream, resources, settings, asked):
+        pass
+    return resources.counters
+
+
+def in_steps(
+    stream: Stream, resources: Resources, settings: Settings, asked: RunParams | None = None
+) -> Generator[None, None, None]:
+    """Do the same batch by batch. Closed between two batches, it ends cleanly.
+
+    :raises MoviesEtlError: see ``sync``.
+    """
     asked = checked(asked or RunParams(), resources.source)
-    context, counters = resources.context, resources.counters
+    context = resources.context
     page_size = asked.page_size or settings.page_size
     lock.take(resources.source.server, context.uuid, wait=resources.lock_wait)
     visible = check_context(resources)
     run = StreamRun.begun(stream, resources, settings)
 
     wanted = documents_asked_for(asked, resources, run.ids_with_letter)
+    reading = Reading(context, page_size, visible)
+    is_idle = not wanted and reading.has_nothing_for(run.cursor)
+    source = resources.source if is_idle else resources.caught_up()
+    run.read_on(source)
     for batch in chain(
         whatever_the_index_has(wanted, page_size),
-        batches(stream, run.cursor, resources.source, Reading(context, page_size, visible)),
+        batches(stream, run.cursor, source, reading),
     ):
         run.load(batch)
+        try:
+            yield
+        except GeneratorExit:
+            with suppress(MoviesEtlError):  # then the cursor says that it did not end cleanly
+                run.finish()
+            raise
     run.finish()
     run.progress.done()
-    return counters
 
 
 def check_context(resources: Resources) -> Visible | None:

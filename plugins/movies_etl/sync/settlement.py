@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, KeysView, Sequence
 from typing import Self
 
-from movies_etl.errors import ConfigurationError, printable
+from movies_etl.errors import ConfigurationError, named, printable
 from movies_etl.es.letters import Letter
 from movies_etl.es.outcome import Item, Outcome
 from movies_etl.sync.fuse import Fuse
@@ -19,6 +19,9 @@ from movies_etl.sync.resources import Resources
 from movies_etl.sync.versions import RESERVED_MICROSECONDS, Versions
 
 log = logging.getLogger(__name__)
+
+MAX_TOLD_DOCUMENTS = 10
+"""Refused documents that a task logs one by one."""
 
 FIRST_LOAD_AHEAD_SECONDS = 2 * RESERVED_MICROSECONDS / 1e6
 """How far ahead of the clock the versions of a first load may be, with room for its margins."""
@@ -58,10 +61,10 @@ class Settlement:
         void = {one: there.version for one, there in stored.items() if there.version > letters[one]}
         for one, version in void.items():
             resources.letters.resolve([one], version)
+        if void:
+            nouns = resources.definition.nouns
             log.info(
-                "The dead letter of %s %s is void: it was indexed later",
-                resources.definition.noun,
-                one,
+                "Dead letters are void, as these %s were indexed later: %s", nouns, named(void)
             )
         left = {one: version for one, version in letters.items() if one not in void}
         return cls(resources, versions, left, ahead)
@@ -155,9 +158,12 @@ class Settlement:
         if not letters:
             return
         noun = self._noun.capitalize()
-        for id_, stage, reason, _document in letters:
+        told = max(MAX_TOLD_DOCUMENTS - self.counters.refused, 0)
+        for id_, stage, reason, _document in letters[:told]:
             said = printable(f"{noun} {id_} is kept as a dead letter ({stage}): {reason}")
             log.warning("%s", said)
+        if more := len(letters[told:]):
+            log.warning("More dead letters: %d; the page Movies has all of them", more)
         self.counters.refused += len(letters)
         self._letters.park(letters, self._server.now(), version)
         for letter in letters:
@@ -175,7 +181,7 @@ class Settlement:
             self._letters.resolve(resolved, version)
             for one in resolved:
                 del known[one]
-            log.info("Dead letters resolved: %s", printable(", ".join(sorted(resolved))))
+            log.info("Dead letters resolved: %s", named(sorted(resolved)))
 
 
 def _what_to_do(seconds: float, alias: str) -> str:

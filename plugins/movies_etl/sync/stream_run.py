@@ -7,21 +7,18 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from typing import Self
 
-from pydantic import ValidationError
-
 from movies_etl.definitions.definition import Stream
-from movies_etl.definitions.documents import MAX_ID_BYTES, IndexedDocument
-from movies_etl.errors import ConfigurationError, MoviesEtlError, problems
+from movies_etl.errors import ConfigurationError, MoviesEtlError
 from movies_etl.es.bulk import Sender
 from movies_etl.es.index import ABSENT, Stored
-from movies_etl.es.letters import Letter, kept
-from movies_etl.es.outcome import Item, Outcome
+from movies_etl.es.outcome import Outcome
 from movies_etl.es.throttle import Throttle
-from movies_etl.postgres.assembly import Assembled
+from movies_etl.postgres.source import Source
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor, all_cursors
 from movies_etl.sync.batches import Batch
 from movies_etl.sync.loader import Loader
+from movies_etl.sync.outgoing import Outgoing
 from movies_etl.sync.progress import Progress
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.settlement import Settlement
@@ -33,6 +30,8 @@ class StreamRun:
 
     :param settlement: settles what is sent.
     :param loader: sends; its marks are cursors.
+
+    Documents are read on the primary until :meth:`read_on` says otherwise.
     """
 
     def __init__(
@@ -46,14 +45,17 @@ class StreamRun:
         self._stream = stream
         self.cursor = cursor
         self._resources = resources
+        self._source = resources.source
         self._versions = settlement.versions
         self._settlement = settlement
         self._loader = loader
         self._counters = resources.counters
         self._visible = self._written
-        self._model = resources.definition.document
         self.progress = Progress(
             stream, resources.definition, resources.counters, is_quiet=resources.is_quiet
+        )
+        self._outgoing = Outgoing(
+            resources, settlement, loader, self.progress, before_sending=self._note_sending
         )
 
     @classmethod
@@ -92,6 +94,10 @@ class StreamRun:
         """The documents that were refused when they were last read."""
         return self._settlement.ids_with_letter
 
+    def read_on(self, source: Source) -> None:
+        """Read documents from here on, which has caught up since the lock was taken."""
+        self._source = source
+
     def load(self, batch: Batch) -> None:
         """Build, validate, compare and queue the documents of a batch; settle what has arrived."""
         ids = batch.ids
@@ -106,6 +112,8 @@ class StreamRun:
         if batch.ids:
             self._counters.pages += 1
             self.progress.page()
+        if batch.decision:
+            self.progress.decided(batch.decision)
         if batch.reached:
             self._loader.mark(batch.reached)
         self._save_settled()
@@ -118,7 +126,7 @@ class StreamRun:
         ``stored`` was fetched before this call. It is valid only until a document pending at that
         time is settled, so outcomes are not taken between pieces while comparing.
         """
-        source = self._resources.source
+        source = self._source
         clock, pieces = source.documents(source.possible(ids) if batch.delete_absent else ids)
         self._versions.next_reading(clock)
         absent = dict.fromkeys(ids) if batch.delete_absent else {}
@@ -127,91 +135,14 @@ class StreamRun:
                 for one in documents if absent else ():
                     absent.pop(one.id, None)
                 if batch.skip_unchanged:
-                    self._queue(self._without_refused(documents), stored)
+                    self._outgoing.compare(documents, stored)
                 else:
-                    self._queue(documents, {})
+                    self._outgoing.queue(documents, {})
                     self._save_settled()
-        self._queue_deletions([*absent], stored)
-
-    def _queue_deletions(self, ids: list[str], stored: dict[str, Stored]) -> None:
-        """Delete the documents of these ids, which had no row at the newest reading."""
-        version = self._versions.reading
-        there = [one for one in ids if self._may_be_there(one, stored)]
-        if there:
-            self._note_sending()
-        self._settlement.send(len(there))
-        for one in there:
-            self._loader.add(Item(one, version, b""))
-        gone = [one for one in ids if one not in set(there)]
-        self._counters.unchanged += len(gone)
-        self._settlement.resolve(gone, version)
-
-    def _may_be_there(self, id_: str, stored: dict[str, Stored]) -> bool:
-        """Whether the index has a document of this id, or a late request may bring one."""
-        if not 0 < len(id_.encode()) <= MAX_ID_BYTES:
-            return False
-        there = stored.get(id_, ABSENT)
-        is_trusted = self._versions.is_trusted(there.version)
-        return there is not ABSENT or not is_trusted or self._loader.is_pending(id_)
+        self._outgoing.delete([*absent], stored)
 
     def _is_read_since(self, version: int, id_: str, stored: dict[str, Stored]) -> bool:
         return self._loader.is_pending(id_) or stored.get(id_, ABSENT).version >= version
-
-    def _without_refused(self, documents: list[Assembled]) -> list[Assembled]:
-        """Leave out documents whose very text was refused before: nobody fixed them since."""
-        refused = self._settlement.refused_before(
-            [one.id for one in documents], self._versions.trusted_from
-        )
-        left = [
-            one
-            for one in documents
-            if kept(one.text) != refused.get(one.id) or self._loader.is_pending(one.id)
-        ]
-        self._counters.unchanged += len(documents) - len(left)
-        return left
-
-    def _queue(self, documents: list[Assembled], stored: dict[str, Stored]) -> None:
-        version = self._versions.reading
-        refused = []
-        unchanged = []
-        changed = []
-        for one in documents:
-            document = self._validated(one)
-            if isinstance(document, Letter):
-                refused.append(document)
-            elif stored and self._is_there(document, stored):
-                unchanged.append(document.id)
-            else:
-                changed.append(Item(document.id, version, one.text))
-        self._counters.unchanged += len(unchanged)
-        resolved = not self._settlement.ids_with_letter.isdisjoint(unchanged)
-        if self._versions.is_open or changed or refused or resolved:  # letters have a version, too
-            self._note_sending()
-        self.progress.queued(len(changed))
-        self._settlement.send(len(changed))
-        for item in changed:
-            self._loader.add(item)
-        self._settlement.find(unchanged, version)
-        self._settlement.refuse(refused, version)
-
-    def _validated(self, one: Assembled) -> IndexedDocument | Letter:
-        """Return the document, or its letter when it must not be sent."""
-        if one.problem:
-            return Letter(one.id, "assembly", one.problem, "")
-        try:
-            return self._model.model_validate_json(one.text)
-        except ValidationError as error:
-            reason = problems(error, with_values=True)
-            return Letter(one.id, "validation", reason, one.text.decode())
-
-    def _is_there(self, document: IndexedDocument, stored: dict[str, Stored]) -> bool:
-        """Whether the index has this very text, and nothing is on its way to change it."""
-        there = stored.get(document.id, ABSENT)
-        return (
-            there.checksum == document.checksum
-            and self._versions.is_trusted(there.version)
-            and not self._loader.is_pending(document.id)
-        )
 
     def _note_sending(self) -> None:
         """Note before a version is sent that this task may end uncleanly, having sent it."""

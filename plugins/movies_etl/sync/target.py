@@ -13,6 +13,7 @@ from movies_etl.definitions.definition import IndexDefinition
 from movies_etl.errors import ConfigurationError
 from movies_etl.es import admin, carried
 from movies_etl.es.dead_letters import DeadLetters
+from movies_etl.es.family import Build, built
 from movies_etl.es.index import Index
 from movies_etl.es.maker import maker_of
 from movies_etl.es.mapping import differences
@@ -61,7 +62,8 @@ class Target:
         :param described: settings and mappings of the file.
         :param database: the owner.
         """
-        index = admin.create(client, definition, name, owned(described, Owner.of(database)))
+        own = owned(described, Owner.of(database))
+        index = admin.create(client, definition, name, built(own, Build.at_first(described)))
         log.info("Created index %s behind alias %s", name, definition.alias)
         return cls._of(index)
 
@@ -88,7 +90,7 @@ class Target:
             )
 
     def _outdated(self, described: Mapping[str, Any]) -> Iterator[str]:
-        """Say in what the index is not as the files have it, and what that does.
+        """Say how the index differs from the files, and what that means.
 
         :raises ConfigurationError: it would refuse documents.
         """

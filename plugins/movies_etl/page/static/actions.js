@@ -1,7 +1,7 @@
 // What buttons do: ask first, trigger a run by Airflow's API, follow it to its end.
 
 import { airflow, openInAirflow, runPath } from "./api.js";
-import { h } from "./dom.js";
+import { h, plain } from "./dom.js";
 
 const EVERY = 1500;
 const FOLLOW = "follow";
@@ -10,7 +10,7 @@ let follower = 0;
 
 export function tell(...children) {
   const toast = place("toast");
-  toast.replaceChildren(...children, h("button", { "aria-label": "Close", onclick: () => (toast.hidden = true) }, "×"));
+  toast.replaceChildren(...children.map(plain), h("button", { "aria-label": "Close", onclick: () => (toast.hidden = true) }, "×"));
   toast.hidden = false;
 }
 
@@ -18,7 +18,7 @@ function confirmed(action) {
   const dialog = place("dialog");
   place("dialog-title").textContent = `${action.label}?`;
   place("dialog-text").textContent = `A run of ${action.dag} is triggered in your name, with`;
-  place("dialog-conf").textContent = JSON.stringify(action.conf);
+  place("dialog-conf").textContent = plain(JSON.stringify(action.conf));
   place("dialog-yes").textContent = action.label;
   dialog.showModal();
   return new Promise((resolve) => {

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { day } from "./day.js";
-import { h, show } from "./dom.js";
+import { h, plain, show } from "./dom.js";
 import { card, details } from "./freshness.js";
 import { letters } from "./letters.js";
 import { search } from "./visitor.js";
@@ -30,10 +30,11 @@ function remember(id = "") {
 async function refresh() {
   const asked = await Promise.allSettled(indices.map((name) => ask(`${name}/freshness`)));
   asked.forEach((one, position) => {
-    if (one.status === "fulfilled") states.set(indices[position], one.value);
+    const name = indices[position];
+    states.set(name, one.status === "fulfilled" ? one.value : { ...states.get(name), name, lost: one.reason.message });
   });
   const failed = asked.find((one) => one.status === "rejected");
-  place("asked").textContent = failed ? failed.reason.message : `as of ${new Date().toLocaleTimeString("en-GB")}`;
+  place("asked").textContent = failed ? plain(failed.reason.message) : `as of ${new Date().toLocaleTimeString("en-GB")}`;
   place("asked").className = failed ? "problem" : "small";
   place("asked").setAttribute("role", failed ? "alert" : "none"); // nobody wants to hear the time
   draw();
@@ -45,6 +46,7 @@ function draw() {
   show(place("cards"), [...states.values()].map((state) => card(state, state.name === chosen, () => choose(state.name))));
   const state = states.get(chosen);
   if (!state) return;
+  if (!state.streams) return show(place("details"), h("p", { class: "problem", role: "alert" }, state.lost));
   details(place("details"), state, refresh);
   if (state.last && ended.get(chosen) !== state.last.run_id) {
     if (ended.has(chosen)) slow();

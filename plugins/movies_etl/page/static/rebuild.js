@@ -17,9 +17,17 @@ export function rebuildWord({ rebuild }) {
 }
 
 export const indexes = (state) => [
-  h("div", {}, state.concrete ? [state.concrete, ", made ", ago(state.created)] : "none yet"),
-  state.beside.map((one) => h("div", { class: "small" }, `${one.name}, made `, ago(one.created), `, ${many(one.documents, "document")}: ${FATES[one.fate]}`)),
+  h("div", {}, state.concrete ? [state.concrete, made(state.created)] : state.knows_index ? "none" : "not known"),
+  state.beside.map((one) => h("div", { class: "small" }, one.name, made(one.created), `, ${many(one.documents, "document")}: ${FATES[one.fate]}`)),
 ];
+
+const made = (moment) => (moment ? [", made ", ago(moment)] : "");
+
+// Rows are deleted while it is made; their documents leave it at its end.
+const searchable = (documents, rows) =>
+  rows !== null && documents > rows
+    ? `${number(documents)} documents are searchable in it; those of deleted rows go before the swap`
+    : `${number(documents)} of ${number(rows)} documents are searchable in it`;
 
 export function rebuild({ rebuild: found, rows }) {
   const open = () => openInAirflow(runPath(found.dag, found.run.run_id));
@@ -27,7 +35,7 @@ export function rebuild({ rebuild: found, rows }) {
   return [
     h("span", { class: found.state === "failed" ? "bad" : "" }, found.sentence),
     isOpen && found.ranges ? h("progress", { value: found.done, max: found.ranges, "aria-label": "Ranges that are loaded" }) : null,
-    isOpen && found.documents !== null ? h("div", {}, `${number(found.documents)} of ${number(rows)} documents are searchable in it`) : null,
+    isOpen && found.documents !== null ? h("div", {}, searchable(found.documents, rows)) : null,
     h("div", { class: "small" }, found.since ? [isOpen ? "since " : "", ago(found.since), " "] : "", h("button", { class: "link", type: "button", onclick: open }, found.state === "waiting" ? "answer" : "open")),
   ];
 }

@@ -1,3 +1,0 @@
-from tests.support.elasticsearch_9 import write_lock
-
-write_lock()
