@@ -9,7 +9,9 @@ UV_SYSTEM_CERTS ?= 1
 # Tests wait for servers most of the time; each worker has servers of its own (2 GB).
 WORKERS ?= 2
 BREAKING = $(filter command,$(firstword $(origin BREAK)))
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# A test that hangs beyond its own time limit ends its worker, with what each thread was doing.
+HANGS = -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(HANGS)
 UV = $(if $(STORE),UV_SYSTEM_CERTS=$(UV_SYSTEM_CERTS) )$(BIN)/uv
 
 .PHONY: help install run down clean test test-all test-compose matrix workers audit soak bench lint types format lock
@@ -23,7 +25,7 @@ install: .venv/installed  ## create .venv from the locked, hashed requirements
 	@$(PYTHON) -c 'import sys; sys.exit("Airflow needs Python 3.11 to 3.14: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info < (3, 15) else None'
 	@echo 'installing Airflow and the packages around it, $(shell grep -c == requirements-dev.txt) in all, into .venv: ten seconds or more, once'
 	@$(PYTHON) -m venv .venv
-	@$(if $(STORE),$(BIN)/python -m pip config list | grep -q cert= || export PIP_CERT=$(STORE); )$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/uv.txt
+	@$(if $(STORE),$(BIN)/python -m pip config list | grep cert= >/dev/null || export PIP_CERT=$(STORE); )$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/uv.txt
 	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements-dev.txt local/uv.txt
 	@touch $@
 
@@ -42,8 +44,8 @@ test: install lint types  ## lint, types, and the tests on real servers (WORKERS
 bench: install  ## how fast it is (FILMS=100000 ONLY=load|fanout|idle|reconcile|peers|delays|follow|reindex ROUNDS=3)
 	@PYTHONPATH=plugins $(BIN)/python -m benchmarks $(if $(FILMS),--films $(FILMS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-test-all: install lint types  ## the same and the tests that take minutes: what CI runs
-	$(PYTEST) -m 'not soak'
+test-all: install lint types  ## the same and the tests that take five seconds or more: what CI runs
+	$(PYTEST) -m 'not soak' --durations=30 --durations-min=5
 
 test-compose: install  ## the containers for real, and what befalls them: needs Docker with Compose 2.24 or later
 	$(BIN)/python -m pytest tests/containers

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 SECONDS = 150
 """Seconds for which each run follows: ten minutes have several hand-overs."""
 
-ENVIRONMENT = {"MOVIES_ETL_FOLLOW_SECONDS": str(SECONDS), "MOVIES_ETL_SCHEDULE": "* * * * *"}
+ENVIRONMENT = {"MOVIES_ETL_FOLLOW_SECONDS": str(SECONDS), "MOVIES_ETL_SCHEDULE": "*/2 * * * *"}
+"""The next run begins before the time of the one before is over."""
 OPTIONS = {"wal_level": "logical"}
 """For PGSync."""
 
@@ -46,7 +47,7 @@ EDITS_PER_SECOND = 5.0
 MINUTES = float(os.environ.get("BENCHMARK_MINUTES", "10"))
 _NOTE = (
     f"A simulator edits the catalogue {EDITS_PER_SECOND:.0f} times per second all the while; each "
-    f"run follows for {SECONDS} s, so there are hand-overs."
+    f"run follows for {SECONDS} s, so there are hand-overs; runs are scheduled each two minutes."
 )
 _LOOK = 0.01
 _PAUSE = 0.3

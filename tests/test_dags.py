@@ -125,6 +125,7 @@ def read_elsewhere(folder: Path, before: str = "") -> tuple[dict[str, str], list
     return import_errors, names
 
 
+@pytest.mark.long
 def test_dags_are_read_without_database_connection_setting_or_path(tmp_path: Path) -> None:
     import_errors, names = read_elsewhere(tmp_path)
     assert import_errors == {}
@@ -132,6 +133,7 @@ def test_dags_are_read_without_database_connection_setting_or_path(tmp_path: Pat
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("before", "said"),
     [

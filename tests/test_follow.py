@@ -183,6 +183,7 @@ def test_what_is_committed_behind_the_reading_is_found_by_the_next_look(
         assert loaded.documents()[film]["title"] == "After"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", ["COMMIT", "PREPARE TRANSACTION 'one'"])
 def test_a_transaction_that_ends_late_is_seen_with_its_subtransactions(
     loaded: Site, end: str
@@ -233,6 +234,7 @@ def hushed(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     return loaded
 
 
+@pytest.mark.long
 def test_a_deletion_is_told_by_the_statistics(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +303,7 @@ def test_others_get_their_turn_while_documents_are_deleted(
     assert all(free)
 
 
+@pytest.mark.long
 def test_a_deleted_film_leaves_the_index_though_another_task_was_writing(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -412,6 +415,7 @@ def test_what_was_above_the_horizon_is_confirmed_when_nothing_else_happens(
         wait_until(lambda: confirmed(loaded) == film, seconds=PATIENCE, what="the cursor at it")
 
 
+@pytest.mark.long
 def test_of_two_changes_the_later_one_is_confirmed_too(
     loaded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -565,6 +569,7 @@ def test_what_a_killed_task_sent_is_sent_again_by_the_next(loaded: Site) -> None
     loaded.assert_equal()
 
 
+@pytest.mark.long
 def test_a_storm_leaves_nothing_stale(site: Site) -> None:
     site.fill(600)
     site.run()

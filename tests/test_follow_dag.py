@@ -127,6 +127,7 @@ def test_airflow_keeps_as_much_of_an_hour_of_following_as_of_two_runs(
     } == {}
 
 
+@pytest.mark.long
 @each_index
 def test_through_airflow_it_follows_for_its_time_and_leaves_closed_cursors(
     sync_dag: SyncDag, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -40,6 +40,7 @@ def granted(role: Site) -> Site:
     return role
 
 
+@pytest.mark.long
 @each_index
 def test_the_role_is_enough_for_every_run(granted: Site) -> None:
     granted.run_and_check()

@@ -12,7 +12,7 @@ from tests.histories.play import play, servers
 from tests.support.divergence import Divergence
 from tests.support.fresh import FreshDatabase
 
-HISTORIES = 150
+HISTORIES = 50
 MISSED_WITHIN = 300
 BATCH = 25
 
@@ -31,8 +31,8 @@ def test_no_history_diverges(where: Servers) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(2400)
-def test_no_history_of_hundreds_diverges(where: Servers) -> None:
+@pytest.mark.timeout(900)
+def test_no_history_of_fifty_diverges(where: Servers) -> None:
     tally = play(where, HISTORIES)
     assert tally.histories >= HISTORIES
     assert tally.steps >= 30 * tally.histories
@@ -42,7 +42,7 @@ def test_no_history_of_hundreds_diverges(where: Servers) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("rule", ["2", "10"])
 def test_a_protection_that_is_switched_off_is_missed(where: Servers, rule: str) -> None:
     with pytest.raises((Divergence, FlakyFailure)) as raised:

@@ -61,6 +61,7 @@ def calm(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> Calm:
     return calm
 
 
+@pytest.mark.long
 @each_index
 def test_while_nothing_became_visible_no_row_is_read_nor_counted(calm: Calm) -> None:
     before = calm.site.queries.copy()
@@ -113,6 +114,7 @@ def test_what_is_committed_behind_the_reading_is_read_by_the_next_run(
     assert site.documents()[film]["title"] == "After"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["life", "position", "reload", "zone"])
 def test_another_server_a_moved_cursor_and_other_settings_are_looked_at_anew(
     calm: Calm, what: str
@@ -188,6 +190,7 @@ def test_where_others_commit_all_the_time_a_run_writes_only_cursors_and_horizon(
     assert (loaded.layouts.kept, loaded.difference.kept) == kept
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_left", [False, True])
 def test_the_run_after_one_that_follows_reads_only_what_is_left_above_the_horizon(
     calm: Calm, is_left: bool

@@ -185,11 +185,13 @@ def test_an_unreachable_elasticsearch(init: Init) -> None:
     assert "Check that it runs" in message
 
 
+@pytest.mark.long
 def test_a_postgresql_that_does_not_answer(init: Init, silent_port: int) -> None:
     init.connect_postgres(silent_port)
     assert "movies_postgres" in init.fails(SourceUnavailableError)
 
 
+@pytest.mark.long
 def test_an_elasticsearch_that_does_not_answer(init: Init, silent_port: int) -> None:
     init.connect_elasticsearch(silent_port)
     assert "movies_elasticsearch" in init.fails(IndexUnavailableError)

@@ -25,7 +25,7 @@ from tests.support.site import Site
 from tests.support.tasks import Tasks
 from tests.support.worker import NAME, FileCursors, Worker
 
-FEW, MANY = 2_000, pytest.param(20_000, marks=pytest.mark.long)
+FEW, MANY = 2_000, pytest.param(20_000, marks=pytest.mark.soak)
 SOON = 60
 """Seconds in which anything moves, on the slowest machine."""
 
@@ -92,6 +92,7 @@ def kill_when_it_moved(
     return True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("films", [FEW, MANY])
 def test_a_load_that_is_killed_again_and_again_goes_on_where_it_was(
     site: Site, worker: Worker, cursors: FileCursors, films: int
@@ -209,6 +210,7 @@ def when_it_moved(site: Site, do: Callable[[], None], *, pages: int = 1) -> Iter
         done.result()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("films", [FEW, MANY])
 def test_a_load_ends_well_though_elasticsearch_is_killed_in_the_middle(
     site: Site,
@@ -237,7 +239,7 @@ def test_a_load_ends_well_though_elasticsearch_is_killed_in_the_middle(
     ("films", "growth", "pages", "most_twice"),
     [
         (FEW, 1, 1, 500),
-        pytest.param(20_000, 1, 1, 500, marks=pytest.mark.long),
+        pytest.param(20_000, 1, 1, 500, marks=pytest.mark.soak),
         pytest.param(
             20_000, page_size.MAX_PAGE_GROWTH, 3, 9_600, marks=pytest.mark.long
         ),  # two pages

@@ -90,6 +90,7 @@ def logs(tasks: Tasks, site: Site, caplog: pytest.LogCaptureFixture) -> Logs:
     return Logs(tasks, site, caplog)
 
 
+@pytest.mark.long
 def test_a_first_load_of_the_sample_has_a_line_per_page(logs: Logs, site: Site) -> None:
     site.fill(SAMPLE)
     told = logs.of_run()

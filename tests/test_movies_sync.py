@@ -116,6 +116,7 @@ def test_a_changed_film_genre_and_person_arrive(movies_sync: SyncDag, small: Sit
     assert run.counters("indexed") == [1, 3, 1]  # of Cy's two films the genre brought one
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("after_first_run")
 def test_reload_ids_and_page_size_are_taken_from_the_trigger_form(
     movies_sync: SyncDag, small: Site
@@ -134,6 +135,7 @@ def test_reload_ids_and_page_size_are_taken_from_the_trigger_form(
     small.assert_equal()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("after_first_run")
 def test_dead_letters_are_replayed(movies_sync: SyncDag, small: Site) -> None:
     film = small.add_film("Bad", rating="NaN", modified="now()")

@@ -75,6 +75,7 @@ PASSING: dict[str, tuple[Fault, int]] = {
 """Faults of Elasticsearch that pass, and how many requests each befalls."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PASSING)
 def test_a_load_ends_well_beside(
     tasks: Tasks, site: Site, elasticsearch_proxy: Proxy, name: str
@@ -88,6 +89,7 @@ def test_a_load_ends_well_beside(
     assert site.letters() == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long)])
 def test_a_run_ends_well_whichever_of_its_requests_fails(
     tasks: Tasks, site: Site, elasticsearch_proxy: Proxy, step: int
@@ -136,6 +138,7 @@ def test_an_elasticsearch_that_stays_silent_is_told_and_the_next_run_mends_it(
     assert 0 < results["film_work"]["read"] < FILMS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [0, 3_000, 50_000, 100_000, 150_000])
 def test_a_run_goes_on_when_postgresql_is_cut_in_the_middle_of_an_answer(
     tasks: Tasks, site: Site, postgres_proxy: Proxy, after: int
@@ -148,6 +151,7 @@ def test_a_run_goes_on_when_postgresql_is_cut_in_the_middle_of_an_answer(
     site.assert_equal()
 
 
+@pytest.mark.long
 def test_a_postgresql_that_stands_still_is_given_up_and_named_for_as_long_as_it_has_the_lock(
     tasks: Tasks,
     site: Site,
@@ -236,6 +240,7 @@ def test_seconds_and_rate_are_those_of_all_attempts_of_a_task(
     assert 0 < rates[-1] <= result["read"] / servers.RECONNECT_PAUSE_SECONDS
 
 
+@pytest.mark.long
 def test_a_postgresql_that_does_not_let_in_is_told_and_the_next_run_mends_it(
     tasks: Tasks, site: Site, postgres_proxy: Proxy
 ) -> None:

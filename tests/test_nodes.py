@@ -89,6 +89,7 @@ def asked_first(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     monkeypatch.setattr(random, "shuffle", shuffle)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dead", ["refuses", "swallows", "hangs", "answers 503"], indirect=True)
 def test_every_task_uses_the_node_that_lives(
     tasks: Tasks, site: Site, dead: int, live: Proxy, monkeypatch: pytest.MonkeyPatch

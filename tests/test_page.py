@@ -134,7 +134,7 @@ def test_a_change_without_a_time_is_stale_and_the_fields_are_named(
     (film,) = loaded.execute("SELECT id::text FROM content.film_work LIMIT 1").fetchone() or ("",)
     loaded.add_film("Newest", modified=datetime.now(UTC) - MINUTE)
     loaded.run()
-    loaded.execute("UPDATE content.film_work SET title = 'Another', rating = 1 WHERE id = %s", film)
+    loaded.execute("UPDATE content.film_work SET title = 'Another', rating = 9 WHERE id = %s", film)
     known = known_of(loaded.definition, servers, film)
     assert [one.field for one in known.differences] == ["imdb_rating", "title"]
     assert known.differences[1].row == "Another"
@@ -339,6 +339,7 @@ def silent_elasticsearch(elasticsearch_node: Elasticsearch) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.mark.long
 def test_an_elasticsearch_that_is_silent_is_named_in_time_and_the_rest_is_shown(
     loaded: Site, hurried: SiteServers, silent_elasticsearch: Proxy
 ) -> None:

@@ -116,6 +116,7 @@ def test_airflow_lists_the_page_in_its_navigation(server: TestClient) -> None:
     ]
 
 
+@pytest.mark.long
 def test_what_runs_left_in_airflow_is_told(
     server: TestClient, small: Site, sync_dag: SyncDag
 ) -> None:
@@ -148,6 +149,7 @@ def test_what_runs_left_in_airflow_is_told(
     assert said["verdict"]["state"] == "found"
 
 
+@pytest.mark.long
 def test_of_what_airflow_remembers_one_damaged_part_hides_no_other(
     server: TestClient, small: Site, sync_dag: SyncDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:

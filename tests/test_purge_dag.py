@@ -222,6 +222,7 @@ def answers(site: Site) -> list[tuple[str, str | None]]:
     return [(one["state"], one["answered_by"]) for one in lists]
 
 
+@pytest.mark.long
 def test_no_answer_in_time_is_a_refusal_that_is_remembered(
     sync_dag: SyncDag, small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_rebuilt_index_takes_the_alias_and_the_sync_goes_on_with_it(loaded: Si
     loaded.assert_equal()
 
 
+@pytest.mark.long
 @each_index
 def test_the_old_index_is_fed_and_takes_the_alias_back(loaded: Site) -> None:
     before = behind(loaded)
@@ -117,6 +118,7 @@ def test_there_is_nothing_to_go_back_to(loaded: Site) -> None:
         Rebuild(loaded, asked=Asked(rollback=True)).begin()
 
 
+@pytest.mark.long
 @each_index
 def test_what_changes_during_a_rebuild_is_in_it(loaded: Site) -> None:
     for number in range(3):
@@ -182,6 +184,7 @@ def test_ranges_are_loaded_side_by_side(
     small.assert_equal()
 
 
+@pytest.mark.long
 def test_searches_find_everything_all_the_time(loaded: Site) -> None:
     with searching(loaded) as counts:
         Rebuild(loaded).run()
@@ -326,6 +329,7 @@ def test_a_task_that_is_to_follow_when_the_alias_has_moved_ends_without_an_error
         assert follow(resources, loaded.settings, stores)["spells"] == 0
 
 
+@pytest.mark.long
 def test_what_is_done_again_after_the_swap_changes_nothing(loaded: Site) -> None:
     rebuild = Rebuild(loaded)
     plan = rebuild.until_checked()

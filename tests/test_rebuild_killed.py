@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from movies_etl.state.cursors import Cursor
 
 from local.elasticsearch import Elasticsearch
@@ -14,6 +15,7 @@ from tests.support.site import Site
 FILMS = 600
 
 
+@pytest.mark.long
 def test_each_task_of_a_rebuild_is_killed_and_goes_on(
     site: Site, elasticsearch_node: Elasticsearch, tmp_path: Path
 ) -> None:

@@ -208,6 +208,7 @@ def killed_at_every_stage(site: Site, kill: Callable[[], None]) -> list[str]:
     return struck
 
 
+@pytest.mark.long
 def test_a_rebuild_ends_well_though_postgresql_is_killed_at_every_stage(
     durable_site: Site, durable: Postgres
 ) -> None:

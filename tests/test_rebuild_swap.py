@@ -116,6 +116,7 @@ def assert_everything_followed(site: Site, plan: Plan) -> None:
     assert documents(site, old) == documents(site, new.index)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("by", "steps"), [("the next run", 1), ("the next attempt", 4), ("the next rebuild", 4)]
 )
@@ -144,6 +145,7 @@ def test_a_swap_that_dies_at_any_moment_is_brought_to_its_end(
     assert step > len({*KEEPING})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [-3, -2, -1])
 def test_a_swap_that_dies_where_old_indexes_are_removed_removes_them_when_tried_again(
     loaded: Site, step: int

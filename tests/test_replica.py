@@ -155,6 +155,7 @@ def amid_documents(monkeypatch: pytest.MonkeyPatch, happening: Callable[[], obje
 # -- what is read where ----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_pages_and_documents_are_read_on_the_replica_and_the_primary_decides(
     replicated: Tasks, durable_site: Site, asked: dict[str, set[str]]
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_run_that_goes_on_reads_the_replica_or_the_primary_if_it_stays_behind(
     site.assert_equal()
 
 
+@pytest.mark.long
 def test_a_range_of_a_rebuild_is_loaded_from_the_replica(
     tasks: Tasks, durable_site: Site, standby: Standby, asked: dict[str, set[str]]
 ) -> None:
@@ -413,6 +415,7 @@ def test_a_page_that_is_lost_on_the_replica_is_read_on_the_primary(
     site.assert_equal()
 
 
+@pytest.mark.long
 def test_nothing_is_sent_of_what_a_promoted_replica_shows(
     tasks: Tasks,
     durable_site: Site,
@@ -455,6 +458,7 @@ def replica_source(*standing: object) -> ReplicaSource:
     return ReplicaSource(Standing(), primary, NAME, LogEnd(2, Decimal(7)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("standing", "error", "said"),
     [

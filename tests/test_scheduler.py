@@ -82,7 +82,7 @@ def scheduled(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)  # the waits have limits of their own
+@pytest.mark.timeout(900)
 def test_a_real_scheduler_runs_what_is_triggered_and_what_is_due_and_old_runs_are_forgotten(
     scheduled: Scheduled,
     small: Site,

@@ -28,7 +28,7 @@ from tests.support.scheduled import NEVER, PATIENCE, Scheduled, running_airflow
 from tests.support.site import Site
 from tests.support.tls_postgres import TlsPostgres
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 PASSWORD = "pl4nted-password-of-postgres"  # noqa: S105 - here to be looked for
 WRONG = "pl4nted-but-wrong-password"

@@ -94,6 +94,7 @@ def test_a_catalogue_with_ids_of_each_kind_is_loaded_and_followed(keyed: Site) -
     assert sent(keyed.run()) == 0
 
 
+@pytest.mark.long
 @each_index
 def test_rows_above_the_horizon_are_followed_with_ids_of_each_kind(keyed: Site) -> None:
     keyed.run()
@@ -136,6 +137,7 @@ def killed(site: Site, last: Callable[[Cursor], object]) -> None:
     site.cursors = MemoryCursors(site.cursors.texts)
 
 
+@pytest.mark.long
 @over(MOVIES, PERSONS)
 def test_killed_loads_and_fan_outs_go_on_with_ids_of_each_kind(
     keyed: Site, monkeypatch: pytest.MonkeyPatch

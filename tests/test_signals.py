@@ -95,6 +95,7 @@ def last_event() -> int:
         return session.scalar(select(func.max(AssetEvent.id))) or 0
 
 
+@pytest.mark.long
 def test_a_run_tells_metrics_an_event_and_mail_of_what_was_refused_and_an_idle_one_only_metrics(
     sync_dag: SyncDag, small: Site, recorder: Recorder, letterbox: Mailbox
 ) -> None:

@@ -492,9 +492,17 @@ def test_both_show_the_same(catalogue: Catalogue, stack: ExitStack, zone: str | 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
-@pytest.mark.parametrize("seed", range(2, 7))
+@pytest.mark.parametrize(("seed", "zone"), [(2, None), (3, "Europe/Berlin"), (4, None)])
 def test_both_show_the_same_for_long(
-    catalogue: Catalogue, stack: ExitStack, zone: str | None, seed: int
+    catalogue: Catalogue, stack: ExitStack, seed: int, zone: str | None
 ) -> None:
     play(catalogue, stack, seed, zone, 200)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("seed", range(5, 10))
+def test_both_show_the_same_for_very_long(
+    catalogue: Catalogue, stack: ExitStack, seed: int, zone: str | None
+) -> None:
+    play(catalogue, stack, seed, zone, 300)

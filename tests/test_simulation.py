@@ -27,7 +27,7 @@ def test_no_history_diverges() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(900)
 def test_no_history_of_three_thousand_diverges() -> None:
     tally = play_on_all(range(10_000, 13_000), os.cpu_count() or 1)
     assert (tally.histories, tally.diverged) == (3000, [])
@@ -47,6 +47,7 @@ def test_several_processes_play_what_one_plays() -> None:
     assert vars(play_on_all(range(20), 2)) == vars(play(range(20)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", BREAKS)
 @pytest.mark.timeout(180)
 def test_a_protection_that_is_switched_off_is_missed(rule: str) -> None:

@@ -156,6 +156,7 @@ def test_a_long_storm_from_the_first_load_on_leaves_nothing_stale(site: Site) ->
     assert weather(site, seconds=60) == []
 
 
+@pytest.mark.long
 def test_a_storm_of_deletions_takes_no_film_that_exists_and_leaves_none_that_does_not(
     filled: Site,
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_long_storm_of_deletions_does_neither(filled: Site) -> None:
     weather_of_deletions(filled, seconds=40)
 
 
+@pytest.mark.long
 def test_a_rebuild_and_a_rollback_in_a_storm_lose_nothing_and_searches_find_everything(
     filled: Site,
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_first_load_that_is_killed_at_any_save_is_completed_by_the_next_run(
     assert saves >= 2 * streams + 1  # a start and an end for each, and the root's cursor opened
 
 
+@pytest.mark.long
 @each_index
 @notices("10")
 def test_a_run_that_is_killed_at_any_save_is_completed_by_the_next_run(
@@ -90,6 +91,7 @@ def test_a_run_that_is_killed_at_any_save_is_completed_by_the_next_run(
     assert saves >= 2 * len(loaded.definition.streams)  # each stream's cursor opened and closed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arrives", [False, True])
 @over(MOVIES, PERSONS)
 def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next_run(

@@ -239,6 +239,7 @@ def test_a_change_of_a_row_of_odd_stamp_is_seen_without_a_new_stamp(site: Site) 
     site.assert_equal()
 
 
+@pytest.mark.long
 @over_linked
 def test_linked_rows_of_odd_stamps_are_followed_but_not_fanned_out_every_run(
     site: Site, stream: str, column: str

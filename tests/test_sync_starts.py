@@ -181,6 +181,7 @@ def test_without_any_cursor_everything_is_loaded_again(loaded: Site) -> None:
     assert len(loaded.client.indices.get_alias(name=loaded.definition.alias)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("definition", "stream", "column", "indexed"),
     [
@@ -232,6 +233,7 @@ def test_a_recreated_index_of_the_same_name_is_filled(
     assert "Everything is loaded: the cursor belongs to another index" in caplog.text
 
 
+@pytest.mark.long
 @each_index
 @pytest.mark.parametrize("interrupted", [False, True])
 @notices("13-emptied")
@@ -289,6 +291,7 @@ def test_an_alias_that_was_moved_to_another_index_has_that_index_filled(
     assert "Everything is loaded: the cursor belongs to another index" in caplog.text
 
 
+@pytest.mark.long
 @each_index
 @pytest.mark.parametrize("what", ["alias", "index"])
 def test_a_task_does_not_write_when_the_alias_has_left_its_index(loaded: Site, what: str) -> None:

@@ -262,6 +262,7 @@ def test_an_upgraded_installation_loads_nothing_again_and_keeps_its_cursors(
     }  # there were none
 
 
+@pytest.mark.long
 def test_an_upgraded_installation_goes_on_with_what_changes(
     installation: Site, sync_dag: SyncDag
 ) -> None:

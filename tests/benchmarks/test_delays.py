@@ -51,6 +51,7 @@ def sides(site: Site, monkeypatch: pytest.MonkeyPatch) -> Sides:
     return Sides(site.dsn, url)
 
 
+@pytest.mark.long
 def test_every_change_is_right_within_its_documented_delay(site: Site, sides: Sides) -> None:
     rows = delays(Program(site), sides, FILMS, lambda _: None)
     runs = {name: runs for name, _, runs, _ in rows}

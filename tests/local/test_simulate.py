@@ -58,6 +58,7 @@ def value(dsn: str, query: str) -> object:
     return row and row[0]
 
 
+@pytest.mark.long
 def test_every_kind_of_edit_is_made_and_counted(filled: str) -> None:
     *_, line = (text for text in played(filled, seconds=300, rate=5) if "in all" in text)
     done = tally(line)
@@ -128,6 +129,7 @@ def test_an_edit_that_meets_a_lock_is_given_up(filled: str) -> None:
     assert done["ratings"] == 0
 
 
+@pytest.mark.long
 def test_the_sync_finds_every_edit_but_deletions(
     site: Site, some_films: list[Film], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SECONDS = 600_000
+SECONDS = 120_000
 """Milliseconds that a busy machine may take for what is waited for."""
 ADDRESS = "http://airflow.test/movies-etl/"
 
