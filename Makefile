@@ -10,7 +10,7 @@ UV_SYSTEM_CERTS ?= 1
 WORKERS ?= 2
 BREAKING = $(filter command,$(firstword $(origin BREAK)))
 # A test that hangs beyond its own time limit ends its worker, with what each thread was doing.
-HANGS = -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
+HANGS = --max-worker-restart=0 -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(HANGS)
 UV = $(if $(STORE),UV_SYSTEM_CERTS=$(UV_SYSTEM_CERTS) )$(BIN)/uv
 
