@@ -149,11 +149,14 @@ def test_what_is_missing_is_loaded_though_deletions_wait(known: Site) -> None:
 
 
 @notices("16-rewrites")
-def test_many_rewrites_are_listed_and_after_an_approval_done(known: Site) -> None:
+def test_many_rewrites_are_listed_and_after_an_approval_done(
+    known: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     known.execute("UPDATE content.film_work SET title = 'Without a trace'")
     before = known.documents()
     result = known.reconcile("touched")["touched"]
     assert (result["different"], result["asked"], result["repaired"]) == (7, 7, 0)
+    assert "movies_purge asks a person, if the sync does not load it first (list" in caplog.text
     assert known.documents() == before
     (one,) = every_list(known)
     assert (one.kind, one.count) == ("rewrites", 7)

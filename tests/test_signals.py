@@ -358,10 +358,11 @@ def all_that_is_told(recorder: Recorder) -> set[str]:
     result = {"indexed": 1, "seconds": 1.0, "difference": 0}
     metrics.of_stream(FILM_WORK.name, MOVIES, result, -1, traffic)
     metrics.of_letters(MOVIES, 0)
-    metrics.of_reconcile(MOVIES, {"verified_age_seconds": 1.0, "missing": 2})
+    metrics.of_reconcile(MOVIES, {"verified_age_seconds": 1.0, "missing": 2, "unanswered": 1})
     assert recorder.gauges["movies_etl.movies.horizon_age_seconds"] == 6.5
     assert recorder.gauges["movies_etl.movies.film_work.lag_seconds"] == 0
     assert recorder.counts["movies_etl.movies.reconcile.missing"] == 2
+    assert recorder.counts["movies_etl.movies.reconcile.unanswered"] == 1
     return {
         one.replace(".movies.film_work.", ".<index>.<stream>.").replace(".movies.", ".<index>.")
         for one in recorder.ours()

@@ -71,7 +71,7 @@ def of_letters(definition: IndexDefinition, letters: int) -> None:
 
 def of_reconcile(definition: IndexDefinition, result: Mapping[str, Any]) -> None:
     """Report what a task of the reconcile found and did."""
-    for counter in ("missing", "different", "surplus", "repaired", "deleted"):
+    for counter in ("missing", "different", "surplus", "repaired", "deleted", "unanswered"):
         _count(f"{definition.name}.reconcile.{counter}", result.get(counter, 0))
     if (age := result.get("verified_age_seconds")) is not None:
         _gauge(f"{definition.name}.verified_age_seconds", age)

@@ -126,9 +126,10 @@ def _listed(resources: Resources, found: Candidates, kind: Kind, ids: Ids, over:
     )
     lists_of(resources).keep(new, ids)
     log.warning(
-        "Nothing of this is done: %s. %s asks a person (list %s)",
+        "Nothing of this is done: %s. %s asks a person%s (list %s)",
         over,
         resources.definition.purge_dag,
+        "" if kind == "deletions" else ", if the sync does not load it first",
         new.digest[:12],
     )
     return new.count
