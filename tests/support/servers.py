@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -21,6 +23,9 @@ ELASTICSEARCH_VERSION = "MOVIES_TEST_ELASTICSEARCH"
 """The same of Elasticsearch."""
 TEMPLATE = "content_template"
 """A database that has schema content and its indexes, and no rows."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - its folders are named after the one that they stand for
+MEMORY_NEEDED = 4_000_000_000
+"""Bytes that have to be free there."""
 
 
 def free_port() -> int:
@@ -62,9 +67,27 @@ def running_elasticsearch(data: Path) -> Iterator[Elasticsearch]:
         with elasticsearch_versions.running(version, folder) as other:
             yield other
         return
-    node = Elasticsearch(data, port=free_port(), heap="768m")
-    node.start(seconds=600)  # a very busy machine may take that long
+    with in_memory(data) as folder:
+        node = Elasticsearch(folder, port=free_port(), heap="768m")
+        node.start(seconds=600)  # a very busy machine may take that long
+        try:
+            yield node
+        finally:
+            node.stop()
+
+
+@contextmanager
+def in_memory(folder: Path) -> Iterator[Path]:
+    """Lend a folder in memory in place of this one; the folder itself where there is no room.
+
+    Elasticsearch waits for the disk with each index that is created or deleted, and cannot be told
+    not to. No test pulls the plug.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
+        yield folder
+        return
+    lent = MEMORY / f"movies-etl-{sha256(str(folder.absolute()).encode()).hexdigest()[:12]}"
     try:
-        yield node
+        yield lent
     finally:
-        node.stop()
+        shutil.rmtree(lent, ignore_errors=True)
