@@ -21,6 +21,7 @@ from local.postgres import Postgres
 from tests.conftest import DATA, ROOT
 from tests.support import elasticsearch_versions
 from tests.support.client_versions import PACKAGES_OF_CLIENT
+from tests.support.servers import in_memory
 from tests.support.site import Site
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -46,7 +47,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
 @pytest.fixture(scope="module")
 def node_9() -> Iterator[Elasticsearch]:
     newest = elasticsearch_versions.NEWEST
-    with elasticsearch_versions.running(newest, DATA / f"elasticsearch-{newest}") as node:
+    with (
+        in_memory(DATA / f"elasticsearch-{newest}") as folder,
+        elasticsearch_versions.running(newest, folder) as node,
+    ):
         yield node
 
 

@@ -63,8 +63,10 @@ def running_elasticsearch(data: Path) -> Iterator[Elasticsearch]:
     if version := os.environ.get(ELASTICSEARCH_VERSION):
         from tests.support import elasticsearch_versions  # noqa: PLC0415 - it needs this module
 
-        folder = data.with_name(f"{data.name}-{version}")
-        with elasticsearch_versions.running(version, folder) as other:
+        with (
+            in_memory(data.with_name(f"{data.name}-{version}")) as folder,
+            elasticsearch_versions.running(version, folder) as other,
+        ):
             yield other
         return
     with in_memory(data) as folder:
