@@ -43,6 +43,7 @@ def test_a_change_is_found_after_elasticsearch_restarted(stack: SecureStack) -> 
     with stack.catalogue() as catalogue:
         film = catalogue.add_film("Added before the restart", modified="now")
     stack.compose("restart", "elasticsearch")
+    stack.up()  # a run that begins waits for no more than some seconds
     stack.synced()
     with stack.elasticsearch() as client:
         assert client.exists(index="movies", id=film)
