@@ -16,12 +16,17 @@ MAX_PAUSE_SECONDS = 15.0
 def retrying(seconds: float) -> tenacity.Retrying:
     """Try again while a server is unavailable; the last error is raised when time is up.
 
-    :param seconds: new attempts are started for this many seconds.
+    :param seconds: new attempts are started for this many seconds, the last one at their end.
     """
+    pause = tenacity.wait_random_exponential(multiplier=0.2, max=MAX_PAUSE_SECONDS)
+
+    def pause_in_time(state: tenacity.RetryCallState) -> float:
+        return min(pause(state), max(0.0, seconds - (state.seconds_since_start or 0.0)))
+
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type((IndexUnavailableError, SourceUnavailableError)),
-        wait=tenacity.wait_random_exponential(multiplier=0.2, max=MAX_PAUSE_SECONDS),
-        stop=tenacity.stop_before_delay(seconds),
+        wait=pause_in_time,
+        stop=tenacity.stop_after_delay(seconds),
         before_sleep=_say,
         reraise=True,
     )

@@ -101,15 +101,15 @@ class Stack:
     def up(self, *arguments: str) -> None:
         """Start what does not run, and wait until all of it is healthy.
 
-        Docker gives up at the first part that is unwell, which a very busy machine's may be for a
-        while: it is asked again.
+        Docker gives up at the first part that is not healthy, which a very busy machine's may be
+        for a while: it is asked again.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 self.compose("up", "--detach", "--wait", "--wait-timeout=600", *arguments)
-            except AssertionError:
-                if time.monotonic() > deadline:
+            except AssertionError as error:
+                if "healthy" not in str(error) or time.monotonic() > deadline:
                     raise
             else:
                 return
