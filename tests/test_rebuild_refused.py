@@ -61,9 +61,9 @@ def test_a_cluster_without_room_on_its_disks_is_refused_with_the_numbers(
 ) -> None:
     """The settings are made up: a disk of the machine may be as full as it likes."""
     low = "cluster.routing.allocation.disk.watermark.low"
-    monkeypatch.setattr(room, "_settings", lambda _: {low: "0.1%"})
+    monkeypatch.setattr(room, "_settings", lambda _: {low: "0.0001%"})
     with pytest.raises(
-        ConfigurationError, match=r"GB of disk are needed .* 0\.0 GB are free .*low is 0\.1%\)"
+        ConfigurationError, match=r"GB of disk are needed .* 0\.0 GB are free .*low is 0\.0001%\)"
     ):
         Rebuild(loaded).begin()
     nothing_is_made(loaded)
