@@ -13,11 +13,12 @@ from movies_etl.airflow import servers
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.registry import declared
 from movies_etl.errors import SourceUnavailableError
-from movies_etl.follow import hints, others, turns
+from movies_etl.follow import hints, others
 from movies_etl.follow import run as runs
 from movies_etl.follow import spell as spells
 from movies_etl.follow.hints import Hints
 from movies_etl.follow.spell import Spell
+from movies_etl.postgres import lock
 from movies_etl.state.cursors import Cursor
 from movies_etl.sync.counters import Counters
 from sqlalchemy import func, inspect, select, table
@@ -154,7 +155,10 @@ def test_a_scheduled_run_leaves_what_changed_to_the_task_that_follows(
     elasticsearch_node: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else each run would hold it up as often as it has tasks. A run by hand gets its turn."""
+    """Else each run would hold it up as often as it has tasks. A run by hand gets its turn.
+
+    So does an ``init`` that has something to write.
+    """
     site.fill(3)
     ports = postgres.port, elasticsearch_node.port
     tasks = Tasks(site, monkeypatch, ports, follow_seconds="60")
@@ -165,7 +169,7 @@ def test_a_scheduled_run_leaves_what_changed_to_the_task_that_follows(
         context = tasks.init()
 
         def is_followed() -> bool:
-            return turns.is_followed(site.source().server, context["uuid"])
+            return lock.is_followed(site.source().server, context["uuid"])
 
         wait_until(is_followed, seconds=PATIENCE, what="a spell")
         spells: list[Spell] = []
@@ -176,12 +180,22 @@ def test_a_scheduled_run_leaves_what_changed_to_the_task_that_follows(
             close(spell)
 
         monkeypatch.setattr(Spell, "close", closed)
+        context = tasks.init_on_schedule()
+        assert spells == []
         for stream in (root, last):
             result = tasks.sync_on_schedule(stream, context)
             assert (result["read"], spells) == (0, [])
         assert result["difference"] == 0
         tasks.sync(root, context)
-        assert spells
+        assert spells.pop()
+        wait_until(is_followed, seconds=PATIENCE, what="the next spell")
+        tasks.init()
+        assert spells.pop()
+        wait_until(is_followed, seconds=PATIENCE, what="another spell")
+        site.client.indices.delete(index=site.definition.dead_letters)
+        tasks.init_on_schedule()
+        assert spells.pop()
+        assert site.client.indices.exists(index=site.definition.dead_letters)
     site.change("After")
     assert tasks.sync_on_schedule(root, tasks.init())["indexed"] == 3
 
@@ -196,7 +210,8 @@ def test_where_no_run_goes_on_no_task_asks_whether_one_follows(
         raise AssertionError("each scheduled run would ask it three times in vain")
 
     monkeypatch.setattr("movies_etl.airflow.tasks.is_followed", asked)
+    monkeypatch.setattr("movies_etl.airflow.tasks.prepare_beside", asked)
     site.fill(3)
     tasks = Tasks(site, monkeypatch, (postgres.port, elasticsearch_node.port))
     root, *_ = site.definition.streams
-    assert tasks.sync_on_schedule(root, tasks.init())["indexed"] == 3
+    assert tasks.sync_on_schedule(root, tasks.init_on_schedule())["indexed"] == 3

@@ -140,7 +140,9 @@ def test_of_a_transaction_that_begins_in_the_check_only_later_documents_are_comp
     monkeypatch.setattr(Comparer, "compare", noted)
     take_links_away(loaded)
     rebuild.swap(plan)
-    assert set(compared) == {*added}
+    assert {*added} <= set(compared)
+    # Documents of a part are compared together, and two of seven may be of the same part.
+    assert len(set(compared)) <= 3
     loaded.assert_equal()
 
 

@@ -40,6 +40,7 @@ def test_no_history_of_three_thousand_diverges() -> None:
     assert tally.late > 500
     assert tally.recreated > 200
     assert tally.clock_steps > 800
+    assert tally.beside > 20
     assert tally.zoned > 300
 
 

@@ -10,7 +10,7 @@ from movies_etl.rebuild import gate, loaded, since, swap
 from movies_etl.rebuild.candidate import Candidate
 from movies_etl.settings import Settings
 from movies_etl.state.reconcile import ReconcileState, WrittenDocuments
-from movies_etl.sync.prepare import measure
+from movies_etl.sync.measuring import measure
 from movies_etl.sync.run import check_context
 from movies_etl.sync.starting_points import StartingPoints
 

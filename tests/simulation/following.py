@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.events import let_all_go
 from tests.simulation.operators import repair_alias
-from tests.simulation.runs import run, run_and_follow
+from tests.simulation.runs import begun_beside, run, run_and_follow
 from tests.simulation.shapes import Root
 from tests.simulation.staging import any_root, is_locked, read_before_it_arrives, rest, write
 from tests.simulation.world import weighted
 from tests.support.divergence import Divergence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.simulation.history import History
 
 
@@ -59,6 +61,32 @@ def die_while_it_follows(history: History) -> None:
     read_before_it_arrives(history)
 
 
+def begin_beside_what_follows(history: History) -> None:
+    """A run begins while a task follows, which then dies or ends; the run goes on as it began."""
+    row = _loaded_root(history)
+    if row is None:
+        return
+    root, world = history.shape.root, history.world
+    history.note("scenario: a run begins beside one that goes on")
+    left: list[Callable[[], object] | None] = []
+
+    def begin() -> None:
+        left.append(begun_beside(history))
+        if world.chance(0.5):
+            world.doom_at("bulk", 1)
+            write(history, root, row._replace(name=f"{row.id} after"))
+
+    def change() -> None:
+        write(history, root, row._replace(name=f"{row.id} before"))
+        world.meanwhile_at("clock.sql", 2, begin)
+
+    run_and_follow(history, lambda: world.meanwhile_at(f"feed/above.sql {root}", 1, change))
+    world.doom = None
+    for go_on in filter(None, left):
+        history.tally.beside += 1
+        go_on()
+
+
 def _loaded_root(history: History) -> Root | None:
     """Return a root row that is in the index as it is, with nothing else under way."""
     repair_alias(history)
@@ -81,5 +109,7 @@ def _check_followed(history: History, row: Root) -> None:
         raise Divergence(f"a run goes on and searches find {found}, not {row.name}")
 
 
-FOLLOWING = weighted((commit_while_it_reads, 2), (die_while_it_follows, 3))
+FOLLOWING = weighted(
+    (commit_while_it_reads, 2), (die_while_it_follows, 3), (begin_beside_what_follows, 2)
+)
 """Of histories in which runs go on, beside the others."""

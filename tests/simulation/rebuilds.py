@@ -132,9 +132,9 @@ def _link_another(history: History, table: str) -> None:
 
 def _delete(history: History, table: str) -> None:
     links = history.shape.link_table(table)
+    rows = free_rows(history, links)
     transaction = history.postgres.begin()
-    first, *others = free_rows(history, links)
-    for link in (first, *others[-1:]):
+    for link in dict.fromkeys([*rows[:1], *rows[-1:]]):
         history.postgres.delete(transaction, links, link.id)
     history.postgres.commit(transaction)
     history.world.now += SETTLED

@@ -103,7 +103,10 @@ def run(
 
 
 def _begun(history: History, one: SimulatedRun, reload: Reload = "none") -> RunContext | None:
-    context = one.init(reload)
+    return _noted(history, one, one.init(reload))
+
+
+def _noted(history: History, one: SimulatedRun, context: RunContext | None) -> RunContext | None:
     if context is not None:
         history.farthest = max(history.farthest, context.horizon)
         history.note("%s: %s", one.name, context)
@@ -126,6 +129,17 @@ def run_and_follow(history: History, happening: Callable[[], None]) -> bool:
         return False
     happening()
     return one.follow(context) is not None
+
+
+def begun_beside(history: History) -> Callable[[], Results | None] | None:
+    """Begin a run beside a task that follows; None where it may not begin so.
+
+    :returns: does what is left of it.
+    """
+    history.runs += 1
+    one = SimulatedRun(history, f"run {history.runs} beside")
+    context = _noted(history, one, one.init_beside())
+    return None if context is None else lambda: one.sync(context)
 
 
 def reconcile(history: History) -> Results | None:

@@ -27,7 +27,7 @@ from movies_etl.state.reconcile import ReconcileStore
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counters import Counters
-from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.prepare import State, prepare_beside, prepare_run
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.starting_points import Reload
 
@@ -113,6 +113,17 @@ class DagRun(ABC, Generic[TaskT]):
             return prepare_run(task.source, task.client, self.state, self.settings, reload)
 
         return self._attempts("init", None, prepared)
+
+    def init_beside(self) -> RunContext | None:
+        """Do the first task of a scheduled run beside a task that follows; None: it needs a lock.
+
+        It is not tried again.
+        """
+
+        def prepared(task: TaskT) -> RunContext | None:
+            return prepare_beside(task.source, task.client, self.state, self.settings)
+
+        return self._attempt(f"{self.name} init", None, prepared)
 
     def sync(
         self,

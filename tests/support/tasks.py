@@ -54,9 +54,17 @@ class Tasks:
 
     def init(self, **params: object) -> dict[str, Any]:
         """Do what the first task does; return the context."""
+        return self._init("manual", params)
+
+    def init_on_schedule(self) -> dict[str, Any]:
+        """Do what it does in a run that nobody triggered; return the context."""
+        return self._init("scheduled", {})
+
+    def _init(self, run_type: str, params: dict[str, object]) -> dict[str, Any]:
         with self._stores():
             init = init_task(self._definition, NEVER).function
-            context: dict[str, Any] = init(params, "test")
+            run = SimpleNamespace(run_type=run_type, conf={})
+            context: dict[str, Any] = init(params, "test", dag_run=run)
         return context
 
     def sync(self, stream: Stream, context: dict[str, Any], **params: object) -> dict[str, Any]:

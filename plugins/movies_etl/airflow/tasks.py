@@ -31,17 +31,17 @@ from movies_etl.airflow.servers import (
 )
 from movies_etl.airflow.variables import VariableCursorStore, VariableHorizonStore
 from movies_etl.definitions.definition import IndexDefinition, Stream
-from movies_etl.follow.turns import is_followed
+from movies_etl.postgres.lock import is_followed
 from movies_etl.rebuild.beside import feed_others
 from movies_etl.reconcile.each_run import run_stream, without_loading
 from movies_etl.retries import retrying
-from movies_etl.settings import load_settings
+from movies_etl.settings import Settings, load_settings
 from movies_etl.state.layout import Layouts
 from movies_etl.state.notices import Notices
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.asked_for import RunParams, checked
 from movies_etl.sync.counters import Counters
-from movies_etl.sync.prepare import State, prepare_run
+from movies_etl.sync.prepare import State, prepare_beside, prepare_run
 from movies_etl.sync.resources import Resources
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
         params = trigger.filled_in(params, dag, dag_run)
         asked, reload = trigger.asked_for(params), params.get("reload", "none")
         settings = load_settings()
+        steps_aside = _may_step_aside(dag_run, settings)
         hook = MoviesElasticsearchHook()
         in_clear_text = [
             f"The password or key of connection movies_elasticsearch travels in clear text to "
@@ -92,7 +93,10 @@ def init_task(definition: IndexDefinition, retry_policy: RetryPolicy) -> TaskOf:
                     checked(asked, source)
                     check_replica(settings, name, source)
                     hurried = client.options(request_timeout=5)
-                    return prepare_run(source, hurried, state, settings, reload)
+                    context = None
+                    if steps_aside and reload == "none":
+                        context = prepare_beside(source, hurried, state, settings)
+                    return context or prepare_run(source, hurried, state, settings, reload)
 
             context = retrying(FIRST_CONTACT_SECONDS)(prepared)
         log.info(
@@ -124,8 +128,7 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
     ) -> dict[str, Any]:
         spare_the_collector()
         settings = load_settings()
-        is_scheduled = dag_run is not None and dag_run.run_type == "scheduled"
-        may_step_aside = is_scheduled and settings.follow_seconds > 0
+        may_step_aside = _may_step_aside(dag_run, settings)
         asked = trigger.asked_for(params or {})
         if stream is not definition.root:  # whose task loads what is asked for
             asked = RunParams(asked.page_size)
@@ -139,7 +142,7 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
                 steps_aside = may_step_aside and is_followed(resources.source.server, run.uuid)
                 if steps_aside:
                     horizon = _confirmed(resources, stream)
-                    result = without_loading(stream, resources, settings, store)
+                    result = without_loading(stream, resources, settings, store, is_followed=True)
                 else:
                     horizon = run.horizon
                     result = run_stream(stream, resources, settings, store, asked)
@@ -155,6 +158,12 @@ def sync_task(definition: IndexDefinition, stream: Stream) -> TaskOf:
             return going_on(lambda: attempt(servers), counters, settings.patience)
 
     return sync_stream
+
+
+def _may_step_aside(dag_run: Any, settings: Settings) -> bool:  # noqa: ANN401 - Airflow's
+    """Whether a task may leave its work to one that follows: a run by hand does what it says."""
+    is_scheduled = dag_run is not None and dag_run.run_type == "scheduled"
+    return is_scheduled and settings.follow_seconds > 0
 
 
 def _confirmed(resources: Resources, stream: Stream) -> str:

@@ -69,9 +69,9 @@ class DeadLetters:
 
     def create(self) -> bool:
         """Create the index if there is none; return whether there was none."""
+        if self.exists():
+            return False
         with translated_errors():
-            if self._client.indices.exists(index=self._name):
-                return False
             self._client.indices.create(
                 index=self._name,
                 settings={
@@ -82,6 +82,11 @@ class DeadLetters:
                 mappings=_mappings(self._noun),
             )
         return True
+
+    def exists(self) -> bool:
+        """Whether there is the index."""
+        with translated_errors():
+            return bool(self._client.indices.exists(index=self._name))
 
     def ids(self) -> set[str]:
         """Return the ids of the documents that have a letter."""

@@ -26,18 +26,6 @@ LOOKS = 30
 """So many looks later a task that stands in has noticed that another one wants its place."""
 
 
-def is_followed(server: Server, uuid: str) -> bool:
-    """Whether a task that follows holds the writer's lock: it loads what changes in all streams.
-
-    :param uuid: the concrete index's.
-    """
-    follower = server.lock_holder(lock.key_of(f"follow {uuid}"))
-    if follower is None:
-        return False
-    writer = server.lock_holder(lock.key_of(uuid))
-    return writer is not None and writer.pid == follower.pid
-
-
 class Turns:
     """The turns of one task at following an index.
 
@@ -49,7 +37,7 @@ class Turns:
 
     def __init__(self, server: Server, uuid: str) -> None:
         self._server = server
-        self._turn = lock.key_of(f"follow {uuid}")
+        self._turn = lock.turn_of(uuid)
         self._stand_by = lock.key_of(f"stand by {uuid}")
         self._stand_in = lock.key_of(f"stand in {uuid}")
 

@@ -65,6 +65,23 @@ def key_of(uuid: str) -> int:
     return int.from_bytes(digest[:8], signed=True)
 
 
+def turn_of(uuid: str) -> int:
+    """Return the key of the lock that the task that follows an index holds all the time."""
+    return key_of(f"follow {uuid}")
+
+
+def is_followed(session: Lockable, uuid: str) -> bool:
+    """Whether a task that follows holds the writer's lock: it loads what changes in all streams.
+
+    :param uuid: the concrete index's.
+    """
+    follower = session.lock_holder(turn_of(uuid))
+    if follower is None:
+        return False
+    writer = session.lock_holder(key_of(uuid))
+    return writer is not None and writer.pid == follower.pid
+
+
 def take(session: Lockable, uuid: str, wait: float) -> None:
     """Take the lock of an index for the rest of the session.
 

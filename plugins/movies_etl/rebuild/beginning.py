@@ -13,7 +13,7 @@ from movies_etl.postgres.source import Source
 from movies_etl.rebuild.plan import Runs, Stores
 from movies_etl.settings import Settings
 from movies_etl.state.run_context import RunContext
-from movies_etl.sync.prepare import known_before, measure
+from movies_etl.sync.measuring import known_before, measure
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from movies_etl.es.index import Index
 from movies_etl.rebuild.beside import beside_context, feed
 from movies_etl.rebuild.plan import Plan, Stores
 from movies_etl.settings import Settings
-from movies_etl.sync.prepare import known_before, measure
+from movies_etl.sync.measuring import known_before, measure
 from movies_etl.sync.resources import Resources
 
 SHORT_PASS_SECONDS = 15.0

@@ -63,30 +63,40 @@ def run_stream(
 
 
 def without_loading(
-    stream: Stream, resources: Resources, settings: Settings, store: DifferenceStore
+    stream: Stream,
+    resources: Resources,
+    settings: Settings,
+    store: DifferenceStore,
+    *,
+    is_followed: bool = False,
 ) -> dict[str, Any]:
     """Do what is left of a stream's task when what changed is loaded, by it or by another one.
 
+    :param is_followed: see ``checked``.
     :returns: see ``run_stream``.
     """
     result = resources.counters.as_result()
     if stream is not resources.definition.streams[-1]:
         return result
-    return result | checked(resources, settings, store)
+    return result | checked(resources, settings, store, is_followed=is_followed)
 
 
-def checked(resources: Resources, settings: Settings, store: DifferenceStore) -> dict[str, int]:
+def checked(
+    resources: Resources, settings: Settings, store: DifferenceStore, *, is_followed: bool = False
+) -> dict[str, int]:
     """Ask whether rows were deleted; if so, delete their documents.
 
     The lock is held, or taken for each batch of documents.
 
+    :param is_followed: a task follows that looks for the statistics' hints itself; only numbers
+        that differ are a reason to search.
     :returns: ``difference`` = rows - documents - rows never indexed because of a letter, less those
         that arrived since the run began; ``deleted`` documents where ids were compared. Empty when
         nothing was compared.
     """
     last = _of_this_index(resources, store.load())
     counted = _statistics(resources)
-    is_hinted = last is None or last.statistics != counted
+    is_hinted = last is None or (last.statistics != counted and not is_followed)
     if not (is_hinted or _is_time_to_count(resources, last)):
         return {}
     now = _compared(resources, last)

@@ -11,14 +11,14 @@ from elasticsearch import Elasticsearch
 
 from movies_etl import __version__
 from movies_etl.definitions.definition import IndexDefinition
-from movies_etl.errors import ConfigurationError, printable
+from movies_etl.errors import ConfigurationError
 from movies_etl.es import admin
 from movies_etl.es.client import check_server
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.family import free_name
 from movies_etl.es.mapping import check_file
 from movies_etl.es.template import forbid_automatic_creation
-from movies_etl.postgres import horizon, lock
+from movies_etl.postgres import lock
 from movies_etl.postgres.horizon import HorizonStore, Known, Measured
 from movies_etl.postgres.inspection import checked_database, notices_of
 from movies_etl.postgres.source import Source
@@ -31,14 +31,13 @@ from movies_etl.state.notices import Notices
 from movies_etl.state.reconcile import LiveReconcile
 from movies_etl.state.run_context import RunContext
 from movies_etl.sync.exchange import follow_alias
+from movies_etl.sync.measuring import known_before, lateness, measure, set_back
 from movies_etl.sync.starting_points import Reload, StartingPoints
 from movies_etl.sync.target import Target
 from movies_etl.sync.versions import first_version
 
 log = logging.getLogger(__name__)
 
-
-LAG_WORTH_A_WARNING = timedelta(minutes=1)
 LOCK_WAIT_SECONDS = 10.0
 """Seconds that ``init`` waits for a writer to end."""
 
@@ -93,10 +92,10 @@ def prepare_run(
         check_file(definition, described)
     known = known_before(state.horizons, root, database)
     now = server.now()
-    set_back = _set_back(known, now)
-    _check_positions(definition, cursors, None if set_back else parse(now) + timedelta(days=1))
+    is_set_back = set_back(known, now)
+    _check_positions(definition, cursors, None if is_set_back else _latest(now))
 
-    measured = measure(source, settings, Known() if set_back else known)
+    measured = measure(source, settings, Known() if is_set_back else known)
     if target:
         target.claim(database)
     name = target.index.name if target else free_name(client, definition, parse(measured.now))
@@ -105,7 +104,60 @@ def prepare_run(
     is_fresh = target is None and no_letters
     version = first_version(server.clock(), cursors.values(), is_fresh=is_fresh)
     target = target or Target.created(client, definition, name, described, database)
-    context = RunContext(
+    context = _context(source, target, database, measured, version)
+    lost = is_set_back or target.lost(root, source)
+    StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
+    state.horizons.save(measured.horizon, measured.epochs)
+    state.notices.look(measured.now, lambda: notices_of(source))
+    if state.layouts:
+        state.layouts.look(source.layout, root.seen if root else None)
+    return context
+
+
+def prepare_beside(
+    source: Source, client: Elasticsearch, state: State, settings: Settings
+) -> RunContext | None:
+    """Do the same beside a task that follows and has the lock: it need not stop for a look.
+
+    It may go on, end or be killed meanwhile, and a run that gets the lock may change what is
+    decided here: the tasks of this one check that again under the lock, as they do after an
+    ``init`` that let it go.
+
+    :returns: None where no task follows or something is to be written, which takes the lock.
+    :raises ConfigurationError: see :func:`prepare_run`.
+    """
+    definition, server = source.definition, source.server
+    target = Target.found(client, definition)
+    if target is None or not lock.is_followed(server, target.uuid):
+        return None
+    described = admin.described(definition, settings.include_dir)
+    database = checked_database(source)
+    check_server(client)
+    cursors = all_cursors(state.cursors, definition.streams)
+    root = cursors[definition.root.name]
+    known, now = known_before(state.horizons, root, database), server.now()
+    is_whole = target.is_claimed(database) and DeadLetters(client, definition).exists()
+    if not is_whole or None in cursors.values() or set_back(known, now):
+        return None
+    target.check(described, database, root)
+    _check_positions(definition, cursors, _latest(now))
+    measured = measure(source, settings, known)
+    # Above all that was sent before the horizon was measured: the other task goes on.
+    cursors = all_cursors(state.cursors, definition.streams)
+    version = first_version(server.clock(), cursors.values(), is_fresh=False)
+    context = _context(source, target, database, measured, version)
+    starts = StartingPoints(context, source, state.cursors)
+    if not starts.are_in_order(cursors, lost=target.lost(root, source)):
+        return None
+    state.notices.look(measured.now, lambda: notices_of(source))
+    log.info("A task follows and everything is in order: nothing is to be written")
+    return context
+
+
+def _context(
+    source: Source, target: Target, database: Database, measured: Measured, version: int
+) -> RunContext:
+    return RunContext(
         index=target.index.name,
         uuid=target.uuid,
         history=target.history,
@@ -113,17 +165,15 @@ def prepare_run(
         layout=source.layout.model_copy(update={"is_earlier": False}),
         m2m_start=measured.now,
         horizon=measured.horizon,
-        held_by=_lateness(measured),
+        held_by=lateness(measured),
         version=version,
         program=__version__,
     )
-    lost = set_back or target.lost(root, source)
-    StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
-    state.horizons.save(measured.horizon, measured.epochs)
-    state.notices.look(measured.now, lambda: notices_of(source))
-    if state.layouts:
-        state.layouts.look(source.layout, root.seen if root else None)
-    return context
+
+
+def _latest(now: str) -> datetime:
+    """Return where a cursor may stand at most."""
+    return parse(now) + timedelta(days=1)
 
 
 def _is_of(target: Target, cursor: Cursor | None) -> bool:
@@ -157,47 +207,3 @@ def _check_positions(
                     f"Variable {definition.cursor_variable(name)} in Admin -> Variables, or "
                     f"delete it: {WITHOUT_A_CURSOR}."
                 )
-
-
-def known_before(horizons: HorizonStore, root: Cursor | None, database: Database) -> Known:
-    """Return what was measured before; it counts only for the same database."""
-    return Known() if root is None or database.difference_from(root.database) else horizons.load()
-
-
-def _set_back(known: Known, now: str) -> str | None:
-    """Say that the clock was set back, None when it was not.
-
-    A horizon was behind the clock when it was measured. Rows that were written since it was set
-    back may be stamped below the cursors.
-    """
-    if known.horizon is None or parse(known.horizon) <= parse(now):
-        return None
-    return (
-        f"the known horizon {known.horizon} lies in the future of the database's clock ({now}): it "
-        "was set back, or another server took over"
-    )
-
-
-def measure(source: Source, settings: Settings, known: Known) -> Measured:
-    """Measure the horizon; warn of prepared transactions that it does not wait for."""
-    measured = horizon.measure(source.server, timedelta(seconds=settings.horizon_margin), known)
-    for one in measured.abandoned:
-        log.warning(
-            "Transaction %s of %s was prepared at %s and never ended; it is not waited for. When "
-            "it is committed, load the films that it changed again (param ids)",
-            printable(one.gid),
-            printable(one.owner),
-            one.prepared,
-        )
-    return measured
-
-
-def _lateness(measured: Measured) -> str | None:
-    """Say what holds the horizon when it lags by more than is worth a warning."""
-    lag = parse(measured.now) - parse(measured.horizon)
-    if lag < LAG_WORTH_A_WARNING or not measured.held_by:
-        return None
-    holder = printable(measured.held_by)
-    said = f"The horizon is {lag.total_seconds():.0f} s behind, held by {holder}"
-    log.warning("%s. Changes are sent all the same, and read again until it has ended", said)
-    return said

@@ -56,9 +56,22 @@ class StartingPoints:
             elif reason := self._void(stream, cursor):
                 log.warning("%s is loaded again: %s", stream.name, reason)
             elif cursor:
-                self._follow(stream, cursor)
+                if (completed := self._completed(stream, cursor)) != cursor:
+                    self._save(stream, completed)
                 continue
             self._save(stream, self._beginning(cursors))
+
+    def are_in_order(self, cursors: Mapping[str, Cursor | None], *, lost: str | None) -> bool:
+        """Whether every cursor counts as it is, so that nothing is to be written.
+
+        :param cursors: see :meth:`put_in_order`, as ``lost``.
+        """
+        return lost is None and all(
+            (cursor := cursors[stream.name]) is not None
+            and self._void(stream, cursor) is None
+            and self._completed(stream, cursor) == cursor
+            for stream in self._streams
+        )
 
     def _reason_to_start_over(
         self, root: Cursor | None, reload: Reload, lost: str | None
@@ -77,18 +90,19 @@ class StartingPoints:
                 self._source.definition.nouns,
             )
 
-    def _follow(self, stream: Stream, cursor: Cursor) -> None:
-        """Note what an older version of the program did not, and the timeline.
+    def _completed(self, stream: Stream, cursor: Cursor) -> Cursor:
+        """Return a cursor with what an older version of the program did not note.
 
         A server that was promoted or restored may give the numbers of lost transactions again: the
         rows of the tail are looked at anew.
         """
         database = cursor.database.completed_by(self._context.database)
-        is_history_new = stream is self._root and cursor.history is None and self._context.history
+        changes: dict[str, object] = {"database": database}
         if database.timeline != cursor.database.timeline:
-            self._save(stream, cursor.moved(database=database, tail=()))
-        elif database != cursor.database or is_history_new:
-            self._save(stream, cursor.moved(database=database))
+            changes["tail"] = ()
+        if stream is self._root and cursor.history is None:
+            changes["history"] = self._context.history
+        return cursor.moved(**changes)
 
     def _void(self, stream: Stream, cursor: Cursor | None) -> str | None:
         """Say why a cursor does not count, None when it does."""

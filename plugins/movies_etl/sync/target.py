@@ -149,10 +149,15 @@ class Target:
 
     def claim(self, database: Database) -> None:
         """Write whose the index is, where it does not say so, or says less than is known."""
+        if not self.is_claimed(database):
+            claim(self.index, self.mapping, Owner.of(database))
+
+    def is_claimed(self, database: Database) -> bool:
+        """Whether the index says whose it is, and as much as is known."""
         owner, wanted = owner_of(self.mapping), Owner.of(database)
-        knows_less = owner and wanted.system_identifier and not owner.system_identifier
-        if owner is None or not owner.is_database(database) or knows_less:
-            claim(self.index, self.mapping, wanted)
+        if owner is None or not owner.is_database(database):
+            return False
+        return bool(owner.system_identifier) or not wanted.system_identifier
 
     def lost(self, root: Cursor | None, source: Source) -> str | None:
         """Say why the index lacks what the cursors have passed; None when it does not."""
