@@ -187,6 +187,7 @@ def _environment(servers: Servers, redis: int) -> dict[str, str]:
         "PG_PASSWORD": "trusted",
         "ELASTICSEARCH_HOST": "127.0.0.1",
         "ELASTICSEARCH_PORT": str(servers.elasticsearch.port),
+        "ELASTICSEARCH_TIMEOUT": "60",  # after ten seconds, on a busy machine, it would end
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": str(redis),
         "CHECKPOINT_PATH": str(_HOME),
