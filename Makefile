@@ -51,7 +51,7 @@ test-compose: install  ## the containers for real, and what befalls them: needs 
 	$(BIN)/python -m pytest tests/containers
 
 matrix: install  ## the tests with other versions of PostgreSQL, Elasticsearch and Python (CELLS='elasticsearch-8.4.3 ...'; CELLS=--list names them)
-	@$(BIN)/python -m tests.matrix $(CELLS)
+	@WORKERS=$(WORKERS) $(BIN)/python -m tests.matrix $(CELLS)
 
 workers: install  ## two Celery workers share a rebuild, and one is killed: needs redis-server (FILMS=500000)
 	@PYTHONPATH=plugins $(BIN)/python -m tests.workers $(if $(FILMS),--films $(FILMS))

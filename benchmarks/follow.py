@@ -50,8 +50,11 @@ _NOTE = (
     f"run follows for {SECONDS} s, so there are hand-overs; runs are scheduled each two minutes."
 )
 _LOOK = 0.01
-_PAUSE = 0.3
 _LOOK_BESIDE = 0.05
+_SHARE = 0.05
+"""Part of its age after which a change is searched for again: many that wait for the other program
+would keep a processor busy with searches."""
+_PAUSE = 0.3
 _PATIENCE = 120.0
 """Seconds after which a search is given up."""
 
@@ -247,6 +250,10 @@ class _Pending(NamedTuple):
     wanted: Callable[[], int]
     began: float
 
+    def pause(self) -> float:
+        """Return the seconds to the next search."""
+        return max(_LOOK_BESIDE, _SHARE * (time.monotonic() - self.began))
+
 
 class _Beside:
     """Searches the index of another program meanwhile, so that nobody waits for it.
@@ -258,7 +265,7 @@ class _Beside:
         self._port = port
         self._engine = engine
         self._times = times
-        self._pending: list[_Pending] = []
+        self._pending: dict[_Pending, float] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._search, name=engine.name)
 
@@ -271,7 +278,7 @@ class _Beside:
         self._thread.join()
 
     def add(self, change: _Pending) -> None:
-        self._pending.append(change)
+        self._pending[change] = time.monotonic()
 
     def brings(self, word: str) -> bool:
         """Wait until the film that has this word is found; say whether it was in time."""
@@ -284,7 +291,11 @@ class _Beside:
 
     def _search(self) -> None:
         while not self._ended.is_set() or self._pending:
-            for change in tuple(self._pending):
+            now = time.monotonic()
+            for change, at in tuple(self._pending.items()):
+                if now < at:
+                    continue
+                self._pending[change] = now + change.pause()
                 found = _found(self._port, self._engine, change.word)
                 late = time.monotonic() - change.began
                 if found == change.wanted():
@@ -294,7 +305,7 @@ class _Beside:
             time.sleep(_LOOK_BESIDE)
 
     def _done(self, change: _Pending, seconds: float) -> None:
-        self._pending.remove(change)
+        del self._pending[change]
         self._times[change.kind, self._engine.name].append(seconds)
 
 
@@ -385,7 +396,7 @@ class _Probe:
                 raise BenchmarkError(msg)
             if now - counted > 1:  # the simulator may have taken a link away
                 wanted, counted = films(), now
-            time.sleep(_LOOK)
+            time.sleep(max(_LOOK, _SHARE * (now - began)))
         if kind:
             self._times[kind, self._engine.name].append(time.monotonic() - began)
 

@@ -67,6 +67,8 @@ PYTHON = ("3.12", "3.13", "3.14")
 FAB = "apache-airflow-providers-fab==3.10.2"
 FAB_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 FOLDER = ROOT / ".local" / "matrix"
+WORKERS = ["-n", os.environ.get("WORKERS", "2"), "--dist", "loadfile"]
+"""Each has servers of its own."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class Cell:
         python = self.python()
         if not python:
             return "not here"
-        command = [python, "-m", "pytest", "-q", "-m", "not soak", *self.options, *self.files]
+        command = [python, "-m", "pytest", "-q", "-m", "not soak", *WORKERS]
+        command += [*self.options, *self.files]
         environment = os.environ | self.environment()
         done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
         return "failed" if done.returncode else "passed"

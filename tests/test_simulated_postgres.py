@@ -450,19 +450,17 @@ def _is_over(side: Source, number: int) -> bool:
 
 UNASKED = {
     *("tables.sql", "columns.sql", "check/without_id.sql"),
-    *("feed/row.sql", "root/words.sql", "limit.sql"),
+    *("feed/row.sql", "root/words.sql"),
 }
-"""Queries that no task asks in the simulation: there the columns are given, nobody looks at a page,
-and a model has no settings."""
+"""Queries that no task asks in the simulation: there the columns are given, and nobody looks at a
+page."""
 
 
 def test_every_query_has_an_answer_in_the_model() -> None:
     folder = Settings().include_dir / "sql"
     others = declared().keys() - {one.name for one in SIMULATED}
     files = {str(path.relative_to(folder)) for path in folder.rglob("*.sql")}
-    asked = {
-        file for file in files if file.split("/")[0] not in (*others, "setup", "session.sql")
-    } - UNASKED
+    asked = {file for file in files if file.split("/")[0] not in (*others, "setup")} - UNASKED
     missing = {file for file in asked if not hasattr(SimulatedQueries, method_of(file))}
     assert not missing, "tests/README.md says what a new query needs"
 

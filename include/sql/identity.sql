@@ -1,9 +1,9 @@
--- Which database this is.
+-- Which database this is. Of its own session every role sees the database; looking into a catalogue
+-- would take a new session longer than the rest.
 -- Returns: name, oid (bigint), version (server_version_num), in_recovery (a standby).
 SELECT
-    datname AS name,
-    oid::bigint AS oid,
+    current_database()::text AS name,
+    datid::bigint AS oid,
     current_setting('server_version_num')::int AS version,
     pg_is_in_recovery() AS in_recovery
-FROM pg_database
-WHERE datname = current_database()
+FROM pg_stat_get_activity(pg_backend_pid())

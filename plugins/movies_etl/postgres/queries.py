@@ -120,12 +120,6 @@ class Queries:
         with self._translated_errors(file):
             return self.connection.execute(query, _values(parameters)).fetchall()
 
-    def run(self, file: str) -> None:
-        """Run the statements of a file one by one."""
-        for statement in self.text(file).split(b";"):
-            with self._translated_errors(file):
-                self.connection.execute(statement)
-
     def pieces(
         self, file: str, size: int, **parameters: object
     ) -> Generator[list[tuple[Any, ...]], None, None]:
