@@ -46,7 +46,7 @@ def fetch(cache: Path, report: Callable[[str], None]) -> list[Path]:
     """
     repository = cache / "maven"
     repository.mkdir(parents=True, exist_ok=True)
-    with _alone(cache / "maven.lock"):
+    with alone(cache / "maven.lock"):
         if wrong := _wrong(repository):
             report(f"fetching {len(wrong)} jars of Elasticsearch {VERSION}")
             _download(repository, wrong, report)
@@ -99,7 +99,8 @@ def _maven(repository: Path) -> Any:  # noqa: ANN401 - jgo has no types
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time do the block, by a lock on this file."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

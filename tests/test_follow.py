@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -74,6 +75,20 @@ def test_a_change_is_found_without_another_run(site: Site) -> None:
         later = site.add_root("New", modified="now")
         expect(site, "New", of=later)
     site.assert_equal()
+
+
+def test_what_was_loaded_above_the_horizon_is_not_built_again_when_that_has_passed_it(
+    loaded: Site,
+) -> None:
+    with following(loaded, horizon_margin=0.5):
+        settled(loaded)
+        before = Counter(loaded.queries)
+        film = loaded.add_root("New", modified="now")
+        expect(loaded, "New", of=film)
+        settled(loaded)
+        asked = loaded.queries - before
+        assert asked["feed/page.sql film_work"] > 1
+        assert asked["movies/documents.sql"] == 1
 
 
 def test_films_of_what_is_linked_to_them_follow(loaded: Site) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from jgo.maven import MavenContext
 
 from local.certificates import trust_the_system
+from local.elasticsearch_jars import alone
 from local.files import CACHE
 from local.postgres import Postgres
 from local.postgres_place import Place, choose
@@ -42,7 +43,10 @@ class PostgresOfMaven(Postgres):
     @cached_property
     def _place(self) -> Place:
         place = choose(self._data)
-        return replace(place, programs=_programs(place.folder.parent, self.version))
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with alone(CACHE / "maven.lock"):  # other tests may fetch the same
+            programs = _programs(place.folder.parent, self.version)
+        return replace(place, programs=programs)
 
     @property
     def _locale(self) -> tuple[str, ...]:

@@ -155,6 +155,8 @@ class _Reader:
         return (yield from self._stable_fan_out(feed, cursor))
 
     def _stable_roots(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
+        if self._compared.knows(Place(feed.table, "tail")):
+            return (yield from self._passed_roots(feed, cursor))
         upto = self._source.below(feed, self._horizon)
         size = PageSize(self._page_size)
         while page := self._source.changed_ids(feed, cursor.rows, upto, size.documents):
@@ -164,12 +166,25 @@ class _Reader:
                 size.next()
         return cursor
 
+    def _passed_roots(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
+        """Page through rows of which most were compared while they stood above the horizon.
+
+        Versions are read with them, which takes longer than ids alone.
+        """
+        upto, place = self._source.below(feed, self._horizon), Place(feed.table, "tail")
+        while rows := self._source.changed(feed, cursor.rows, upto, self._page_size):
+            cursor = cursor.moved(rows=RowPosition.at(self._source.position(feed, rows[-1])))
+            ids = _roots(self._compared.fresh(place, rows))
+            yield Batch(ids, cursor, skip_unchanged=self._skip_unchanged)
+        return cursor
+
     def _stable_links(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:
         upto = self._source.below(feed, self._horizon)
         while rows := self._source.changed(feed, cursor.links, upto, self._page_size):
             last = self._source.position(feed, rows[-1])
             cursor = cursor.moved(links=LinkPosition.at(last))
-            yield self._batch(_roots(rows), cursor, since=self._since)
+            fresh = self._compared.fresh(Place(feed.table, "tail"), rows)
+            yield self._batch(_roots(fresh), cursor, since=self._since)
         return cursor
 
     def _stable_fan_out(self, feed: Feed, cursor: Cursor) -> Generator[Batch, None, Cursor]:

@@ -1,8 +1,8 @@
 """Which row versions above the horizon a task that goes on has compared already.
 
 While a transaction is open, the horizon stays, and whatever is written meanwhile stands above it:
-each cycle reads those rows again. The same row version as before is left out then: its documents
-did not change since, because no other task writes.
+each cycle reads those rows again, and once more when the horizon passes them. The same row version
+as before is left out then: its documents did not change since, because no other task writes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class Compared:
     def __init__(self) -> None:
         self._known: defaultdict[Place, dict[str, str]] = defaultdict(dict)
         self._next: defaultdict[Place, dict[str, str]] = defaultdict(dict)
+
+    def knows(self, place: Place) -> bool:
+        """Whether rows of a place were compared."""
+        return bool(self._known.get(place))
 
     def begin(self, place: Place) -> None:
         """Begin to read a place; what a reading that was cut short found is forgotten."""
