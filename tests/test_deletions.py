@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from movies_etl.postgres.queries import Queries
 from movies_etl.postgres.traces import statistics
 from movies_etl.reconcile import each_run, fuses, repair
 from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.each_run import checked
 from movies_etl.reconcile.presence import presence
 from movies_etl.settings import Settings
 from movies_etl.state.cursors import Cursor
@@ -100,6 +102,26 @@ def test_a_deletion_that_no_statistics_tell_is_found_by_the_counts(
     monkeypatch.setattr(each_run, "_statistics", lambda _: kept.statistics)
     delete(known, "title = 'Film 1'")
     assert known.run_and_check() == {"difference": 0, "deleted": 1}
+    known.assert_equal()
+
+
+def test_beside_a_task_that_follows_hints_are_left_to_it_but_no_difference(
+    known: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = known.difference.kept
+    assert kept is not None
+    assert kept.statistics is not None
+    others = kept.statistics.model_copy(update={"deleted": kept.statistics.deleted + 1})
+    monkeypatch.setattr(each_run, "_statistics", lambda _: others)
+    known.queries.clear()
+    with known.resources(known.open()) as resources:
+        beside = partial(checked, resources, known.settings, known.difference, is_followed=True)
+        assert beside() == {"difference": 0}
+        assert known.queries["root/uuid/counts.sql film_work"] == 0
+        assert known.difference.kept
+        assert known.difference.kept.statistics == kept.statistics  # not used up
+        delete(known, "title = 'Film 1'")
+        assert beside() == {"difference": 0, "deleted": 1}
     known.assert_equal()
 
 

@@ -17,7 +17,7 @@ from movies_etl.state.run_context import RunContext
 from movies_etl.sync import prepare
 from movies_etl.sync.measuring import measure
 from movies_etl.sync.prepare import State, prepare_beside
-from movies_etl.sync.versions import RESERVED_MICROSECONDS
+from movies_etl.sync.versions import MAX_READINGS_AHEAD, RESERVED_MICROSECONDS
 
 from tests.support.indices import each_index
 from tests.support.site import Site
@@ -59,7 +59,7 @@ def test_it_decides_what_it_decides_with_the_lock_and_writes_nothing(followed: S
     assert context.model_copy(update=times) == locked.model_copy(update=times)
 
 
-def test_its_version_lies_above_all_that_was_sent_before_its_horizon(
+def test_its_version_lies_above_all_that_was_read_before_its_horizon(
     followed: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
@@ -71,7 +71,8 @@ def test_its_version_lies_above_all_that_was_sent_before_its_horizon(
     monkeypatch.setattr(prepare, "measure", measured)
     context = beside(followed)
     assert context
-    assert context.version > sent.pop()
+    # What is read is kept when it is sent.
+    assert context.version > sent.pop() + MAX_READINGS_AHEAD
 
 
 def test_what_was_read_ahead_of_the_clock_is_read_again_by_what_it_begins(loaded: Site) -> None:
@@ -135,6 +136,10 @@ def the_dead_letters_are_gone(site: Site, _: pytest.MonkeyPatch) -> None:
     site.client.indices.delete(index=MOVIES.dead_letters)
 
 
+def the_template_is_gone(site: Site, _: pytest.MonkeyPatch) -> None:
+    site.client.indices.delete_index_template(name="movies")
+
+
 def the_alias_is_gone(site: Site, _: pytest.MonkeyPatch) -> None:
     site.client.indices.delete_alias(index="*", name="movies")
 
@@ -156,6 +161,7 @@ def _moved(site: Site, stream: str, **changes: object) -> None:
         the_index_was_emptied,
         the_clock_was_set_back,
         the_dead_letters_are_gone,
+        the_template_is_gone,
         the_alias_is_gone,
     ],
     ids=lambda happened: happened.__name__,

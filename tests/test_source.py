@@ -383,7 +383,7 @@ def test_what_init_learned_of_the_columns_is_not_asked_again(
     asked.clear()
     handed_over = Layout.model_validate_json(learned.model_dump_json())
     assert Source.opened(reader, MOVIES, Settings(), handed_over).layout == learned
-    assert asked == ["session.sql", "cluster.sql", "tables.sql"]
+    assert asked == ["cluster.sql", "tables.sql"]
 
 
 @pytest.mark.parametrize(
@@ -411,7 +411,7 @@ def test_after_a_change_the_columns_are_asked_again(
     with suppress(ConfigurationError):  # of the last one: no such tables
         source = Source.opened(reader, MOVIES, Settings(), learned)
         assert source.layout.model_copy(update={"visible": learned.visible}) != learned
-    assert asked == ["session.sql", "cluster.sql", "tables.sql", "columns.sql"]
+    assert asked == ["cluster.sql", "tables.sql", "columns.sql"]
 
 
 def test_with_other_settings_the_columns_are_asked_again(
@@ -422,4 +422,4 @@ def test_with_other_settings_the_columns_are_asked_again(
         asked.clear()
         source = Source.opened(connection, MOVIES, Settings(timestamp_zone="Asia/Tokyo"), learned)
     assert source.layout.zone == "Asia/Tokyo"
-    assert asked == ["session.sql", "cluster.sql", "columns.sql"]
+    assert asked == ["cluster.sql", "columns.sql"]

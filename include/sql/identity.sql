@@ -1,5 +1,5 @@
--- Which database this is. Of its own session every role sees the database; looking into a catalogue
--- would take a new session longer than the rest.
+-- Which database this is. Not from pg_database: a new session's first look into a catalogue takes
+-- longer than the rest.
 -- Returns: name, oid (bigint), version (server_version_num), in_recovery (a standby).
 SELECT
     current_database()::text AS name,

@@ -1,7 +1,7 @@
 -- Transactions of this database that are prepared and wait for their COMMIT: they
 -- are in no session, and when their rows were stamped is not known. A statement
 -- after activity.sql: one that is prepared between the two shows in one of them.
--- Asked by the function below the view pg_prepared_xacts, which looks into catalogues.
+-- It calls the function that the view pg_prepared_xacts is made of: the view also reads catalogues.
 -- Returns: gid, prepared (text, UTC), owner.
 SELECT
     gid,

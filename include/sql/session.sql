@@ -1,5 +1,5 @@
--- Settings of the program's session, all by one question.
--- Returns: set_config and case (what was set).
+-- Settings of the program's session. All are made by one query but for one: some poolers clean up
+-- after a session only where they have seen a SET.
 
 SELECT
     -- Texts come in UTF-8 whatever the database's encoding, without one they would come as bytes.
@@ -10,8 +10,6 @@ SELECT
     set_config('datestyle', 'ISO', false),
     -- Ratings are written with as many digits as it takes to read the same number back.
     set_config('extra_float_digits', '1', false),
-    -- The session only reads: a query that writes would fail.
-    set_config('default_transaction_read_only', 'on', false),
     -- Where row-level security would hide rows, the query fails instead.
     set_config('row_security', 'off', false),
     -- Compiling these queries costs more than running them.
@@ -48,4 +46,7 @@ SELECT
         WHEN current_setting('client_connection_check_interval', true) IS NOT null
             AND position('linux' IN version()) > 0
             THEN set_config('client_connection_check_interval', '500ms', false)
-    END
+    END;
+
+-- The session only reads: a query that writes would fail.
+SET default_transaction_read_only = on

@@ -48,6 +48,9 @@ class SimulatedQueries(TraceQueries):
     def close(self) -> None:
         self.lose()
 
+    def run(self, file: str) -> None:
+        """Put nothing in order: a model has no settings."""
+
     def lose(self) -> None:
         """End the session; its advisory locks are free."""
         self.lost = True
@@ -149,9 +152,6 @@ class SimulatedQueries(TraceQueries):
         if not self._taken[key]:
             del self.postgres.locks[key]
         return [(True,)]
-
-    def _session(self) -> list[tuple[Any, ...]]:
-        return []  # a model has no settings
 
     def _limit(self) -> list[tuple[Any, ...]]:
         return []

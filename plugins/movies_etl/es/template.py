@@ -39,12 +39,8 @@ def forbid_automatic_creation(
     :raises ConfigurationError: Elasticsearch refuses the template.
     """
     with translated_errors():
-        found = _template(client, definition.alias)
-        if found and found.get("_meta") != _META:
-            return
-        before = found["index_patterns"] if found else ()
-        names = _names(definition, before, concrete)
-        if names == list(before):
+        names = _missing_names(client, definition, concrete)
+        if not names:
             return
         priority = _priority(client, definition.alias, names)
         try:
@@ -61,6 +57,26 @@ def forbid_automatic_creation(
                 f"{definition.alias}, which keeps late requests from creating indexes: {error}. "
                 "Change the template that it names, or give it another priority."
             ) from error
+
+
+def is_creation_forbidden(
+    client: Elasticsearch, definition: IndexDefinition, concrete: str
+) -> bool:
+    """Whether the template says so already, or is an operator's own."""
+    with translated_errors():
+        return not _missing_names(client, definition, concrete)
+
+
+def _missing_names(
+    client: Elasticsearch, definition: IndexDefinition, concrete: str
+) -> list[str] | None:
+    """Return the names that the template is to match; None where it needs no change."""
+    found = _template(client, definition.alias)
+    if found and found.get("_meta") != _META:
+        return None
+    before = found["index_patterns"] if found else ()
+    names = _names(definition, before, concrete)
+    return None if names == list(before) else names
 
 
 def _template(client: Elasticsearch, name: str) -> Mapping[str, Any] | None:

@@ -120,6 +120,11 @@ class Queries:
         with self._translated_errors(file):
             return self.connection.execute(query, _values(parameters)).fetchall()
 
+    def run(self, file: str) -> None:
+        """Run the statements of a file, sent together."""
+        with self._translated_errors(file):
+            self.connection.execute(self.text(file))
+
     def pieces(
         self, file: str, size: int, **parameters: object
     ) -> Generator[list[tuple[Any, ...]], None, None]:

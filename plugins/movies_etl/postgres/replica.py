@@ -123,7 +123,7 @@ class Replica:
         if self._queries is None:
             self._queries = self._open()
             try:
-                self._queries.rows("session.sql")
+                self._queries.run("session.sql")
                 _check_database(self._queries, primary, self.name)
             except BaseException:
                 self.close()

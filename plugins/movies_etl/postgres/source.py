@@ -82,7 +82,7 @@ class Source:
         :raises ConfigurationError: the catalogue does not fit; says all that is wrong.
         """
         queries = Queries(connection, settings.include_dir / "sql", settings.schema_name)
-        queries.rows("session.sql")
+        queries.run("session.sql")
         server = Server(queries, settings.horizon_ignore)
         layout = known_or_learned(known, server, definition, settings)
         return cls(queries, server, definition, layout)

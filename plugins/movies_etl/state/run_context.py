@@ -25,8 +25,8 @@ class RunContext(BaseModel):
     :param horizon: rows below it are stable: no row will appear among them, so a cursor may pass
         them.
     :param held_by: what keeps the horizon more than a minute behind; None when nothing does.
-    :param version: the lowest version that this run may send: the database's clock, or one more
-        than the highest version ever sent if the clock is behind it.
+    :param version: the lowest version that this run may send: the database's clock, or more
+        than the highest version that may have been sent.
     :param program: the version of this program; empty in a run that version 0.1.0 began.
     """
 

@@ -266,16 +266,17 @@ class _Reader:
     ) -> Iterator[Batch]:
         """Load the documents of rows that move no cursor."""
         fresh = self._compared.fresh(place, rows)
+        lasting = self._source.lasting(feed, rows)
         if feed.root is not None:
             if ids := _roots(fresh):
                 yield Batch(ids, skip_unchanged=skip_unchanged)
         else:
             fresh = [row for row in fresh if (row.id, row.xmin) not in self._remembered]
-            remembered = self._source.lasting(feed, rows[: MAX_REMEMBERED_ROWS - len(self.above)])
+            remembered = lasting[: MAX_REMEMBERED_ROWS - len(self.above)]
             self.above += (SentRow(id=row.id, xmin=row.xmin) for row in remembered)
             for linked in self._fan_out(fresh, None):
                 yield Batch(linked, skip_unchanged=skip_unchanged)
-        self._compared.note(place, rows)  # last: a reading that is cut short repeats the page
+        self._compared.note(place, lasting)  # last: a reading that is cut short repeats the page
 
     def _fan_out(self, rows: list[Row], after: str | None) -> Iterator[list[str]]:
         if not rows:

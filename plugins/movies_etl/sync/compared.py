@@ -2,7 +2,7 @@
 
 While a transaction is open, the horizon stays, and whatever is written meanwhile stands above it:
 each cycle reads those rows again, and once more when the horizon passes them. The same row version
-as before is left out then: its documents did not change since, because no other task writes.
+as before is left out then: its documents have had it since, because no other task writes.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from movies_etl.es.client import check_server
 from movies_etl.es.dead_letters import DeadLetters
 from movies_etl.es.family import free_name
 from movies_etl.es.mapping import check_file
-from movies_etl.es.template import forbid_automatic_creation
+from movies_etl.es.template import forbid_automatic_creation, is_creation_forbidden
 from movies_etl.postgres import lock
 from movies_etl.postgres.horizon import HorizonStore, Known, Measured
 from movies_etl.postgres.inspection import checked_database, notices_of
@@ -34,7 +34,7 @@ from movies_etl.sync.exchange import follow_alias
 from movies_etl.sync.measuring import known_before, lateness, measure, set_back
 from movies_etl.sync.starting_points import Reload, StartingPoints
 from movies_etl.sync.target import Target
-from movies_etl.sync.versions import first_version
+from movies_etl.sync.versions import MAX_READINGS_AHEAD, first_version
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +92,10 @@ def prepare_run(
         check_file(definition, described)
     known = known_before(state.horizons, root, database)
     now = server.now()
-    is_set_back = set_back(known, now)
-    _check_positions(definition, cursors, None if is_set_back else _latest(now))
+    why_set_back = set_back(known, now)
+    _check_positions(definition, cursors, None if why_set_back else _latest(now))
 
-    measured = measure(source, settings, Known() if is_set_back else known)
+    measured = measure(source, settings, Known() if why_set_back else known)
     if target:
         target.claim(database)
     name = target.index.name if target else free_name(client, definition, parse(measured.now))
@@ -105,7 +105,7 @@ def prepare_run(
     version = first_version(server.clock(), cursors.values(), is_fresh=is_fresh)
     target = target or Target.created(client, definition, name, described, database)
     context = _context(source, target, database, measured, version)
-    lost = is_set_back or target.lost(root, source)
+    lost = why_set_back or target.lost(root, source)
     StartingPoints(context, source, state.cursors).put_in_order(cursors, reload, lost=lost)
     state.horizons.save(measured.horizon, measured.epochs)
     state.notices.look(measured.now, lambda: notices_of(source))
@@ -117,13 +117,13 @@ def prepare_run(
 def prepare_beside(
     source: Source, client: Elasticsearch, state: State, settings: Settings
 ) -> RunContext | None:
-    """Do the same beside a task that follows and has the lock: it need not stop for a look.
+    """Decide a run's context without the lock, beside a task that follows and has it.
 
-    It may go on, end or be killed meanwhile, and a run that gets the lock may change what is
-    decided here: the tasks of this one check that again under the lock, as they do after an
-    ``init`` that let it go.
+    That task may go on, end or be killed meanwhile, and a run that gets the lock may change what is
+    decided here: the tasks of this run check it again under the lock, as they do after an ``init``
+    that let the lock go.
 
-    :returns: None where no task follows or something is to be written, which takes the lock.
+    :returns: None where no task follows, or where something is to be written under the lock.
     :raises ConfigurationError: see :func:`prepare_run`.
     """
     definition, server = source.definition, source.server
@@ -136,21 +136,27 @@ def prepare_beside(
     cursors = all_cursors(state.cursors, definition.streams)
     root = cursors[definition.root.name]
     known, now = known_before(state.horizons, root, database), server.now()
-    is_whole = target.is_claimed(database) and DeadLetters(client, definition).exists()
+    is_whole = (
+        target.is_claimed(database)
+        and is_creation_forbidden(client, definition, target.index.name)
+        and DeadLetters(client, definition).exists()
+    )
     if not is_whole or None in cursors.values() or set_back(known, now):
         return None
     target.check(described, database, root)
     _check_positions(definition, cursors, _latest(now))
     measured = measure(source, settings, known)
-    # Above all that was sent before the horizon was measured: the other task goes on.
+    # Above all that was read before the horizon was measured: the other task goes on, and its
+    # cursors say what it sends, but not yet what it has only read.
     cursors = all_cursors(state.cursors, definition.streams)
-    version = first_version(server.clock(), cursors.values(), is_fresh=False)
+    highest = first_version(server.clock(), cursors.values(), is_fresh=False)
+    version = highest + MAX_READINGS_AHEAD
     context = _context(source, target, database, measured, version)
     starts = StartingPoints(context, source, state.cursors)
     if not starts.are_in_order(cursors, lost=target.lost(root, source)):
         return None
     state.notices.look(measured.now, lambda: notices_of(source))
-    log.info("A task follows and everything is in order: nothing is to be written")
+    log.info("A task follows and everything is in order: the writer's lock is not needed")
     return context
 
 
