@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.postgres.source import Source
@@ -37,13 +35,12 @@ class Spell:
         """
         reading = Reading(context, page_size=1, compared=self._compared)
         found: list[str] = []
-        with closing(batches(self._stream, self.cursor, self._site.source(), reading)) as read:
-            for batch in read:
-                self.cursor = batch.reached or self.cursor
-                found += batch.ids
-                pages -= bool(batch.ids)
-                if not pages:
-                    break
+        for batch in batches(self._stream, self.cursor, self._site.source(), reading):
+            self.cursor = batch.reached or self.cursor
+            found += batch.ids
+            pages -= bool(batch.ids)
+            if not pages:
+                break
         return found
 
 
