@@ -153,9 +153,6 @@ class SimulatedQueries(TraceQueries):
             del self.postgres.locks[key]
         return [(True,)]
 
-    def _limit(self) -> list[tuple[Any, ...]]:
-        return []
-
     def _lock_wait(self, key: int, milliseconds: int) -> list[tuple[Any, ...]]:
         self.postgres.world.sleep(milliseconds / 1e3)
         if not self._lock(key)[0][0]:

@@ -40,7 +40,7 @@ def run_task(name: str, task: ReconcileTask) -> dict[str, Any]:
     :param name: one of ``TASKS``.
     :raises MoviesEtlError: no answer, or one in part; the next run asks again.
     """
-    task.resources.source.queries.rows("limit.sql")
+    task.resources.source.queries.run("limit.sql")
     questions = OF_NAMED.get(name, ()) if task.asked.ids else TASKS[name]
     for number, question in enumerate(questions):
         task.begin(questions=len(questions) - number)
