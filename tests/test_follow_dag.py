@@ -195,10 +195,10 @@ def test_a_scheduled_run_leaves_what_changed_to_the_task_that_follows(
         tasks.init()
         assert spells.pop()
         wait_until(is_followed, seconds=PATIENCE, what="another spell")
-        site.client.indices.delete(index=site.definition.dead_letters)
+        site.client.indices.delete_index_template(name=site.definition.alias)
         tasks.init_on_schedule()
         assert spells.pop()
-        assert site.client.indices.exists(index=site.definition.dead_letters)
+        assert site.client.indices.exists_index_template(name=site.definition.alias)
     site.change("After")
     assert tasks.sync_on_schedule(root, tasks.init())["indexed"] == 3
 
