@@ -36,7 +36,7 @@ def test_no_history_of_fifty_diverges(where: Servers) -> None:
     tally = play(where, HISTORIES)
     assert tally.histories >= HISTORIES
     assert tally.steps >= 30 * tally.histories
-    assert tally.kills > HISTORIES
+    assert tally.kills > HISTORIES // 10  # a task that asks less often reaches fewer places to die
     assert tally.late > 0
     assert tally.recreated > 0
 
