@@ -86,6 +86,11 @@ _OURS = "movies_sync"
 _PGSYNC = f"PGSync {pgsync.VERSION}"
 
 
+def _until_the_next_search(began: float, at_least: float) -> float:
+    """Return the seconds until a change is searched for again."""
+    return max(at_least, _SHARE * (time.monotonic() - began))
+
+
 class _Engine(NamedTuple):
     """A program whose index is searched.
 
@@ -250,10 +255,6 @@ class _Pending(NamedTuple):
     wanted: Callable[[], int]
     began: float
 
-    def pause(self) -> float:
-        """Return the seconds to the next search."""
-        return max(_LOOK_BESIDE, _SHARE * (time.monotonic() - self.began))
-
 
 class _Beside:
     """Searches the index of another program meanwhile, so that nobody waits for it.
@@ -295,7 +296,7 @@ class _Beside:
             for change, at in tuple(self._pending.items()):
                 if now < at:
                     continue
-                self._pending[change] = now + change.pause()
+                self._pending[change] = now + _until_the_next_search(change.began, _LOOK_BESIDE)
                 found = _found(self._port, self._engine, change.word)
                 late = time.monotonic() - change.began
                 if found == change.wanted():
@@ -396,7 +397,7 @@ class _Probe:
                 raise BenchmarkError(msg)
             if now - counted > 1:  # the simulator may have taken a link away
                 wanted, counted = films(), now
-            time.sleep(max(_LOOK, _SHARE * (now - began)))
+            time.sleep(_until_the_next_search(began, _LOOK))
         if kind:
             self._times[kind, self._engine.name].append(time.monotonic() - began)
 

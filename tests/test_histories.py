@@ -13,6 +13,8 @@ from tests.support.divergence import Divergence
 from tests.support.fresh import FreshDatabase
 
 HISTORIES = 50
+MOST_HISTORIES = 150
+"""Fifty of one seed had from 14 to 143 kills: more are played where they were few."""
 MISSED_WITHIN = 300
 BATCH = 25
 
@@ -34,9 +36,11 @@ def test_no_history_diverges(where: Servers) -> None:
 @pytest.mark.timeout(900)
 def test_no_history_of_fifty_diverges(where: Servers) -> None:
     tally = play(where, HISTORIES)
+    while tally.kills <= HISTORIES and tally.histories < MOST_HISTORIES:
+        play(where, HISTORIES, tally=tally)
     assert tally.histories >= HISTORIES
     assert tally.steps >= 30 * tally.histories
-    assert tally.kills > HISTORIES // 10  # a task that asks less often reaches fewer places to die
+    assert tally.kills > HISTORIES
     assert tally.late > 0
     assert tally.recreated > 0
 
