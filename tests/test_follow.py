@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -24,10 +25,12 @@ from movies_etl.postgres import horizon, lock
 from movies_etl.postgres.horizon import Measured, measure
 from movies_etl.postgres.server import Server
 from movies_etl.reconcile import each_run, repair
-from movies_etl.reconcile.each_run import checked
+from movies_etl.reconcile.each_run import Search, checked, searched
 from movies_etl.state.comparison import TableStatistics
 from movies_etl.state.cursors import Cursor
+from movies_etl.steps import Steps
 from movies_etl.sync.batches import Batch
+from movies_etl.sync.resources import Resources
 from movies_etl.sync.stream_run import StreamRun
 
 from local.processes import wait_until
@@ -261,38 +264,109 @@ def test_a_deletion_is_told_by_the_statistics(
     loaded.assert_equal()
 
 
-@pytest.mark.parametrize("by", ["number", "statistics"])
-def test_a_few_deletions_are_found_without_a_search_of_everything(
-    hushed: Site, monkeypatch: pytest.MonkeyPatch, by: str
-) -> None:
-    """Such a search takes a second and more, in which nothing else is loaded."""
-    searches: list[dict[str, int]] = []
+COUNTS = "root/uuid/counts.sql film_work"
 
-    def watched(*arguments: Any) -> dict[str, int]:
-        searches.append(checked(*arguments))
-        return searches[-1]
+
+def count_deletions(site: Site, patch: pytest.MonkeyPatch) -> None:
+    """Let the statistics tell of each row that goes from now on, and the counts of none."""
+    rows = len(site.expected())
 
     def counted(*_: object) -> dict[str, TableStatistics]:
-        with psycopg.connect(hushed.dsn) as reader:
+        with psycopg.connect(site.dsn) as reader:
             ((number,),) = reader.execute("SELECT count(*) FROM content.film_work").fetchall()
         return {"film_work": TableStatistics(deleted=rows - number, files="1", since="1")}
 
-    monkeypatch.setattr(runs, "checked", watched)
+    patch.setattr(hints, "difference_of", lambda *_: 0)
+    for module in (hints, each_run):
+        patch.setattr(module, "statistics", counted)
+
+
+def wait_until_noted(site: Site, before: int) -> None:
+    """Wait until the follower has noted how many rows each range of ids has."""
+    wait_until(lambda: site.queries[COUNTS] > before, seconds=PATIENCE, what="the counts")
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[Resources]:
+    """The searches of everything for deleted rows."""
+    found: list[Resources] = []
+
+    def watched(resources: Resources) -> Steps[Search]:
+        found.append(resources)
+        return searched(resources)
+
+    monkeypatch.setattr(runs, "searched", watched)
+    return found
+
+
+@pytest.mark.parametrize("by", ["number", "statistics"])
+def test_a_few_deletions_are_found_without_a_search_of_everything(
+    hushed: Site, monkeypatch: pytest.MonkeyPatch, searches: list[Resources], by: str
+) -> None:
     monkeypatch.setattr(hints, "REST_TIMES", 0)
-    first, *films = [hushed.add_film("Soon gone", modified="now") for _ in range(3)]
-    rows = len(hushed.expected())
+    films = [hushed.add_film("Soon gone", modified="now") for _ in range(3)]
     if by == "statistics":
-        monkeypatch.setattr(hints, "difference_of", lambda *_: 0)
-        for module in (hints, each_run):
-            monkeypatch.setattr(module, "statistics", counted)
+        count_deletions(hushed, monkeypatch)
     with following(hushed):
-        delete_when_found(hushed, first)  # there is nothing to compare with yet
-        wait_until(lambda: len(searches) == 1, seconds=PATIENCE, what="the end of the search")
         for film in films:
             delete_when_found(hushed, film)
-        assert len(searches) == 1
         again = hushed.add_film("Soon gone", id=films[0], modified="now")
         expect(hushed, "Soon gone", of=again)
+    assert not searches
+    hushed.assert_equal()
+
+
+def test_the_next_task_does_not_search_for_what_was_found(
+    hushed: Site, monkeypatch: pytest.MonkeyPatch, searches: list[Resources]
+) -> None:
+    films = [hushed.add_film("Soon gone", modified="now") for _ in range(2)]
+    count_deletions(hushed, monkeypatch)
+    for film in films:
+        before = hushed.queries[COUNTS]
+        with following(hushed, follow_seconds=3.0) as task:
+            wait_until_noted(hushed, before)
+            delete_when_found(hushed, film)
+            task.result.result(timeout=PATIENCE)
+    assert not searches
+    hushed.assert_equal()
+
+
+def test_a_row_that_goes_as_the_time_ends_needs_no_search_by_the_next_task(
+    hushed: Site, monkeypatch: pytest.MonkeyPatch, searches: list[Resources]
+) -> None:
+    film = hushed.add_film("Soon gone", modified="now")
+    monkeypatch.setattr(hints, "difference_of", lambda *_: 0)
+    with following(hushed, follow_seconds=3.0) as task:
+        wait_until_noted(hushed, 0)
+        expect(hushed, "Soon gone", of=film)
+        hushed.execute("DELETE FROM content.film_work WHERE id = %s", film)
+        assert task.result.result(timeout=PATIENCE)["deleted"] == 1
+    assert not searches
+    hushed.assert_equal()
+
+
+def test_changes_are_loaded_while_everything_is_searched(
+    hushed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search takes a second and more; of very many films, minutes."""
+    film, gone = (hushed.add_film("Soon gone", modified="now") for _ in range(2))
+    is_loaded = Event()
+
+    def slow(resources: Resources) -> Steps[Search]:
+        while not is_loaded.wait(0.01):
+            yield None
+        return (yield from searched(resources))
+
+    monkeypatch.setattr(runs, "searched", slow)
+    monkeypatch.setattr(hints, "FEW_DELETIONS", 0)
+    with following(hushed):
+        expect(hushed, "Soon gone", of=gone)
+        hushed.execute("DELETE FROM content.film_work WHERE id = %s", gone)
+        settled(hushed)
+        hushed.change("After", f"id = '{film}'")
+        expect(hushed, "After", of=film)
+        is_loaded.set()
+        wait_until(lambda: gone not in hushed.documents(), seconds=PATIENCE, what="the deletion")
     hushed.assert_equal()
 
 
@@ -303,13 +377,14 @@ def test_others_get_their_turn_while_documents_are_deleted(
     loaded.reconnect()
     free: list[bool] = []
 
-    def watched(*arguments: Any) -> dict[str, int]:
+    def watched(*arguments: Any, **how: Any) -> dict[str, int]:
         with psycopg.connect(loaded.dsn, autocommit=True) as other:
             ((is_free,),) = other.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchall()
             free.append(is_free)
-        return checked(*arguments)
+        return checked(*arguments, **how)
 
     monkeypatch.setattr(runs, "checked", watched)
+    monkeypatch.setattr(hints, "FEW_DELETIONS", 0)
     film = loaded.add_film("Soon gone", modified="now()")
     with following(loaded):
         delete_when_found(loaded, film)
@@ -330,7 +405,7 @@ def test_a_deleted_film_leaves_the_index_though_another_task_was_writing(
         read_again(*given)
 
     monkeypatch.setattr(repair, "_read_again", busy)
-    monkeypatch.setattr(hints, "difference_of", lambda *_: 0)  # found by a search of everything
+    monkeypatch.setattr(hints, "FEW_DELETIONS", 0)  # found by a search of everything
     loaded.run_and_check()
     loaded.reconnect()
     film = loaded.add_film("Soon gone", modified="now")

@@ -118,8 +118,8 @@ def hints_are_remembered_before_they_are_followed() -> AbstractContextManager[ob
         def load(self) -> Any:
             return self._last
 
-    def broken(resources: Any, settings: Any, store: Any, *, is_followed: bool = False) -> Any:
-        return checked(resources, settings, Hasty(store, resources), is_followed=is_followed)
+    def broken(resources: Any, settings: Any, store: Any, **how: Any) -> Any:
+        return checked(resources, settings, Hasty(store, resources), **how)
 
     return patched((each_run, "checked", broken))
 

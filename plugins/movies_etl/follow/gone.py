@@ -8,6 +8,7 @@ from movies_etl.postgres.inventory import RowInventory
 from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.each_run import CHEAP_ROWS
 from movies_etl.reconcile.presence import compare_range
+from movies_etl.steps import Steps
 from movies_etl.sync.resources import Resources
 
 MAX_RANGES = 1000
@@ -21,6 +22,8 @@ class Gone:
 
     It sees no row that went while another one came into the same range: what it does not find is
     left to a search of everything.
+
+    ``is_noted`` says that it has done so, where it can.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -28,27 +31,30 @@ class Gone:
         self._rows = RowInventory(resources.source)
         self._bounds: list[str] = []
         self._noted: list[int] = []
+        self.is_noted = False
 
-    def note(self, rows: int) -> None:
+    def note(self, rows: int) -> Steps[None]:
         """Note how many rows each range has.
 
         :param rows: about as many as there are; very many are not counted.
         """
-        self._noted = []
+        self._noted, self.is_noted = [], False
         if rows <= CHEAP_ROWS and not self._rows.share_ids:
             self._bounds = self._rows.bounds(min(rows // 100, MAX_RANGES))
+            yield None
             self._noted = self._rows.counts(self._bounds)
+        self.is_noted = True
 
-    def find(self) -> list[str]:
+    def find(self) -> Steps[list[str]]:
         """Return documents whose rows seem to have gone; none where too much has changed."""
         if not self._noted:
             return []
         counts = self._rows.counts(self._bounds)
+        yield None
         parts = zip(ranges(self._bounds), counts, self._noted, strict=True)
         changed = [part for part, now, before in parts if now != before]
-        self._noted = counts
         found = Candidates()
         for part in changed if len(changed) <= MAX_CHANGED_RANGES else ():
-            for _ in compare_range(part, self._rows, self._documents, found):
-                pass
+            yield from compare_range(part, self._rows, self._documents, found)
+        self._noted = counts
         return [*found.surplus]

@@ -13,7 +13,7 @@ from enum import Enum
 from movies_etl.postgres.traces import statistics
 from movies_etl.reconcile.each_run import CHEAP_ROWS
 from movies_etl.reconcile.fuses import FEW_DELETIONS
-from movies_etl.state.comparison import Comparison, DifferenceStore
+from movies_etl.state.comparison import Comparison, DifferenceStore, TableStatistics
 from movies_etl.sync.counts import difference_of
 from movies_etl.sync.resources import Resources
 
@@ -27,9 +27,9 @@ idle tells it after ten."""
 COUNT_TIMES = 30.0
 """Rows are counted again after so many times as long as counting took: a thirtieth of the time."""
 
-REST_TIMES = 9.0
+REST_TIMES = 4.0
 """After deleted rows were looked for the next look waits so many times as long as it took: where
-rows are deleted all the time, looks take a tenth of the time."""
+rows are deleted all the time, looks take a fifth of the time."""
 
 MAX_REST_SECONDS = 60.0
 """The longest such wait."""
@@ -59,8 +59,19 @@ class Hints:
 
     def begin(self) -> None:
         """Take up the last comparison: another task may have made it."""
-        if (last := self._store.load()) != self._last:
-            self._last, self._found = last, 0
+        last = self._store.load()
+        if _counted(last) != _counted(self._last):
+            self._found = 0
+        self._last = last
+
+    def keep(self) -> None:
+        """Let the next task know what was found, or it would search everything for it."""
+        counted, last = _counted(self._last), self._store.load()
+        if not (self._found and last and counted and _counted(last) == counted):
+            return
+        now = counted.model_copy(update={"deleted": counted.deleted + self._found})
+        self._found, self._last = 0, last.model_copy(update={"statistics": now})
+        self._store.save(self._last)
 
     @property
     def rows(self) -> int:
@@ -83,31 +94,19 @@ class Hints:
         self._at = now + HINT_SECONDS
         return self._of_statistics() or self._of_numbers(now)
 
-    def found(self, deleted: int, began: float) -> None:
-        """Note that a few deleted rows were looked for until now.
-
-        :param deleted: documents that were: the statistics count their rows sooner or later.
-        :param began: by the monotonic clock.
-        """
+    def found(self, deleted: int) -> None:
+        """Note documents that were deleted: the statistics count their rows sooner or later."""
         self._found += deleted
-        self._rest(began)
 
-    def searched(self, began: float) -> None:
-        """Note that all deleted rows were searched for until now.
-
-        :param began: by the monotonic clock.
-        """
-        self.begin()
-        self._rest(began)
-
-    def _rest(self, began: float) -> None:
-        now = time.monotonic()
-        self._at = now + min(REST_TIMES * (now - began), MAX_REST_SECONDS)
+    def rest(self, seconds: float) -> None:
+        """Note for how long deleted rows were looked for until now."""
+        wait = min(REST_TIMES * seconds, MAX_REST_SECONDS)
+        self._at = max(self._at, time.monotonic() + wait)
         self._until = max(self._until, self._at + HINTS_LAST_SECONDS)
 
     def _of_statistics(self) -> Hint | None:
         now = statistics(self._resources.source, [self._table]).get(self._table)
-        known = self._last.statistics if self._last else None
+        known = _counted(self._last)
         if now is None or known is None:
             return None if now is known else Hint.MANY
         deleted = now.deleted - known.deleted
@@ -137,3 +136,7 @@ class Hints:
         found = difference_of(resources.source, resources.index, resources.letters)
         self._count_at = now + COUNT_TIMES * (time.monotonic() - now)
         return self._hint(-found) if found < -last.surplus else None
+
+
+def _counted(last: Comparison | None) -> TableStatistics | None:
+    return last.statistics if last else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +18,12 @@ from movies_etl.follow.spell import ClockSetBackError, Spell
 from movies_etl.follow.turns import Turns
 from movies_etl.postgres import lock
 from movies_etl.postgres.horizon import HorizonStore
-from movies_etl.reconcile.each_run import checked
+from movies_etl.reconcile.each_run import Search, checked, searched
 from movies_etl.reconcile.fuses import FEW_DELETIONS
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import DifferenceStore
 from movies_etl.state.run_context import RunContext
+from movies_etl.steps import ResultT, Steps
 from movies_etl.sync.exchange import is_replaced
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.run import check_context
@@ -92,7 +94,8 @@ class _Follower:
         self._told_at = time.monotonic()
         self._deadline = 0.0
         self._may_go_on = True
-        self._hinted: RunContext | None = None
+        self._search: Search | None = None
+        self._context = resources.context
         self.cycles = self.spells = 0
         self.compared: dict[str, int] = {}
 
@@ -105,6 +108,7 @@ class _Follower:
         """
         try:
             self._take_turns()
+            self._hints.keep()
         except ConfigurationError:
             if not is_replaced(self._resources):
                 raise
@@ -139,8 +143,8 @@ class _Follower:
                 self._may_go_on = False
                 return
             self._server.unlock(lock.key_of(uuid))
-            if self._hinted:
-                self._delete(self._hinted)
+            if self._search:
+                self._delete(self._search)
             if not is_loaded:
                 time.sleep(FIRST_LOAD_SECONDS)
 
@@ -156,54 +160,83 @@ class _Follower:
             return False
         self.spells += 1
         self._hints.begin()
-        self._hinted = None
+        self._search = None
         spell = Spell(self._resources, self._settings, self._stores.horizons, cursors)
         try:
-            self._hinted = spell.context if self._looks(spell) else None
+            self._looks(spell)
         except ClockSetBackError:
             log.warning("The database's clock was set back: following ends, the next run goes on")
             self._deadline, self._may_go_on = 0.0, False
         self._others.pause()
         spell.close()
+        self._context = spell.context
         return True
 
-    def _looks(self, spell: Spell) -> bool:
-        """Look again and again; say whether deleted rows are to be searched for."""
+    def _looks(self, spell: Spell) -> None:
+        """Look again and again, until deleted rows have been searched for in everything."""
         while (began := time.monotonic()) < self._deadline and not spell.is_awaited:
-            if spell.look():
-                self.cycles += 1
-                self._hints.changed(began)
-                self._others.changed()
-            self._resources.counters.looks += 1
+            self._look(spell)
+            if not self._gone.is_noted:
+                self._note(spell)
             if not spell.is_awaited:
                 self._others.step(spell.context)
             hint = self._hints.look()
             if hint is Hint.MANY or (hint is Hint.FEW and not self._deleted_some(spell)):
-                return True
-            self._tell()
+                self._note(spell)
+                resources = replace(self._resources, context=spell.context)
+                self._search = self._meanwhile(spell, searched(resources))
+            if self._search:
+                return
             time.sleep(max(0.0, began + self._settings.poll_seconds - time.monotonic()))
-        return False
+        self._deleted_some(spell)  # the next task does not know which ranges to look at
+
+    def _look(self, spell: Spell) -> None:
+        began = time.monotonic()
+        if spell.look():
+            self.cycles += 1
+            self._hints.changed(began)
+            self._others.changed()
+        self._resources.counters.looks += 1
+        self._tell()
+
+    def _meanwhile(self, spell: Spell, steps: Steps[ResultT]) -> ResultT | None:
+        """Look for deleted rows step by step, and for changes between two steps.
+
+        :returns: None where another task wants to write.
+        """
+        seconds = 0.0
+        with closing(steps):
+            while not spell.is_awaited:
+                began = time.monotonic()
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    result: ResultT = end.value
+                    return result
+                finally:
+                    seconds += time.monotonic() - began
+                    self._hints.rest(seconds)
+                self._look(spell)
+        return None
+
+    def _note(self, spell: Spell) -> None:
+        self._meanwhile(spell, self._gone.note(self._hints.rows))
 
     def _deleted_some(self, spell: Spell) -> bool:
         """Delete a few documents whose rows are gone; say whether there were any."""
-        began = time.monotonic()
-        gone = self._gone.find()
+        gone = self._meanwhile(spell, self._gone.find()) or []
         deleted = spell.delete(gone) if 0 < len(gone) <= FEW_DELETIONS else 0
-        self._hints.found(deleted, began)
+        self._hints.found(deleted)
         return deleted > 0
 
-    def _delete(self, context: RunContext) -> None:
-        """Delete the documents whose rows are gone.
+    def _delete(self, search: Search) -> None:
+        """Delete the documents whose rows are gone, as a search of everything has found.
 
-        The lock is taken for each batch of them: many take longer than others wait. The next search
-        waits for a time that grows with the time that this one took.
+        The lock is taken for each batch of them: many take longer than others wait.
         """
-        self._hinted = None
-        began = time.monotonic()
-        resources = replace(self._resources, context=context)
-        self._gone.note(self._hints.rows)
-        done = checked(resources, self._settings, self._stores.differences)
-        self._hints.searched(began)
+        self._search = None
+        resources = replace(self._resources, context=self._context)
+        done = checked(resources, self._settings, self._stores.differences, search=search)
         self._resources.counters.deleted += done.pop("deleted", 0)
         self.compared |= done
 

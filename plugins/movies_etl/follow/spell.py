@@ -35,10 +35,10 @@ LOOK_SECONDS = 0.5
 OTHERS_FIRST_SECONDS = 0.2
 """Seconds that a fan-out goes on before changes of other streams are looked for again."""
 
-PAGE_SIZE = 250
+PAGE_SIZE = 100
 """Most documents of a page: another change waits until those that are on their way have arrived."""
 
-BODY_BYTES = 125_000
+BODY_BYTES = 60_000
 """Size of a bulk request at most, for the same reason: what is sent meanwhile need not wait."""
 
 KEEP_SECONDS = 10.0
@@ -131,6 +131,8 @@ class Spell:
         self._settlement.begin_anew()
         run.load(Batch(ids, delete_absent=True))
         run.pause()
+        self._settlement.show()
+        self._settlement.wait_until_visible()  # or a search finds them again
         return self._counters.deleted - deleted
 
     def close(self) -> None:
@@ -253,6 +255,8 @@ class Spell:
                     self._load(other, self._measured(), stream, *within)
                     self._read_at = self.context.m2m_start
         run.pause()
+        # Not before: what goes first would wait for a refresh of what went on.
+        self._settlement.show()
 
     def _changed_meanwhile(self, *loading: Stream) -> list[Stream]:
         """Return the other streams that have news, where it is time to look."""

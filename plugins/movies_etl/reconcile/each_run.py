@@ -7,7 +7,7 @@ next pass of the reconcile. They are hints: what they miss is found by its passe
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +15,14 @@ from movies_etl.definitions.definition import Stream
 from movies_etl.errors import ConfigurationError
 from movies_etl.postgres.timestamps import parse
 from movies_etl.postgres.traces import statistics
-from movies_etl.reconcile.presence import presence
+from movies_etl.reconcile.candidates import Candidates
+from movies_etl.reconcile.presence import presence, presence_in_steps
 from movies_etl.reconcile.repair import Repaired, repair
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import Comparison, DifferenceStore, TableStatistics
 from movies_etl.state.cursors import all_cursors
 from movies_etl.state.run_context import RunContext
+from movies_etl.steps import Steps
 from movies_etl.sync.asked_for import RunParams
 from movies_etl.sync.counts import arrived, never_indexed
 from movies_etl.sync.exchange import is_replaced
@@ -81,13 +83,36 @@ def without_loading(
     return result | checked(resources, settings, store, is_followed=is_followed)
 
 
+@dataclass(frozen=True)
+class Search:
+    """A search of everything for deleted rows that has come to its end.
+
+    :param statistics: as they were before it: it found whatever they had counted.
+    """
+
+    statistics: TableStatistics | None
+    found: Candidates
+
+
+def searched(resources: Resources) -> Steps[Search]:
+    """Search everything for deleted rows, step by step."""
+    counted = _statistics(resources)
+    return Search(counted, (yield from presence_in_steps(resources)))
+
+
 def checked(
-    resources: Resources, settings: Settings, store: DifferenceStore, *, is_followed: bool = False
+    resources: Resources,
+    settings: Settings,
+    store: DifferenceStore,
+    *,
+    is_followed: bool = False,
+    search: Search | None = None,
 ) -> dict[str, int]:
     """Ask whether rows were deleted; if so, delete their documents.
 
     The lock is held, or taken for each batch of documents.
 
+    :param search: the search, where a hint has led to one already.
     :param is_followed: a task follows that looks for the statistics' hints itself; only numbers
         that differ are a reason to search.
     :returns: ``difference`` = rows - documents - rows never indexed because of a letter, less those
@@ -95,15 +120,16 @@ def checked(
         nothing was compared.
     """
     last = _of_this_index(resources, store.load())
-    counted = _statistics(resources)
-    is_hinted = last is None or (last.statistics != counted and not is_followed)
+    counted = search.statistics if search else _statistics(resources)
+    is_hinted = search or last is None or (last.statistics != counted and not is_followed)
     if not (is_hinted or _is_time_to_count(resources, last)):
         return {}
     now = _compared(resources, last)
     deleted: dict[str, int] = {}
     if is_hinted or now.difference < -now.surplus:
         _tell_of_hint(resources, last, counted)
-        now, done = _without_surplus(resources, settings, now)
+        found = search.found if search else presence(resources)
+        now, done = _without_surplus(resources, settings, now, found)
         # A hint is used up when all that it announced is gone: else the next run is hinted, too.
         now = now.model_copy(update={"statistics": None if done.left else counted})
         deleted = {"deleted": done.counters.deleted}
@@ -163,13 +189,12 @@ def _compared(resources: Resources, last: Comparison | None) -> Comparison:
 
 
 def _without_surplus(
-    resources: Resources, settings: Settings, now: Comparison
+    resources: Resources, settings: Settings, now: Comparison, found: Candidates
 ) -> tuple[Comparison, Repaired]:
-    """Compare the ids of both sides and delete the documents whose rows are gone.
+    """Delete the documents whose rows are gone.
 
     What is missing is left to the reconcile, so that no run takes longer.
     """
-    found = presence(resources)
     done = repair(resources, settings, replace(found, missing=Ids()))
     asked = done.listed + done.set_aside
     undone = max(done.left - len(found.letters), 0)  # letters are read again last

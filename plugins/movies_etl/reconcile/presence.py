@@ -7,7 +7,7 @@ all of them where rows may share an id, as counts of rows say nothing of documen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from movies_etl.definitions.ranges import Range, number_of, ranges
 from movies_etl.es.inventory import DocumentInventory, Listed
@@ -16,6 +16,7 @@ from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.strays import MAX_STRAYS, strays
 from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.state.reconcile import Presence
+from movies_etl.steps import Steps, result_of
 from movies_etl.sync.counts import arrived, never_indexed
 from movies_etl.sync.ids import Ids
 from movies_etl.sync.resources import Resources
@@ -36,9 +37,13 @@ def presence(resources: Resources) -> Candidates:
 
     Rows that the next run is going to read, and those that were always refused, are not missing.
     """
+    return result_of(presence_in_steps(resources))
+
+
+def presence_in_steps(resources: Resources) -> Steps[Candidates]:
+    """Do the same step by step; what is loaded between two steps is not missing either."""
     found = Candidates(documents=resources.index.documents())
-    for _ in _compared(resources, found, Presence()):
-        pass
+    yield from _compared(resources, found, Presence())
     _leave_awaited(resources, found)
     return found
 
@@ -60,16 +65,18 @@ def compare_presence(task: ReconcileTask) -> None:
     task.remember(presence=stands and stands.model_copy(update={"deleted": deleted}))
 
 
-def _compared(resources: Resources, found: Candidates, now: Presence) -> Iterator[Presence | None]:
+def _compared(
+    resources: Resources, found: Candidates, now: Presence
+) -> Generator[Presence | None, None, None]:
     """Compare ids from where a look has come to.
 
     :param found: takes what differs; has the number of documents.
-    :returns: where the look stands after each piece; None at its end.
+    :returns: where the look stands after each step; None at its end.
     """
     rows, documents = RowInventory(resources.source), DocumentInventory(resources.index)
-    is_told_by_counts = found.documents > FEW_DOCUMENTS and not rows.share_ids
-    parts = _counted(resources, rows, documents, found.documents) if is_told_by_counts else _ALL
-    looked_at = now.looked_at
+    parts, looked_at = _ALL, now.looked_at
+    if found.documents > FEW_DOCUMENTS and not rows.share_ids:
+        parts = yield from _counted(resources, rows, documents, found.documents, now)
     for whole, number, differs in parts:
         part = _from(whole, now.first)
         if part is None:
@@ -97,8 +104,10 @@ def _from(part: Range, first: str | None) -> Range | None:
 
 
 def _leave_awaited(resources: Resources, found: Candidates) -> None:
+    """Leave out what needs no document yet, and what has one by now."""
     if found.missing:
         found.missing.difference_update(_awaited(resources))
+        found.missing.difference_update(resources.index.stored(sorted(found.missing)))
 
 
 def _look_for_letters(resources: Resources, found: Candidates) -> None:
@@ -111,17 +120,25 @@ def _look_for_letters(resources: Resources, found: Candidates) -> None:
 
 
 def _counted(
-    resources: Resources, rows: RowInventory, documents: DocumentInventory, number: int
-) -> list[tuple[Range, int, bool]]:
-    """Count both sides by ranges of ids.
+    resources: Resources,
+    rows: RowInventory,
+    documents: DocumentInventory,
+    number: int,
+    now: Presence,
+) -> Generator[Presence, None, list[tuple[Range, int, bool]]]:
+    """Count both sides by ranges of ids, in steps.
 
     :param number: of documents.
+    :param now: yielded after each step.
     :returns: ranges, how many documents are in each, and whether the rows are not as many.
     """
     awaited = _awaited(resources)
+    yield now
     bounds = rows.bounds(min(number // DOCUMENTS_PER_RANGE, MAX_RANGES))
     parts = ranges(bounds)
+    yield now
     there = documents.counts(parts)
+    yield now
     wanted = rows.counts(bounds)
     for one in awaited:
         wanted[number_of(one, bounds)] -= 1

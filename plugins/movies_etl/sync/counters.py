@@ -49,6 +49,11 @@ class Counters:
     def __post_init__(self) -> None:
         self._began = time.monotonic()
 
+    @property
+    def written(self) -> int:
+        """How many documents the index took or deleted."""
+        return self.indexed + self.deleted
+
     def as_result(self) -> dict[str, Any]:
         """Return what a task returns: the numbers, the last three of them where there are any."""
         result = {one.name: getattr(self, one.name) for one in fields(self)}

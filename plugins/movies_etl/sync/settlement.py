@@ -14,6 +14,7 @@ from typing import Self
 from movies_etl.errors import ConfigurationError, named, printable
 from movies_etl.es.letters import Letter
 from movies_etl.es.outcome import Item, Outcome
+from movies_etl.es.refresher import Refresher
 from movies_etl.sync.fuse import Fuse
 from movies_etl.sync.resources import Resources
 from movies_etl.sync.versions import RESERVED_MICROSECONDS, Versions
@@ -45,6 +46,7 @@ class Settlement:
         self._letter_versions = letter_versions
         self._ahead = ahead
         self._fuse = Fuse(self._noun, self._index.name)
+        self._refresher = Refresher(self._index, resources.executor, self.counters.written)
 
     @classmethod
     def opened(cls, resources: Resources, versions: Versions, *, ahead: int) -> Self:
@@ -89,6 +91,14 @@ class Settlement:
     def send(self, documents: int) -> None:
         """Note that valid documents are about to be sent."""
         self._fuse.send(documents)
+
+    def show(self) -> None:
+        """Make what is settled visible to searches, and do not wait for it."""
+        self._refresher.show(self.counters.written)
+
+    def wait_until_visible(self) -> None:
+        """Return when searches see what was to be shown."""
+        self._refresher.wait()
 
     def settle(self, outcome: Outcome) -> None:
         """Take the outcome of one bulk request.

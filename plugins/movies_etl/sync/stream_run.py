@@ -50,7 +50,6 @@ class StreamRun:
         self._settlement = settlement
         self._loader = loader
         self._counters = resources.counters
-        self._visible = self._written
         self.progress = Progress(
             stream, resources.definition, resources.counters, is_quiet=resources.is_quiet
         )
@@ -156,25 +155,19 @@ class StreamRun:
             self._save(reached)
 
     def finish(self) -> None:
-        """Wait for everything, make it visible to searches, and close the cursor."""
+        """Wait for everything, until searches see it, and close the cursor."""
         reached = self._all_settled()
+        self._settlement.show()
+        self._settlement.wait_until_visible()
         self._versions.close()
         self._save(reached)
 
     def pause(self) -> None:
-        """Do the same as ``finish``, but leave the cursor open: the same task goes on later."""
+        """Wait for everything, and leave the cursor open: the same task goes on later."""
         self._save(self._all_settled())
 
     def _all_settled(self) -> Cursor:
-        reached = self._settled(everything=True)
-        if self._written > self._visible:
-            self._resources.index.refresh()
-            self._visible = self._written
-        return reached or self.cursor
-
-    @property
-    def _written(self) -> int:
-        return self._counters.indexed + self._counters.deleted
+        return self._settled(everything=True) or self.cursor
 
     def _settled(self, *, everything: bool = False) -> Cursor | None:
         try:
