@@ -132,7 +132,6 @@ class Spell:
         run.load(Batch(ids, delete_absent=True))
         run.pause()
         self._settlement.show()
-        self._settlement.wait_until_visible()  # or a search finds them again
         return self._counters.deleted - deleted
 
     def close(self) -> None:
