@@ -364,8 +364,10 @@ def test_changes_are_loaded_while_everything_is_searched(
         hushed.execute("DELETE FROM content.film_work WHERE id = %s", gone)
         settled(hushed)
         hushed.change("After", f"id = '{film}'")
-        expect(hushed, "After", of=film)
-        is_loaded.set()
+        try:
+            expect(hushed, "After", of=film)
+        finally:
+            is_loaded.set()
         wait_until(lambda: gone not in hushed.documents(), seconds=PATIENCE, what="the deletion")
     hushed.assert_equal()
 
