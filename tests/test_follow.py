@@ -14,11 +14,13 @@ import pytest
 from movies_etl.definitions.movies import MOVIES
 from movies_etl.errors import RefusedDocumentsError, WriterBusyError
 from movies_etl.es.bulk import Sender
+from movies_etl.es.index import Index
 from movies_etl.es.outcome import Item, Outcome
 from movies_etl.follow import hints, others
 from movies_etl.follow import run as runs
 from movies_etl.follow import spell as spells
 from movies_etl.follow.cursors import CursorChangedError, HeldCursors
+from movies_etl.follow.gone import Gone
 from movies_etl.follow.hints import Hints
 from movies_etl.follow.spell import Spell
 from movies_etl.postgres import horizon, lock
@@ -267,9 +269,12 @@ def test_a_deletion_is_told_by_the_statistics(
 COUNTS = "root/uuid/counts.sql film_work"
 
 
-def count_deletions(site: Site, patch: pytest.MonkeyPatch) -> None:
-    """Let the statistics tell of each row that goes from now on, and the counts of none."""
-    rows = len(site.expected())
+def count_deletions(site: Site, patch: pytest.MonkeyPatch, late: int = 0) -> None:
+    """Let the statistics tell of each row that goes from now on, and the counts of none.
+
+    :param late: rows that went before, and that the statistics tell of, too.
+    """
+    rows = len(site.expected()) + late
 
     def counted(*_: object) -> dict[str, TableStatistics]:
         with psycopg.connect(site.dsn) as reader:
@@ -308,6 +313,7 @@ def test_a_few_deletions_are_found_without_a_search_of_everything(
     if by == "statistics":
         count_deletions(hushed, monkeypatch)
     with following(hushed):
+        wait_until_noted(hushed, 0)
         for film in films:
             delete_when_found(hushed, film)
         again = hushed.add_film("Soon gone", id=films[0], modified="now")
@@ -323,26 +329,57 @@ def test_the_next_task_does_not_search_for_what_was_found(
     count_deletions(hushed, monkeypatch)
     for film in films:
         before = hushed.queries[COUNTS]
-        with following(hushed, follow_seconds=3.0) as task:
+        with following(hushed, follow_seconds=5.0) as task:
             wait_until_noted(hushed, before)
             delete_when_found(hushed, film)
             task.result.result(timeout=PATIENCE)
     assert not searches
     hushed.assert_equal()
+    last = hushed.difference.load()
+    assert last
+    assert last.found == len(films)
+    hushed.run()  # nor does an ordinary run search for them
+    assert not searches
 
 
-def test_a_row_that_goes_as_the_time_ends_needs_no_search_by_the_next_task(
+def test_what_goes_as_the_time_ends_is_found_and_statistics_may_tell_of_it_late(
     hushed: Site, monkeypatch: pytest.MonkeyPatch, searches: list[Resources]
 ) -> None:
     film = hushed.add_film("Soon gone", modified="now")
     monkeypatch.setattr(hints, "difference_of", lambda *_: 0)
-    with following(hushed, follow_seconds=3.0) as task:
-        wait_until_noted(hushed, 0)
-        expect(hushed, "Soon gone", of=film)
+    find = Gone.find
+
+    def late(self: Gone) -> Steps[list[str]]:
         hushed.execute("DELETE FROM content.film_work WHERE id = %s", film)
+        return find(self)
+
+    monkeypatch.setattr(Gone, "find", late)
+    with following(hushed, follow_seconds=3.0) as task:
         assert task.result.result(timeout=PATIENCE)["deleted"] == 1
+    count_deletions(hushed, monkeypatch, late=1)
+    with following(hushed, follow_seconds=3.0) as task:
+        assert task.result.result(timeout=PATIENCE)["deleted"] == 0
     assert not searches
     hushed.assert_equal()
+
+
+def test_what_a_person_decides_about_is_not_deleted_as_the_time_ends(
+    hushed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some were refused before: no look at a range deletes them because another film came there."""
+    listed = hushed.add_film("Listed", modified="now")
+    hushed.run()
+    hushed.reconnect()
+    last = hushed.difference.load()
+    assert last
+    hushed.difference.save(last.model_copy(update={"surplus": 1}))
+    monkeypatch.setattr(hints, "difference_of", lambda *_: 0)
+    hushed.execute("DELETE FROM content.film_work WHERE id = %s", listed)
+    with following(hushed, follow_seconds=5.0) as task:
+        wait_until_noted(hushed, 0)
+        expect(hushed, "New", of=hushed.add_film("New", modified="now"))
+        assert task.result.result(timeout=PATIENCE)["deleted"] == 0
+    assert listed in hushed.documents()
 
 
 def test_changes_are_loaded_while_everything_is_searched(
@@ -370,6 +407,77 @@ def test_changes_are_loaded_while_everything_is_searched(
             is_loaded.set()
         wait_until(lambda: gone not in hushed.documents(), seconds=PATIENCE, what="the deletion")
     hushed.assert_equal()
+
+
+def test_a_search_that_another_task_interrupts_goes_on_afterwards(
+    hushed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a large index it takes longer than others wait, and would never come to its end."""
+    gone = hushed.add_film("Soon gone", modified="now")
+    begun: list[Resources] = []
+    may_end = Event()
+
+    def slow(resources: Resources) -> Steps[Search]:
+        begun.append(resources)
+        while not may_end.is_set():
+            yield None
+            time.sleep(0.01)
+        return (yield from searched(resources))
+
+    monkeypatch.setattr(runs, "searched", slow)
+    monkeypatch.setattr(hints, "FEW_DELETIONS", 0)
+    with following(hushed):
+        expect(hushed, "Soon gone", of=gone)
+        hushed.execute("DELETE FROM content.film_work WHERE id = %s", gone)
+        wait_until(lambda: bool(begun), seconds=PATIENCE, what="a search")
+        hushed.run()
+        hushed.reconnect()
+        may_end.set()
+        wait_until(lambda: gone not in hushed.documents(), seconds=PATIENCE, what="the deletion")
+        assert len(begun) == 1
+
+
+def test_a_change_is_found_though_the_index_is_refreshed_for_nobody(loaded: Site) -> None:
+    loaded.client.indices.put_settings(
+        index=loaded.definition.alias, settings={"refresh_interval": -1}
+    )
+    film = loaded.add_film("Before", modified="now")
+    with following(loaded):
+        for title in ("Before", "After"):
+            loaded.change(title, f"id = '{film}'")
+            expect(loaded, title, of=film)
+
+
+def test_a_change_is_loaded_during_the_refresh_of_the_one_before(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = [loaded.add_film("Before", modified="now") for _ in range(2)]
+    refresh, is_loaded, refreshing = Index.refresh, Event(), Event()
+
+    def slow(self: Index) -> None:
+        refreshing.set()
+        is_loaded.wait(PATIENCE)
+        refresh(self)
+
+    def is_there(film: str) -> bool:
+        answer = loaded.client.get(index=loaded.definition.alias, id=film)
+        return bool(answer["_source"]["title"] == "After")
+
+    with following(loaded):
+        for film in films:
+            expect(loaded, "Before", of=film)
+        settled(loaded)
+        monkeypatch.setattr(hints.Hints, "_of_numbers", lambda *_: None)  # a count refreshes, too
+        monkeypatch.setattr(Index, "refresh", slow)
+        loaded.change("After", f"id = '{films[0]}'")
+        assert refreshing.wait(PATIENCE)
+        loaded.change("After", f"id = '{films[1]}'")
+        try:
+            wait_until(lambda: is_there(films[1]), seconds=20, what="the change")
+        finally:
+            is_loaded.set()
+        expect(loaded, "After", of=films[1])
+    loaded.assert_equal()
 
 
 def test_others_get_their_turn_while_documents_are_deleted(

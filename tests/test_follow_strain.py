@@ -99,8 +99,8 @@ def test_a_new_spell_compares_everything_above_the_horizon_once_more(
             film = loaded.add_film("Above", modified="now")
             expect(loaded, "Above", of=film)
             loaded.run()
-            loaded.reconnect()
             loads.clear()
+            loaded.reconnect()
             other = loaded.add_film("Another", modified="now")
             expect(loaded, "Another", of=other)
             assert film in loads

@@ -26,12 +26,13 @@ PLUGINS = ROOT / "plugins"
 MODULES = sorted(PLUGINS.rglob("*.py"))
 PROGRAM = sorted((PLUGINS / "movies_etl").rglob("*.py"))
 
-FOUNDATION = {"__version__", "errors", "settings", "retries"}
+FOUNDATION = {"__version__", "errors", "settings", "retries", "steps"}
 MAY_USE = {
     "": set(),
     "errors": set(),
     "settings": {"errors"},
     "retries": {"errors"},
+    "steps": set(),
     "definitions": FOUNDATION,
     "state": FOUNDATION | {"definitions"},
     "postgres": FOUNDATION | {"definitions", "state"},

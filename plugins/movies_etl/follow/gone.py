@@ -23,7 +23,7 @@ class Gone:
     It sees no row that went while another one came into the same range: what it does not find is
     left to a search of everything.
 
-    ``is_noted`` says that it has done so, where it can.
+    ``is_noted``: the rows of the ranges are counted, or are too many to be.
     """
 
     def __init__(self, resources: Resources) -> None:

@@ -61,17 +61,14 @@ class Hints:
         """Take up the last comparison: another task may have made it."""
         last = self._store.load()
         if _counted(last) != _counted(self._last):
-            self._found = 0
+            self._found = last.found if last else 0
         self._last = last
 
     def keep(self) -> None:
         """Let the next task know what was found, or it would search everything for it."""
-        counted, last = _counted(self._last), self._store.load()
-        if not (self._found and last and counted and _counted(last) == counted):
-            return
-        now = counted.model_copy(update={"deleted": counted.deleted + self._found})
-        self._found, self._last = 0, last.model_copy(update={"statistics": now})
-        self._store.save(self._last)
+        last = self._store.load()
+        if last and _counted(last) == _counted(self._last) and self._found > last.found:
+            self._store.save(last.model_copy(update={"found": self._found}))
 
     @property
     def rows(self) -> int:
@@ -93,6 +90,11 @@ class Hints:
             return None
         self._at = now + HINT_SECONDS
         return self._of_statistics() or self._of_numbers(now)
+
+    def allows(self, deletions: int) -> bool:
+        """Whether so many documents without a row may be deleted without the fuses."""
+        is_all = self._found + deletions >= self.rows
+        return self._hint(deletions) is Hint.FEW and not is_all
 
     def found(self, deleted: int) -> None:
         """Note documents that were deleted: the statistics count their rows sooner or later."""

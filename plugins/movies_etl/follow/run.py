@@ -19,7 +19,6 @@ from movies_etl.follow.turns import Turns
 from movies_etl.postgres import lock
 from movies_etl.postgres.horizon import HorizonStore
 from movies_etl.reconcile.each_run import Search, checked, searched
-from movies_etl.reconcile.fuses import FEW_DELETIONS
 from movies_etl.settings import Settings
 from movies_etl.state.comparison import DifferenceStore
 from movies_etl.state.run_context import RunContext
@@ -94,6 +93,7 @@ class _Follower:
         self._told_at = time.monotonic()
         self._deadline = 0.0
         self._may_go_on = True
+        self._searching: Steps[Search] | None = None
         self._search: Search | None = None
         self._context = resources.context
         self.cycles = self.spells = 0
@@ -115,6 +115,8 @@ class _Follower:
             self._may_go_on = False
         finally:
             self._others.pause()
+            if self._searching:
+                self._searching.close()
         return self._may_go_on
 
     def _take_turns(self) -> None:
@@ -181,11 +183,8 @@ class _Follower:
             if not spell.is_awaited:
                 self._others.step(spell.context)
             hint = self._hints.look()
-            if hint is Hint.MANY or (hint is Hint.FEW and not self._deleted_some(spell)):
-                self._note(spell)
-                resources = replace(self._resources, context=spell.context)
-                self._search = self._meanwhile(spell, searched(resources))
-            if self._search:
+            is_missed = hint is Hint.MANY or (hint is Hint.FEW and not self._deleted_some(spell))
+            if (is_missed or self._searching) and self._has_searched(spell):
                 return
             time.sleep(max(0.0, began + self._settings.poll_seconds - time.monotonic()))
         self._deleted_some(spell)  # the next task does not know which ranges to look at
@@ -205,27 +204,40 @@ class _Follower:
         :returns: None where another task wants to write.
         """
         seconds = 0.0
-        with closing(steps):
-            while not spell.is_awaited:
-                began = time.monotonic()
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    result: ResultT = end.value
-                    return result
-                finally:
-                    seconds += time.monotonic() - began
-                    self._hints.rest(seconds)
-                self._look(spell)
+        while not spell.is_awaited:
+            began = time.monotonic()
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: ResultT = end.value
+                return result
+            finally:
+                seconds += time.monotonic() - began
+                self._hints.rest(seconds)
+            self._look(spell)
         return None
 
+    def _has_searched(self, spell: Spell) -> bool:
+        """Search everything for deleted rows; what another task interrupts the next spell ends."""
+        if not self._searching:
+            self._note(spell)
+            resources = replace(self._resources, context=spell.context)
+            self._searching = searched(resources)
+        self._search = self._meanwhile(spell, self._searching)
+        if self._search:
+            self._searching = None
+        return self._search is not None
+
     def _note(self, spell: Spell) -> None:
-        self._meanwhile(spell, self._gone.note(self._hints.rows))
+        with closing(self._gone.note(self._hints.rows)) as steps:
+            self._meanwhile(spell, steps)
 
     def _deleted_some(self, spell: Spell) -> bool:
         """Delete a few documents whose rows are gone; say whether there were any."""
-        gone = self._meanwhile(spell, self._gone.find()) or []
-        deleted = spell.delete(gone) if 0 < len(gone) <= FEW_DELETIONS else 0
+        spell.wait_until_visible()
+        with closing(self._gone.find()) as steps:
+            gone = self._meanwhile(spell, steps) or []
+        deleted = spell.delete(gone) if gone and self._hints.allows(len(gone)) else 0
         self._hints.found(deleted)
         return deleted > 0
 
@@ -235,8 +247,10 @@ class _Follower:
         The lock is taken for each batch of them: many take longer than others wait.
         """
         self._search = None
+        began = time.monotonic()
         resources = replace(self._resources, context=self._context)
         done = checked(resources, self._settings, self._stores.differences, search=search)
+        self._hints.rest(time.monotonic() - began)
         self._resources.counters.deleted += done.pop("deleted", 0)
         self.compared |= done
 

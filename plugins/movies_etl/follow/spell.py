@@ -134,6 +134,10 @@ class Spell:
         self._settlement.show()
         return self._counters.deleted - deleted
 
+    def wait_until_visible(self) -> None:
+        """Return when searches see everything: else they find what was deleted."""
+        self._settlement.wait_until_visible()
+
     def close(self) -> None:
         """Settle everything and close the cursors: another task may write."""
         for run in self._runs.values():

@@ -121,7 +121,7 @@ def checked(
     """
     last = _of_this_index(resources, store.load())
     counted = search.statistics if search else _statistics(resources)
-    is_hinted = search or last is None or (last.statistics != counted and not is_followed)
+    is_hinted = search or last is None or not (is_followed or last.tells_of(counted))
     if not (is_hinted or _is_time_to_count(resources, last)):
         return {}
     now = _compared(resources, last)
@@ -131,7 +131,8 @@ def checked(
         found = search.found if search else presence(resources)
         now, done = _without_surplus(resources, settings, now, found)
         # A hint is used up when all that it announced is gone: else the next run is hinted, too.
-        now = now.model_copy(update={"statistics": None if done.left else counted})
+        counted = None if done.left else counted
+        now = now.model_copy(update={"statistics": counted, "found": 0})
         deleted = {"deleted": done.counters.deleted}
     _warn_of_drift(resources, last, now)
     if _is_due(resources.context, last) or _changed(resources.context, last, now):
@@ -184,6 +185,7 @@ def _compared(resources: Resources, last: Comparison | None) -> Comparison:
         surplus=last.surplus if last else 0,
         statistics=last.statistics if last else None,
         index=resources.context.uuid,
+        found=last.found if last else 0,
         visible=visible,
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 from movies_etl.definitions.ranges import Range, number_of, ranges
+from movies_etl.es.index import MAX_IDS_PER_LOOKUP
 from movies_etl.es.inventory import DocumentInventory, Listed
 from movies_etl.postgres.inventory import RowInventory
 from movies_etl.reconcile.candidates import Candidates
@@ -18,7 +19,7 @@ from movies_etl.reconcile.task import ReconcileTask
 from movies_etl.state.reconcile import Presence
 from movies_etl.steps import Steps, result_of
 from movies_etl.sync.counts import arrived, never_indexed
-from movies_etl.sync.ids import Ids
+from movies_etl.sync.ids import Ids, in_pages
 from movies_etl.sync.resources import Resources
 
 FEW_DOCUMENTS = 10_000
@@ -53,7 +54,7 @@ def compare_presence(task: ReconcileTask) -> None:
     first = (None if task.asked.full else task.state.presence) or Presence()
     found = Candidates(documents=task.documents, deleted=first.deleted)
     look = _compared(task.resources, found, first)
-    while (after := next(look)) and task.has_time():
+    while (after := next(look)) and (after is first or task.has_time()):  # or nothing was compared
         continue
     _leave_awaited(task.resources, found)
     if after:  # of the documents so far: a few ranges must not be emptied as if all were right
@@ -107,7 +108,8 @@ def _leave_awaited(resources: Resources, found: Candidates) -> None:
     """Leave out what needs no document yet, and what has one by now."""
     if found.missing:
         found.missing.difference_update(_awaited(resources))
-        found.missing.difference_update(resources.index.stored(sorted(found.missing)))
+        for page in in_pages(found.missing, MAX_IDS_PER_LOOKUP):
+            found.missing.difference_update(resources.index.stored(page))
 
 
 def _look_for_letters(resources: Resources, found: Candidates) -> None:
@@ -126,7 +128,10 @@ def _counted(
     number: int,
     now: Presence,
 ) -> Generator[Presence, None, list[tuple[Range, int, bool]]]:
-    """Count both sides by ranges of ids, in steps.
+    """Count both sides by ranges of ids, in steps: rows first.
+
+    What is loaded between two steps then makes the documents more, and never hides that one is
+    without a row.
 
     :param number: of documents.
     :param now: yielded after each step.
@@ -137,9 +142,10 @@ def _counted(
     bounds = rows.bounds(min(number // DOCUMENTS_PER_RANGE, MAX_RANGES))
     parts = ranges(bounds)
     yield now
-    there = documents.counts(parts)
-    yield now
     wanted = rows.counts(bounds)
+    yield now
+    resources.index.refresh()
+    there = documents.counts(parts)
     for one in awaited:
         wanted[number_of(one, bounds)] -= 1
     both = zip(parts, wanted, there, strict=True)

@@ -38,6 +38,8 @@ class Comparison(BaseModel):
         documents are there that were to be deleted.
     :param index: uuid of the index that was compared; empty in a comparison that an older version
         of the program kept.
+    :param found: documents that a task which follows has deleted since: ``statistics`` count their
+        rows, too, sooner or later.
     :param visible: what was visible before the rows were counted; None where that is not known.
     """
 
@@ -49,7 +51,16 @@ class Comparison(BaseModel):
     surplus: int = 0
     statistics: TableStatistics | None = None
     index: str = ""
+    found: int = 0
     visible: Visible | None = None
+
+    def tells_of(self, now: TableStatistics | None) -> bool:
+        """Whether these statistics are those of the comparison, but for what was found since."""
+        known = self.statistics
+        if now is None or known is None:
+            return now is known
+        is_same = (now.files, now.since) == (known.files, known.since)
+        return is_same and 0 <= now.deleted - known.deleted <= self.found
 
 
 class DifferenceStore(Protocol):
