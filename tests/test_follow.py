@@ -338,6 +338,7 @@ def test_the_next_task_does_not_search_for_what_was_found(
     last = hushed.difference.load()
     assert last
     assert last.found == len(films)
+    monkeypatch.setattr(each_run, "presence", searches.append)
     hushed.run()  # nor does an ordinary run search for them
     assert not searches
 
@@ -437,7 +438,10 @@ def test_a_search_that_another_task_interrupts_goes_on_afterwards(
         assert len(begun) == 1
 
 
-def test_a_change_is_found_though_the_index_is_refreshed_for_nobody(loaded: Site) -> None:
+def test_a_change_is_found_though_the_index_is_refreshed_for_nobody(
+    loaded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hints, "_of_numbers", lambda *_: None)  # a count refreshes, too
     loaded.client.indices.put_settings(
         index=loaded.definition.alias, settings={"refresh_interval": -1}
     )
@@ -467,7 +471,7 @@ def test_a_change_is_loaded_during_the_refresh_of_the_one_before(
         for film in films:
             expect(loaded, "Before", of=film)
         settled(loaded)
-        monkeypatch.setattr(hints.Hints, "_of_numbers", lambda *_: None)  # a count refreshes, too
+        monkeypatch.setattr(Hints, "_of_numbers", lambda *_: None)  # a count refreshes, too
         monkeypatch.setattr(Index, "refresh", slow)
         loaded.change("After", f"id = '{films[0]}'")
         assert refreshing.wait(PATIENCE)

@@ -21,7 +21,7 @@ from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.es import admin, client, throttle
 from movies_etl.follow import run as follow_run
-from movies_etl.follow import spell, turns
+from movies_etl.follow import hints, spell, turns
 from movies_etl.postgres import horizon, lock, replica, source, timestamps
 from movies_etl.rebuild import begin, candidate, gate, load, preflight, refusals, split, swap
 from movies_etl.reconcile import closing, contents, fuses, presence, purge, repair
@@ -143,14 +143,15 @@ def simulated() -> Iterator[None]:
     gc.set_threshold(20_000)  # a history's objects live for a moment
     with ExitStack() as stack:
         waiting = (tenacity, tenacity.nap, lock, horizon, replica, reconcile_task, repair)
-        for module in (*waiting, follow_run, spell, turns, *TIMED):
+        for module in (*waiting, follow_run, hints, spell, turns, *TIMED):
             stack.enter_context(mock.patch.object(module, "time", CLOCK))
         stack.enter_context(mock.patch.object(tenacity.wait, "random", _Dice()))
         one_thread = SimpleNamespace(Condition=_Unlocked)
         stack.enter_context(mock.patch.object(throttle, "threading", one_thread))
         stack.enter_context(mock.patch.object(prepare, "LOCK_WAIT_SECONDS", 1.0))
         stack.enter_context(mock.patch.object(source, "FETCHED_ROWS", 2))
-        stack.enter_context(mock.patch.object(fuses, "FEW_DELETIONS", MOST_DELETED))
+        for module in (fuses, hints):
+            stack.enter_context(mock.patch.object(module, "FEW_DELETIONS", MOST_DELETED))
         stack.enter_context(mock.patch.object(fuses, "FEW_REWRITES", MOST_REWRITTEN))
         for module in (closing, fuses, purge, refusals):
             stack.enter_context(mock.patch.object(module, "lists_of", _lists_of))
