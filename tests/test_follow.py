@@ -339,7 +339,7 @@ def test_the_next_task_does_not_search_for_what_was_found(
     assert last
     assert last.found == len(films)
     monkeypatch.setattr(each_run, "presence", searches.append)
-    hushed.run()  # nor does an ordinary run search for them
+    hushed.run_and_check()  # nor does an ordinary run search for them
     assert not searches
 
 
@@ -439,17 +439,17 @@ def test_a_search_that_another_task_interrupts_goes_on_afterwards(
 
 
 def test_a_change_is_found_though_the_index_is_refreshed_for_nobody(
-    loaded: Site, monkeypatch: pytest.MonkeyPatch
+    hushed: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Hints, "_of_numbers", lambda *_: None)  # a count refreshes, too
-    loaded.client.indices.put_settings(
-        index=loaded.definition.alias, settings={"refresh_interval": -1}
+    hushed.client.indices.put_settings(
+        index=hushed.definition.alias, settings={"refresh_interval": -1}
     )
-    film = loaded.add_film("Before", modified="now")
-    with following(loaded):
+    film = hushed.add_film("Before", modified="now")
+    with following(hushed):
         for title in ("Before", "After"):
-            loaded.change(title, f"id = '{film}'")
-            expect(loaded, title, of=film)
+            hushed.change(title, f"id = '{film}'")
+            expect(hushed, title, of=film)
 
 
 def test_a_change_is_loaded_during_the_refresh_of_the_one_before(

@@ -20,8 +20,8 @@ from movies_etl.definitions.movies import MOVIES
 from movies_etl.definitions.persons import PERSONS
 from movies_etl.errors import IndexUnavailableError, SourceUnavailableError
 from movies_etl.es import admin, client, throttle
-from movies_etl.follow import run as follow_run
 from movies_etl.follow import hints, spell, turns
+from movies_etl.follow import run as follow_run
 from movies_etl.postgres import horizon, lock, replica, source, timestamps
 from movies_etl.rebuild import begin, candidate, gate, load, preflight, refusals, split, swap
 from movies_etl.reconcile import closing, contents, fuses, presence, purge, repair
