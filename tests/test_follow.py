@@ -27,7 +27,9 @@ from movies_etl.postgres import horizon, lock
 from movies_etl.postgres.horizon import Measured, measure
 from movies_etl.postgres.server import Server
 from movies_etl.reconcile import each_run, repair
+from movies_etl.reconcile.candidates import Candidates
 from movies_etl.reconcile.each_run import Search, checked, searched
+from movies_etl.reconcile.presence import presence
 from movies_etl.state.comparison import TableStatistics
 from movies_etl.state.cursors import Cursor
 from movies_etl.steps import Steps
@@ -338,7 +340,12 @@ def test_the_next_task_does_not_search_for_what_was_found(
     last = hushed.difference.load()
     assert last
     assert last.found == len(films)
-    monkeypatch.setattr(each_run, "presence", searches.append)
+
+    def watched(resources: Resources) -> Candidates:
+        searches.append(resources)
+        return presence(resources)
+
+    monkeypatch.setattr(each_run, "presence", watched)
     hushed.run_and_check()  # nor does an ordinary run search for them
     assert not searches
 
