@@ -390,20 +390,31 @@ def test_what_a_person_decides_about_is_not_deleted_as_the_time_ends(
     assert listed in hushed.documents()
 
 
+def search_until(may_end: Event, patch: pytest.MonkeyPatch) -> list[Resources]:
+    """Let each deletion lead to a search of everything that goes on until it may end.
+
+    :returns: the searches that began.
+    """
+    begun: list[Resources] = []
+
+    def slow(resources: Resources) -> Steps[Search]:
+        begun.append(resources)
+        while not may_end.wait(0.01):
+            yield None
+        return (yield from searched(resources))
+
+    patch.setattr(runs, "searched", slow)
+    patch.setattr(hints, "FEW_DELETIONS", 0)
+    return begun
+
+
 def test_changes_are_loaded_while_everything_is_searched(
     hushed: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search takes a second and more; of very many films, minutes."""
     film, gone = (hushed.add_film("Soon gone", modified="now") for _ in range(2))
     is_loaded = Event()
-
-    def slow(resources: Resources) -> Steps[Search]:
-        while not is_loaded.wait(0.01):
-            yield None
-        return (yield from searched(resources))
-
-    monkeypatch.setattr(runs, "searched", slow)
-    monkeypatch.setattr(hints, "FEW_DELETIONS", 0)
+    search_until(is_loaded, monkeypatch)
     with following(hushed):
         expect(hushed, "Soon gone", of=gone)
         hushed.execute("DELETE FROM content.film_work WHERE id = %s", gone)
@@ -422,18 +433,8 @@ def test_a_search_that_another_task_interrupts_goes_on_afterwards(
 ) -> None:
     """On a large index it takes longer than others wait, and would never come to its end."""
     gone = hushed.add_film("Soon gone", modified="now")
-    begun: list[Resources] = []
     may_end = Event()
-
-    def slow(resources: Resources) -> Steps[Search]:
-        begun.append(resources)
-        while not may_end.is_set():
-            yield None
-            time.sleep(0.01)
-        return (yield from searched(resources))
-
-    monkeypatch.setattr(runs, "searched", slow)
-    monkeypatch.setattr(hints, "FEW_DELETIONS", 0)
+    begun = search_until(may_end, monkeypatch)
     with following(hushed):
         expect(hushed, "Soon gone", of=gone)
         hushed.execute("DELETE FROM content.film_work WHERE id = %s", gone)

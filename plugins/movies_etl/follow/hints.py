@@ -111,8 +111,8 @@ class Hints:
         known = _counted(self._last)
         if now is None or known is None:
             return None if now is known else Hint.MANY
-        deleted = now.deleted - known.deleted
-        if (now.files, now.since) != (known.files, known.since) or deleted < 0:
+        deleted = now.deleted_since(known)
+        if deleted is None:
             return Hint.MANY
         return self._hint(deleted - self._found) if deleted > self._found else None
 

@@ -26,6 +26,11 @@ class TableStatistics(BaseModel):
     files: str
     since: str
 
+    def deleted_since(self, before: TableStatistics) -> int | None:
+        """Return how many rows were deleted since then; None where that cannot be told."""
+        is_same = (self.files, self.since) == (before.files, before.since)
+        return self.deleted - before.deleted if is_same and self.deleted >= before.deleted else None
+
 
 class Comparison(BaseModel):
     """What a comparison found.
@@ -59,8 +64,8 @@ class Comparison(BaseModel):
         known = self.statistics
         if now is None or known is None:
             return now is known
-        is_same = (now.files, now.since) == (known.files, known.since)
-        return is_same and 0 <= now.deleted - known.deleted <= self.found
+        deleted = now.deleted_since(known)
+        return deleted is not None and deleted <= self.found
 
 
 class DifferenceStore(Protocol):

@@ -26,6 +26,7 @@ from movies_etl.es.admin import live
 from movies_etl.postgres import lock
 from movies_etl.settings import Settings
 from movies_etl.state.visible import Visible
+from movies_etl.steps import result_of
 from movies_etl.sync.asked_for import RunParams, checked, documents_asked_for
 from movies_etl.sync.batches import Reading, batches, whatever_the_index_has
 from movies_etl.sync.counters import Counters
@@ -41,8 +42,7 @@ def sync(
     :returns: what was done; also when nothing changed.
     :raises MoviesEtlError: the cursor stands at the last settled page; see ``errors``.
     """
-    for _ in in_steps(stream, resources, settings, asked):
-        pass
+    result_of(in_steps(stream, resources, settings, asked))
     return resources.counters
 
 
